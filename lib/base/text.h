@@ -1,0 +1,33 @@
+/* text -- the few string helpers that several rooms share. */
+#ifndef SEQLAB_BASE_TEXT_H
+#define SEQLAB_BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The candidate nearest to `word` by Damerau-Levenshtein distance, or NULL when none is close enough
+ * to be a likely slip (distance <= 2 and less than half the word). */
+const char *text_nearest(const char *word, const char *const candidates[], int n);
+
+/* "1.2k", "3.4M": three significant digits with an SI suffix (1000s). */
+void text_si(char out[16], double value);
+/* "12.3 MiB" (1024s). */
+void text_bytes(char out[16], double bytes);
+/* "4.0 s", "3 min 20 s", "2 h 05 min". */
+void text_duration(char out[24], double seconds);
+
+/* A growing text buffer; starts zeroed, freed by text_free. */
+typedef struct Text {
+    char *data; /* always 0-terminated once something was added; NULL before */
+    size_t n, capacity;
+} Text;
+void text_add(Text *t, const char *s);
+void text_addf(Text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void text_add_json(Text *t, const char *s); /* quoted and escaped */
+void text_free(Text *t);
+
+/* Shortest decimal that reads back as the same float/double; "NaN", "Infinity", "-Infinity" unquoted. */
+void text_real(char out[32], double value);
+
+#endif
