@@ -13,6 +13,7 @@ typedef enum OptionType {
     OPTION_REAL,     /* double */
     OPTION_BOOL,     /* bool */
     OPTION_ENUM,     /* int: index into choices */
+    OPTION_SET,      /* unsigned: bit i for choice i; written as a list: [flip, crop] */
     OPTION_STRING,   /* const char *, NULL when the default is "" */
     OPTION_INTS,     /* IntList: a list of integers, or one integer */
     OPTION_STEPS,    /* Steps: 2000 (steps), "10ep" or "500it" */
@@ -37,7 +38,7 @@ typedef struct Option {
     size_t offset;        /* in the options struct */
     const char *value;    /* the default, as YAML text */
     double min, max;      /* for numbers (and each list item), inclusive */
-    const char *choices;  /* OPTION_ENUM: "a|b|c" */
+    const char *choices;  /* OPTION_ENUM, OPTION_SET: "a|b|c" */
     const char *help;     /* one line, with the unit */
 } Option;
 
@@ -45,6 +46,7 @@ typedef struct Option {
 #define OPT_REAL(S, field, value, min, max, help) {#field, OPTION_REAL, offsetof(S, field), #value, min, max, NULL, help}
 #define OPT_BOOL(S, field, value, help) {#field, OPTION_BOOL, offsetof(S, field), #value, 0, 1, NULL, help}
 #define OPT_ENUM(S, field, choices, value, help) {#field, OPTION_ENUM, offsetof(S, field), value, 0, 0, choices, help}
+#define OPT_SET(S, field, choices, value, help) {#field, OPTION_SET, offsetof(S, field), value, 0, 0, choices, help}
 #define OPT_STRING(S, field, value, help) {#field, OPTION_STRING, offsetof(S, field), value, 0, 0, NULL, help}
 #define OPT_INTS(S, field, value, min, max, help) {#field, OPTION_INTS, offsetof(S, field), value, min, max, NULL, help}
 #define OPT_STEPS(S, field, value, help) {#field, OPTION_STEPS, offsetof(S, field), value, 0, 1e12, NULL, help}
