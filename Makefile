@@ -16,6 +16,8 @@ LIBS := -lyaml -ljansson -lpng -lz -lnettle -lm -lpthread
 
 ifeq ($(MODE),asan)
 OPT := -O1 -g -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all -fno-omit-frame-pointer
+else ifeq ($(MODE),fuzz)
+OPT := -O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
 else
 OPT := -O3 -g -D_FORTIFY_SOURCE=2
 endif
@@ -41,6 +43,9 @@ LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o) $(KERNEL_OBJ)
 CMD_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cmd/*.c))
 TEST_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/*.c tests/unit/*.c))
 FUZZ_SRC := $(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c))
+
+# the default rules of make would shadow ours
+MAKEFLAGS += --no-builtin-rules
 
 .PHONY: all test asan lint bench install uninstall clean help unit format accept fuzz size
 all: seqlab ## build ./seqlab (release)
@@ -70,6 +75,83 @@ $(foreach isa,$(ISAS),$(eval $(call kernel_rule,$(isa))))
 $(BUILD)/%.o: %.c Makefile VERSION
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+
+# -- Tests -----------------------------------------------------------------------------------------------------------
+
+FUZZ_REPLAY := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz_%)
+
+$(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/libseqlab.a
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+test: $(BUILD)/seqlab $(BUILD)/unit $(FUZZ_REPLAY) ## build and run every test
+	SEQLAB=$(BUILD)/seqlab UNIT=$(BUILD)/unit REPLAY=$(BUILD)/fuzz_ tests/run.sh
+
+asan: ## run every test under address and undefined-behaviour sanitizers
+	$(MAKE) MODE=asan test
+
+accept: $(BUILD)/seqlab ## rewrite the expected output of tests/cli from what the program prints
+	SEQLAB=$(BUILD)/seqlab tests/integration/cli.sh --accept
+
+fuzz: ## build the libFuzzer targets with clang: build/fuzz/NAME tests/fuzz/corpus/NAME
+	$(MAKE) MODE=fuzz CC=clang fuzz_targets
+
+.PHONY: fuzz_targets
+fuzz_targets: $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/%)
+ifeq ($(MODE),fuzz)
+$(BUILD)/%: tests/fuzz/%.c $(BUILD)/libseqlab.a
+	$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -fsanitize=fuzzer $< $(BUILD)/libseqlab.a -o $@ $(LIBS)
+endif
+
+# -- Checks ----------------------------------------------------------------------------------------------------------
+
+SOURCES := $(wildcard cmd/*.[ch] lib/*/*.[ch] lib/methods/*/*.[ch] tests/*.[ch] tests/*/*.[ch])
+C_FILES := $(filter %.c,$(filter-out tests/%,$(SOURCES)))
+
+lint: format-check cppcheck tidy ## clang-format --dry-run, cppcheck and clang-tidy
+	@echo "lint: clean"
+
+.PHONY: format-check cppcheck tidy
+format-check:
+	clang-format --dry-run -Werror $(SOURCES)
+
+cppcheck:
+	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
+	    --std=c11 -j 2 --suppress=missingIncludeSystem -Ilib -I. -D_GNU_SOURCE -DISA=v3 -D__x86_64__ \
+	    -DSEQLAB_VERSION='"lint"' $(C_FILES)
+
+tidy:
+	@printf '%s\n' $(C_FILES) | xargs -P 2 -n 6 sh -c 'clang-tidy --quiet "$$@" -- -std=c11 -Ilib -I. -D_GNU_SOURCE \
+	    -DISA=v3 -march=x86-64-v3 -DSEQLAB_VERSION=\"lint\" 2>/dev/null' tidy
+
+format: ## rewrite the sources by .clang-format
+	clang-format -i $(SOURCES)
+
+size: ## lines by room
+	@for d in cmd lib/*/ tests; do printf '%8d  %s\n' $$(find $$d -name '*.[ch]' | xargs cat | wc -l) $$d; done
+
+# -- Benchmarks (peers are linked by these alone) ------------------------------------------------------------------------
+
+BENCH_SRC := $(wildcard tests/bench/*_bench.c)
+BENCH_BIN := $(BENCH_SRC:tests/bench/%.c=$(BUILD)/%)
+$(BUILD)/%_bench: $(BUILD)/tests/bench/%_bench.o $(BUILD)/libseqlab.a
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lopenblas
+
+bench: $(BUILD)/seqlab $(BENCH_BIN) ## kernels against measured peak and peers; whole training steps against torch
+	@for b in $(BENCH_BIN); do echo "== $$b"; $$b || exit 1; done
+	@tests/bench/train_step.sh $(BUILD)/seqlab
+
+# -- Installation ----------------------------------------------------------------------------------------------------
+
+SHARE := $(DESTDIR)$(PREFIX)/share/seqlab
+install: $(BUILD)/seqlab ## install into PREFIX (default /usr/local)
+	install -D -m 755 $(BUILD)/seqlab $(DESTDIR)$(PREFIX)/bin/seqlab
+	install -d $(SHARE)/data $(SHARE)/experiments
+	install -m 644 data/*.yaml $(SHARE)/data
+	cp -r experiments/. $(SHARE)/experiments
+
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/seqlab
+	rm -rf $(SHARE)
 
 clean: ## remove what was built
 	rm -rf build seqlab
