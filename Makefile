@@ -83,7 +83,13 @@ FUZZ_REPLAY := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz_%)
 $(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/libseqlab.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
-test: $(BUILD)/seqlab $(BUILD)/unit $(FUZZ_REPLAY) ## build and run every test
+# Kernels alone, so that it cross-compiles without other libraries.
+BITS_OBJ := $(KERNEL_OBJ) $(ONCE_SRC:%.c=$(BUILD)/%.o) $(patsubst %,$(BUILD)/lib/base/%.o,error threads arena) \
+            $(BUILD)/tests/bits/bits.o
+$(BUILD)/bits: $(BITS_OBJ)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ -lm
+
+test: $(BUILD)/seqlab $(BUILD)/unit $(BUILD)/bits $(FUZZ_REPLAY) ## build and run every test
 	SEQLAB=$(BUILD)/seqlab UNIT=$(BUILD)/unit REPLAY=$(BUILD)/fuzz_ tests/run.sh
 
 asan: ## run every test under address and undefined-behaviour sanitizers

@@ -28,7 +28,8 @@ void test_ok(bool ok, const Error *err, const char *file, int line)
     _assert_true(ok, "call succeeds", file, line);
 }
 
-void test_fails(bool ok, const Error *err, FailKind kind, const char *text, const char *file, int line)
+void test_fails(bool ok, const Error *err, FailKind kind, const char *text, const char *file,
+                int line)
 {
     _assert_true(!ok, "call fails", file, line);
     _assert_int_equal((uintmax_t)err->kind, (uintmax_t)kind, file, line);

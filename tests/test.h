@@ -1,7 +1,8 @@
 /* test -- TEST(group, claim) { ... } registers a cmocka test; tests/main.c runs them all.
  *
- * `build/release/unit 'group.*'` runs those that match. One claim a test; no network, no downloaded file; a
- * test that needs data under ../shared calls test_shared() and skips, saying so, when it is absent. */
+ * `build/release/unit 'group.*'` runs those that match. One claim a test; no network, no downloaded
+ * file; a test that needs data under ../shared calls test_shared() and skips, saying so, when it is
+ * absent. */
 #ifndef SEQLAB_TEST_H
 #define SEQLAB_TEST_H
 
@@ -30,11 +31,13 @@ void test_ok(bool ok, const Error *err, const char *file, int line);
 #define ASSERT_OK(call, err) test_ok((call), (err), __FILE__, __LINE__)
 
 /* The call failed, with this kind, and its first message contains `text`. */
-void test_fails(bool ok, const Error *err, FailKind kind, const char *text, const char *file, int line);
-#define ASSERT_FAILS(call, err, kind, text) test_fails((call), (err), (kind), (text), __FILE__, __LINE__)
+void test_fails(bool ok, const Error *err, FailKind kind, const char *text, const char *file,
+                int line);
+#define ASSERT_FAILS(call, err, kind, text)                                                        \
+    test_fails((call), (err), (kind), (text), __FILE__, __LINE__)
 
-/* Path of a file under $SEQLAB_SHARED (default ../shared), or NULL after printing that the test is skipped;
- * then call skip(). */
+/* Path of a file under $SEQLAB_SHARED (default ../shared), or NULL after printing that the test is
+ * skipped; then call skip(). */
 const char *test_shared(const char *relative);
 
 /* A fresh folder under $TMPDIR, removed at exit. */

@@ -26,7 +26,10 @@ static bool has_v4(void)
 static const struct {
     const Kernels *kernels;
     bool (*supported)(void);
-} variants[] = {{&kernels_v4, has_v4}, {&kernels_v3, has_v3}};
+} variants[] = {
+    {&kernels_v4, has_v4},
+    {&kernels_v3, has_v3}
+};
 
 #else
 
@@ -40,7 +43,9 @@ static bool has_neon(void)
 static const struct {
     const Kernels *kernels;
     bool (*supported)(void);
-} variants[] = {{&kernels_neon, has_neon}};
+} variants[] = {
+    {&kernels_neon, has_neon}
+};
 
 #endif
 
@@ -64,14 +69,16 @@ bool cpu_select(const char *isa, Error *err)
             cpu = variants[i].kernels;
             return true;
         }
-        if (wanted) return fail(err, FAIL_USAGE, NULL, "SEQLAB_ISA=%s: this CPU does not have it", wanted);
+        if (wanted)
+            return fail(err, FAIL_USAGE, NULL, "SEQLAB_ISA=%s: this CPU does not have it", wanted);
     }
-    if (wanted) return fail(err, FAIL_USAGE, NULL, "SEQLAB_ISA=%s: unknown; this build has %s", wanted,
+    if (wanted)
+        return fail(err, FAIL_USAGE, NULL, "SEQLAB_ISA=%s: unknown; this build has %s", wanted,
 #if defined(__x86_64__)
-                            "v3 and v4"
+                    "v3 and v4"
 #else
-                            "neon"
+                    "neon"
 #endif
-    );
+        );
     return fail(err, FAIL_RUN, NULL, "this CPU lacks AVX2 and FMA, which seqlab needs (x86-64-v3)");
 }

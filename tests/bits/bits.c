@@ -1,0 +1,249 @@
+/* bits -- prints one line a kernel: its name and a hash of what it computed from fixed inputs.
+ *
+ * The same program is run for each ISA, for several numbers of threads and, cross-compiled, for
+ * aarch64 under qemu-user: tests/integration/isa_bits.sh compares the lines. It links lib/cpu and
+ * little else, so that it cross-compiles without other libraries. Usage: bits THREADS */
+#include "base/threads.h"
+#include "cpu/cpu.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX = 1 << 20 };
+static float x[MAX], w[MAX], y[MAX], z[MAX];
+static int32_t index_of[MAX];
+static _Alignas(64) unsigned char scratch[1 << 26];
+
+static void fill(float *to, int64_t n, uint64_t seed)
+{
+    for (int64_t i = 0; i < n; i++) {
+        seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
+        to[i] = (float)((int64_t)(seed >> 40) - (1 << 23)) / (float)(1 << 22);
+    }
+}
+
+static void report(const char *name, const void *data, size_t bytes)
+{
+    const unsigned char *p = data;
+    uint64_t hash = UINT64_C(14695981039346656037);
+    for (size_t i = 0; i < bytes; i++) hash = (hash ^ p[i]) * UINT64_C(1099511628211);
+    printf("%-20s %016llx\n", name, (unsigned long long)hash);
+}
+
+static void report_floats(const char *name, const float *data, int64_t n)
+{
+    report(name, data, sizeof(float) * (size_t)n);
+}
+
+static void products(void)
+{
+    static const int64_t sizes[][3] = {
+        {60,  300, 784},
+        {1,   7,   3  },
+        {33,  65,  700},
+        {300, 784, 60 },
+        {129, 10,  100}
+    };
+    for (int i = 0; i < (int)(sizeof sizes / sizeof sizes[0]); i++) {
+        for (int form = 0; form < 4; form++) {
+            int64_t m = sizes[i][0], n = sizes[i][1], k = sizes[i][2];
+            bool ta = form & 1, tb = form & 2;
+            Gemm g = {.batch = 1,
+                      .m = m,
+                      .n = n,
+                      .k = k,
+                      .a = x,
+                      .b = w,
+                      .c = y,
+                      .trans_a = ta,
+                      .trans_b = tb,
+                      .lda = ta ? m : k,
+                      .ldb = tb ? k : n,
+                      .ldc = n,
+                      .bias = z,
+                      .activation = ACT_RELU};
+            if (cpu->gemm_scratch(&g) > sizeof scratch) abort();
+            cpu->gemm(&g, scratch);
+            report_floats("gemm", y, m * n);
+        }
+    }
+}
+
+static void convolutions(void)
+{
+    static const int64_t sizes[][6] = {
+  /* h c o kernel stride groups */
+        {14, 16, 16, 3, 1, 1 },
+        {15, 3,  20, 3, 2, 1 },
+        {9,  32, 48, 1, 1, 1 },
+        {8,  24, 24, 3, 1, 24},
+        {8,  12, 18, 5, 1, 3 }
+    };
+    for (int i = 0; i < (int)(sizeof sizes / sizeof sizes[0]); i++) {
+        const int64_t *s = sizes[i];
+        int64_t pad = s[3] / 2, oh = (s[0] + 2 * pad - s[3]) / s[4] + 1;
+        ConvShape c = {
+            .n = 5,
+            .h = s[0],
+            .w = s[0],
+            .c = s[1],
+            .o = s[2],
+            .kh = s[3],
+            .kw = s[3],
+            .oh = oh,
+            .ow = oh,
+            .stride = {s[4], s[4]},
+            .pad = {pad,  pad },
+            .dilation = {1,    1   },
+            .groups = s[5]
+        };
+        if (cpu->conv_scratch(&c) > sizeof scratch) abort();
+        int64_t n_x = c.n * c.h * c.w * c.c, n_y = c.n * oh * oh * c.o,
+                n_w = c.o * c.c / c.groups * c.kh * c.kw;
+        cpu->conv_forward(&c, x, w, y, scratch);
+        report_floats("conv_forward", y, n_y);
+        cpu->conv_grad_x(&c, z, w, y, scratch);
+        report_floats("conv_grad_x", y, n_x);
+        cpu->conv_grad_w(&c, x, z, y, scratch);
+        report_floats("conv_grad_w", y, n_w);
+    }
+}
+
+static void pools(void)
+{
+    PoolShape p = {
+        .n = 4,
+        .h = 15,
+        .w = 13,
+        .c = 20,
+        .kh = 3,
+        .kw = 3,
+        .oh = 8,
+        .ow = 7,
+        .stride = {2, 2},
+        .pad = {1, 1}
+    };
+    int64_t n_x = p.n * p.h * p.w * p.c, n_y = p.n * p.oh * p.ow * p.c;
+    cpu->max_pool_index(&p, x, index_of);
+    report("max_pool_index", index_of, sizeof(int32_t) * (size_t)n_y);
+    cpu->pool_gather(&p, x, index_of, y);
+    report_floats("pool_gather", y, n_y);
+    cpu->pool_scatter(&p, z, index_of, y);
+    report_floats("pool_scatter", y, n_x);
+    cpu->avg_pool(&p, x, y);
+    report_floats("avg_pool", y, n_y);
+    cpu->avg_pool_grad(&p, z, y);
+    report_floats("avg_pool_grad", y, n_x);
+}
+
+/* Every map op over a domain with a broadcast, once stored and summed over each kind of axis. */
+static void maps(void)
+{
+    for (int op = 0; op < MAP_N_OPS; op++) {
+        for (int shape_kind = 0; shape_kind < 2; shape_kind++) {
+            MapProgram p = {
+                .rank = 3, .dim = {6, 500, 33},
+                     .n_inputs = 3, .n_instr = 1, .n_outputs = 2
+            };
+            p.inputs[0] = (MapInput){
+                .stride = {16500, 33, 1}
+            };
+            p.inputs[1] = (MapInput){
+                .stride = {0, 0, 1}
+            };
+            p.inputs[2] = (MapInput){
+                .stride = {16500, 33, 1}
+            };
+            p.instr[0] =
+                (MapInstr){.op = (MapOp)op, .a = 0, .b = 1, .c = 2, .p = 0.25f, .q = 0.75f};
+            p.outputs[0] = (MapOutput){.kind = MAP_STORE, .reg = 3};
+            p.outputs[1] = (MapOutput){.kind = MAP_SUM, .reg = 3};
+            p.outer = shape_kind ? 3000 : 1;
+            p.reduce = shape_kind ? 33 : 3000;
+            p.inner = shape_kind ? 1 : 33;
+            /* the inner == 1 case walks whole rows: one long row */
+            if (shape_kind) p.outer = 6, p.reduce = 16500;
+            const void *in[] = {x, w, z};
+            void *out[] = {y, y + 200000};
+            if (map_scratch(&p) > sizeof scratch) abort();
+            cpu->map_run(&p, in, out, scratch);
+            for (int64_t i = 0; i < 99000; i++)
+                if (y[i] != y[i])
+                    y[i] = 0; /* the sign and payload of a NaN are the processor's own */
+            report_floats("map", y, 99000);
+            float *sums = y + 200000;
+            for (int64_t i = 0; i < p.outer * p.inner; i++)
+                if (sums[i] != sums[i]) sums[i] = 0;
+            report_floats("map sum", sums, p.outer * p.inner);
+        }
+    }
+}
+
+static void rows(void)
+{
+    const int64_t n_rows = 50, n = 333;
+    for (int64_t i = 0; i < n_rows; i++) index_of[i] = (int32_t)((i * 7) % n);
+    cpu->softmax(n_rows, n, x, y);
+    report_floats("softmax", y, n_rows * n);
+    cpu->log_softmax(n_rows, n, x, y);
+    report_floats("log_softmax", y, n_rows * n);
+    cpu->cross_entropy(n_rows, n, x, index_of, 0.1f, -1, y);
+    report_floats("cross_entropy", y, n_rows);
+    cpu->cross_entropy_grad(n_rows, n, x, index_of, 0.1f, -1, w, y);
+    report_floats("cross_entropy_grad", y, n_rows * n);
+    cpu->layer_norm(n_rows, n, x, w, z, 1e-5f, y);
+    report_floats("layer_norm", y, n_rows * n);
+    cpu->layer_norm_grad(n_rows, n, x, w, 1e-5f, z, y);
+    report_floats("layer_norm_grad", y, n_rows * n);
+    cpu->rms_norm(n_rows, n, x, w, 1e-5f, y);
+    report_floats("rms_norm", y, n_rows * n);
+    cpu->rms_norm_grad(n_rows, n, x, w, 1e-5f, z, y);
+    report_floats("rms_norm_grad", y, n_rows * n);
+    cpu->gather_rows(n_rows, n, 40, x, index_of, y);
+    report_floats("gather_rows", y, n_rows * 40);
+    cpu->scatter_add_rows(n_rows, n, 40, x, index_of, y);
+    report_floats("scatter_add_rows", y, n * 40);
+    cpu->argmax_rows(n_rows, n, x, index_of);
+    report("argmax_rows", index_of, sizeof(int32_t) * (size_t)n_rows);
+    cpu->random_uniform(100001, 42, 109, y);
+    report_floats("random_uniform", y, 100001);
+    cpu->random_bernoulli(100001, 42, 109, 0.3f, 2.0f, y);
+    report_floats("random_bernoulli", y, 100001);
+}
+
+static void updates(void)
+{
+    const int64_t n = 100003;
+    float *m = z + 200000, *v = z + 400000;
+    for (int64_t i = 0; i < n; i++) v[i] = v[i] * v[i];
+    memcpy(y, w, sizeof(float) * (size_t)n);
+    cpu->adam(n, y, x, m, v, 1e-3f, 0.9f, 0.999f, 1e-8f, 0.01f, true, 0.1, 0.001);
+    report_floats("adam", y, n);
+    cpu->sgd(n, y, x, m, 0.1f, 0.9f, 0.0f, 5e-4f, true, false);
+    report_floats("sgd", y, n);
+    cpu->axpby(n, 0.25f, x, 0.75f, y);
+    report_floats("axpby", y, n);
+    double s = cpu->sum_squares(n, y);
+    report("sum_squares", &s, sizeof s);
+}
+
+int main(int argc, char **argv)
+{
+    Error err = {0};
+    threads_set(argc > 1 ? atoi(argv[1]) : 1);
+    if (!cpu_select(NULL, &err)) {
+        error_print(&err, stderr, false);
+        return 2;
+    }
+    fill(x, MAX, 1);
+    fill(w, MAX, 2);
+    fill(z, MAX, 3);
+    products();
+    convolutions();
+    pools();
+    maps();
+    rows();
+    updates();
+    return 0;
+}
