@@ -1,0 +1,316 @@
+/* option -- see option.h. */
+#include "io/option.h"
+
+#include "base/text.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CHOICES_MAX = 32 };
+
+const Option *option_find(const OptionTable *table, const char *name)
+{
+    for (int i = 0; i < table->n; i++)
+        if (strcmp(table->options[i].name, name) == 0) return &table->options[i];
+    return NULL;
+}
+
+int64_t steps_resolve(Steps s, int64_t steps_per_epoch)
+{
+    return s.epochs ? (int64_t)floor(s.count * (double)steps_per_epoch + 0.5) : (int64_t)s.count;
+}
+
+const char *option_type_text(const Option *o)
+{
+    switch (o->type) {
+    case OPTION_INT:
+        return "integer";
+    case OPTION_REAL:
+        return "number";
+    case OPTION_BOOL:
+        return "true|false";
+    case OPTION_ENUM:
+    case OPTION_SET:
+        return o->choices;
+    case OPTION_STRING:
+        return "text";
+    case OPTION_INTS:
+        return "list of integers";
+    case OPTION_STEPS:
+        return "steps (2000 or 10ep)";
+    }
+    return "";
+}
+
+/* Splits "a|b|c" in place of the copy `text`; returns how many. */
+static int split_choices(const char *choices, char text[256], const char *words[CHOICES_MAX])
+{
+    int n = 0;
+    (void)snprintf(text, 256, "%s", choices);
+    for (char *at = text; at && n < CHOICES_MAX;) {
+        words[n++] = at;
+        at = strchr(at, '|');
+        if (at) *at++ = '\0';
+    }
+    return n;
+}
+
+static bool range_ok(const Option *o, const Yaml *y, double value, Error *err)
+{
+    if (value >= o->min && value <= o->max) return true;
+    return yaml_fail(y, err, "%s = %s is outside [%g, %g]; the default is %s", o->name, y->text,
+                     o->min, o->max, o->value);
+}
+
+static bool read_choice(const Option *o, const Yaml *y, int *out, Error *err)
+{
+    char text[256];
+    const char *words[CHOICES_MAX], *word;
+    int n = split_choices(o->choices, text, words);
+    TRY(yaml_string(y, &word, err));
+    for (int i = 0; i < n; i++) {
+        if (strcmp(words[i], word) != 0) continue;
+        *out = i;
+        return true;
+    }
+    const char *near = text_nearest(word, words, n);
+    return yaml_fail(y, err, "%s = '%.60s': expected %s%s%s%s", o->name, word, o->choices,
+                     near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+static bool read_ints(const Option *o, const Yaml *y, IntList *out, Error *err)
+{
+    *out = (IntList){0};
+    if (y->kind != YAML_LIST) {
+        TRY(yaml_int(y, &out->at[0], err));
+        out->n = 1;
+        return range_ok(o, y, (double)out->at[0], err);
+    }
+    if (y->n > OPTION_LIST_MAX)
+        return yaml_fail(y, err, "%s: at most %d numbers", o->name, OPTION_LIST_MAX);
+    for (const Yaml *c = y->first; c; c = c->next) {
+        TRY(yaml_int(c, &out->at[out->n], err));
+        TRY(range_ok(o, c, (double)out->at[out->n], err));
+        out->n++;
+    }
+    return true;
+}
+
+static bool read_set(const Option *o, const Yaml *y, unsigned *out, Error *err)
+{
+    *out = 0;
+    if (y->kind == YAML_NULL) return true;
+    if (y->kind == YAML_SCALAR && !*y->text) return true;
+    int i;
+    if (y->kind != YAML_LIST) {
+        TRY(read_choice(o, y, &i, err));
+        *out = 1u << i;
+        return true;
+    }
+    for (const Yaml *c = y->first; c; c = c->next) {
+        TRY(read_choice(o, c, &i, err));
+        *out |= 1u << i;
+    }
+    return true;
+}
+
+/* 2000, "500it" or "10ep". */
+static bool read_steps(const Option *o, const Yaml *y, Steps *out, Error *err)
+{
+    const char *text;
+    TRY(yaml_string(y, &text, err));
+    size_t n = strspn(text, "0123456789.");
+    if (n > 0 && (text[n] == 'e' || text[n] == 'E') && text[n + 1] >= '0' && text[n + 1] <= '9')
+        n += 1 + strspn(text + n + 1, "0123456789"); /* 1e4 */
+    char *end;
+    out->count = strtod(text, &end);
+    out->epochs = strcmp(text + n, "ep") == 0;
+    bool known = out->epochs || !text[n] || strcmp(text + n, "it") == 0;
+    if (n == 0 || !known || end != text + n)
+        return yaml_fail(y, err, "%s = '%.60s': expected a number of steps, or epochs such as 10ep",
+                         o->name, text);
+    if (!out->epochs && out->count != floor(out->count))
+        return yaml_fail(y, err, "%s = %s: expected a whole number of steps", o->name, text);
+    return range_ok(o, y, out->count, err);
+}
+
+static bool read_value(const Option *o, const Yaml *y, void *out, Error *err)
+{
+    bool ok = false;
+    switch (o->type) {
+    case OPTION_INT:
+        ok = yaml_int(y, out, err) && range_ok(o, y, (double)*(int64_t *)out, err);
+        break;
+    case OPTION_REAL:
+        ok = yaml_real(y, out, err) && range_ok(o, y, *(double *)out, err);
+        break;
+    case OPTION_BOOL:
+        ok = yaml_bool(y, out, err);
+        break;
+    case OPTION_ENUM:
+        ok = read_choice(o, y, out, err);
+        break;
+    case OPTION_SET:
+        ok = read_set(o, y, out, err);
+        break;
+    case OPTION_STRING:
+        ok = y->kind == YAML_NULL || yaml_string(y, out, err);
+        if (ok && (y->kind == YAML_NULL || !**(const char **)out)) *(const char **)out = NULL;
+        break;
+    case OPTION_INTS:
+        ok = read_ints(o, y, out, err);
+        break;
+    case OPTION_STEPS:
+        ok = read_steps(o, y, out, err);
+        break;
+    }
+    return ok;
+}
+
+/* The default's text goes through the same reader; that it is valid is a test (unit/registry).
+ * Lists are written with commas: "300,100". */
+static bool read_default(const Option *o, void *out, Error *err)
+{
+    Yaml item[OPTION_LIST_MAX], y = {.kind = YAML_SCALAR, .text = o->value, .from = ""};
+    char text[256], *at = text;
+    y.at.file = o->name;
+    if (o->type != OPTION_INTS && o->type != OPTION_SET) return read_value(o, &y, out, err);
+    (void)snprintf(text, sizeof text, "%s", o->value);
+    y.kind = YAML_LIST;
+    for (; at && *at && y.n < OPTION_LIST_MAX; y.n++) {
+        item[y.n] = (Yaml){.kind = YAML_SCALAR, .text = at, .from = "", .at = y.at};
+        if (y.n > 0) item[y.n - 1].next = &item[y.n];
+        at = strchr(at, ',');
+        if (at) *at++ = '\0';
+    }
+    y.first = y.n ? item : NULL;
+    return read_value(o, &y, out, err);
+}
+
+static bool listed(const char *const names[], const char *name)
+{
+    for (int i = 0; names && names[i]; i++)
+        if (strcmp(names[i], name) == 0) return true;
+    return false;
+}
+
+static bool unknown_key(const OptionTable *table, const Yaml *key, const char *where, Error *err)
+{
+    enum { NAMES_MAX = 128 };
+    const char *names[NAMES_MAX];
+    int n = 0;
+    for (; n < table->n && n < NAMES_MAX; n++) names[n] = table->options[n].name;
+    const char *near = text_nearest(key->key, names, n);
+    return yaml_fail_key(key, err, "unknown key '%.80s' %s%s%s%s", key->key, where,
+                         near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+bool option_read(const OptionTable *table, const Yaml *y, const char *const also[],
+                 const char *where, void *out, Error *err)
+{
+    bool ok = true;
+    memset(out, 0, table->bytes);
+    for (int i = 0; i < table->n; i++) {
+        const Option *o = &table->options[i];
+        if (!read_default(o, (char *)out + o->offset, err)) ok = false;
+    }
+    if (!y || y->kind == YAML_NULL) return ok;
+    if (y->kind != YAML_MAP) return yaml_fail(y, err, "expected a map of options %s", where);
+    for (const Yaml *c = y->first; c; c = c->next) {
+        if (listed(also, c->key)) continue;
+        const Option *o = option_find(table, c->key);
+        if (!o)
+            ok = unknown_key(table, c, where, err);
+        else if (!read_value(o, c, (char *)out + o->offset, err))
+            ok = false;
+    }
+    return ok;
+}
+
+static Yaml *number(Arena *a, double value)
+{
+    char text[32];
+    text_real(text, value);
+    return yaml_new_scalar(a, text, false);
+}
+
+static Yaml *choices_written(const Option *o, unsigned set, Arena *a)
+{
+    char text[256];
+    const char *words[CHOICES_MAX];
+    int n = split_choices(o->choices, text, words);
+    Yaml *list = yaml_new_list(a);
+    for (int i = 0; i < n; i++)
+        if (set >> i & 1) yaml_append(a, list, NULL, yaml_new_scalar(a, words[i], true));
+    return list;
+}
+
+static Yaml *written(const Option *o, const void *value, Arena *a)
+{
+    char text[256];
+    const char *words[CHOICES_MAX];
+    switch (o->type) {
+    case OPTION_INT:
+        return yaml_new_scalar(a, arena_printf(a, "%lld", (long long)*(const int64_t *)value),
+                               false);
+    case OPTION_REAL:
+        return number(a, *(const double *)value);
+    case OPTION_BOOL:
+        return yaml_new_scalar(a, *(const bool *)value ? "true" : "false", false);
+    case OPTION_ENUM:
+        (void)split_choices(o->choices, text, words);
+        return yaml_new_scalar(a, words[*(const int *)value], true);
+    case OPTION_SET:
+        return choices_written(o, *(const unsigned *)value, a);
+    case OPTION_STRING: {
+        const char *s = *(const char *const *)value;
+        return yaml_new_scalar(a, s ? s : "", true);
+    }
+    case OPTION_STEPS: {
+        const Steps *s = value;
+        text_real(text, s->count);
+        if (!s->epochs) (void)snprintf(text, sizeof text, "%.0f", s->count);
+        return yaml_new_scalar(a, arena_printf(a, "%s%s", text, s->epochs ? "ep" : ""), false);
+    }
+    case OPTION_INTS:
+        break;
+    }
+    const IntList *ints = value;
+    Yaml *list = yaml_new_list(a);
+    for (int i = 0; i < ints->n; i++) yaml_append(a, list, NULL, number(a, (double)ints->at[i]));
+    return list;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp((*(const Option *const *)a)->name, (*(const Option *const *)b)->name);
+}
+
+void option_write(const OptionTable *table, const void *values, bool with_defaults, Arena *a,
+                  Yaml *map)
+{
+    const Option **sorted = arena_new_array(a, const Option *, table->n);
+    for (int i = 0; i < table->n; i++) sorted[i] = &table->options[i];
+    qsort(sorted, (size_t)table->n, sizeof sorted[0], by_name);
+    union {
+        int64_t whole;
+        double real;
+        bool flag;
+        int choice;
+        const char *text;
+        IntList ints;
+        Steps steps;
+    } standard;
+    for (int i = 0; i < table->n; i++) {
+        const Option *o = sorted[i];
+        Yaml *value = written(o, (const char *)values + o->offset, a);
+        if (!with_defaults) {
+            memset(&standard, 0, sizeof standard);
+            if (read_default(o, &standard, NULL) &&
+                strcmp(yaml_write(a, written(o, &standard, a)), yaml_write(a, value)) == 0)
+                continue;
+        }
+        yaml_append(a, map, o->name, value);
+    }
+}

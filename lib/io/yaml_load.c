@@ -1,0 +1,360 @@
+/* yaml_load -- text to tree: libyaml's events, anchors, merge keys and `extends:`. */
+#include "io/file.h"
+#include "io/yaml.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+enum {
+    TEXT_MAX = 16 << 20,
+    DEPTH_MAX = 64,
+    NODES_MAX = 1000000,
+    ANCHORS_MAX = 1000,
+    EXTENDS_MAX = 16,
+    KEYS_MAX = 10000 /* looking one up is linear */
+};
+
+typedef struct Loader {
+    Arena *arena;
+    yaml_parser_t parser;
+    yaml_event_t event;
+    const char *name;
+    const char *text;
+    const char **lines; /* start of each line of the text */
+    int n_lines;
+    int n_nodes;
+    struct {
+        const char *name;
+        const Yaml *node;
+    } anchors[ANCHORS_MAX];
+    int n_anchors;
+    Error *err;
+} Loader;
+
+static Place place_of(const Loader *l, yaml_mark_t start, yaml_mark_t end)
+{
+    int line = (int)start.line;
+    Place at = {.file = l->name, .line = line + 1, .column = (int)start.column + 1};
+    at.line_text = line < l->n_lines ? l->lines[line] : NULL;
+    at.width =
+        end.line == start.line && end.column > start.column ? (int)(end.column - start.column) : 1;
+    return at;
+}
+
+static bool next_event(Loader *l)
+{
+    yaml_event_delete(&l->event);
+    if (yaml_parser_parse(&l->parser, &l->event)) return true;
+    const yaml_parser_t *p = &l->parser;
+    yaml_mark_t mark = p->problem_mark;
+    Place at = place_of(l, mark, mark);
+    return fail(l->err, FAIL_CONFIG, &at, "not YAML: %s%s%s", p->problem ? p->problem : "bad input",
+                p->context ? ", " : "", p->context ? p->context : "");
+}
+
+static Yaml *new_node(Loader *l, YamlKind kind)
+{
+    l->n_nodes++;
+    Yaml *y = arena_new_array(l->arena, Yaml, 1);
+    y->kind = kind;
+    y->from = "";
+    y->at = place_of(l, l->event.start_mark, l->event.end_mark);
+    return y;
+}
+
+static bool too_large(Loader *l, const Yaml *at)
+{
+    if (l->n_nodes <= NODES_MAX) return false;
+    (void)fail(l->err, FAIL_CONFIG, &at->at,
+               "too large: over %d nodes after its aliases are expanded", NODES_MAX);
+    return true;
+}
+
+static void append_child(Yaml *parent, Yaml *child)
+{
+    Yaml **end = &parent->first;
+    while (*end) end = &(*end)->next;
+    *end = child;
+    child->next = NULL;
+    parent->n++;
+}
+
+static void remember_anchor(Loader *l, const yaml_char_t *anchor, const Yaml *node)
+{
+    if (!anchor || l->n_anchors == ANCHORS_MAX) return;
+    l->anchors[l->n_anchors].name = arena_string(l->arena, (const char *)anchor);
+    l->anchors[l->n_anchors++].node = node;
+}
+
+static int count_nodes(const Yaml *y)
+{
+    int n = 1;
+    for (const Yaml *c = y->first; c; c = c->next) n += count_nodes(c);
+    return n;
+}
+
+static bool read_node(Loader *l, int depth, Yaml **out);
+
+static bool read_alias(Loader *l, Yaml **out)
+{
+    const char *name = (const char *)l->event.data.alias.anchor;
+    for (int i = l->n_anchors - 1; i >= 0; i--) {
+        if (strcmp(l->anchors[i].name, name) != 0) continue;
+        l->n_nodes += count_nodes(l->anchors[i].node);
+        if (too_large(l, l->anchors[i].node)) return false;
+        *out = yaml_copy(l->arena, l->anchors[i].node);
+        return true;
+    }
+    Place at = place_of(l, l->event.start_mark, l->event.end_mark);
+    return fail(l->err, FAIL_CONFIG, &at, "alias *%s has no anchor &%s before it", name, name);
+}
+
+static bool read_scalar(Loader *l, Yaml **out)
+{
+    Yaml *y = *out = new_node(l, YAML_SCALAR);
+    const char *value = (const char *)l->event.data.scalar.value;
+    size_t n = l->event.data.scalar.length;
+    y->quoted = l->event.data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
+    if (memchr(value, 0, n)) return yaml_fail(y, l->err, "a zero byte in text");
+    y->text = arena_string_n(l->arena, value, n);
+    if (!y->quoted && (n == 0 || strcmp(y->text, "~") == 0 || strcmp(y->text, "null") == 0))
+        y->kind = YAML_NULL;
+    remember_anchor(l, l->event.data.scalar.anchor, y);
+    return true;
+}
+
+static bool read_list(Loader *l, int depth, Yaml **out)
+{
+    Yaml *y = *out = new_node(l, YAML_LIST), **end = &y->first;
+    y->at.width = 1;
+    const yaml_char_t *anchor = l->event.data.sequence_start.anchor;
+    char *kept = anchor ? arena_string(l->arena, (const char *)anchor) : NULL;
+    for (;;) {
+        TRY(next_event(l));
+        if (l->event.type == YAML_SEQUENCE_END_EVENT) break;
+        TRY(read_node(l, depth + 1, end));
+        end = &(*end)->next;
+        y->n++;
+    }
+    remember_anchor(l, (yaml_char_t *)kept, y);
+    return true;
+}
+
+/* <<: *base, or a list of them: keys that the map has not got itself. */
+static bool merge_key(Loader *l, Yaml *map, const Yaml *value)
+{
+    if (value->kind == YAML_LIST) {
+        for (const Yaml *item = value->first; item; item = item->next) TRY(merge_key(l, map, item));
+        return true;
+    }
+    if (value->kind != YAML_MAP)
+        return yaml_fail(value, l->err, "<<: expected a map or a list of maps");
+    for (const Yaml *c = value->first; c; c = c->next) {
+        if (yaml_get(map, c->key)) continue;
+        Yaml *copy = yaml_copy(l->arena, c);
+        append_child(map, copy);
+    }
+    return true;
+}
+
+static bool read_map(Loader *l, int depth, Yaml **out)
+{
+    Yaml *y = *out = new_node(l, YAML_MAP);
+    y->at.width = 1;
+    const yaml_char_t *anchor = l->event.data.mapping_start.anchor;
+    char *kept = anchor ? arena_string(l->arena, (const char *)anchor) : NULL;
+    Yaml *merges[8];
+    int n_merges = 0;
+    for (;;) {
+        TRY(next_event(l));
+        if (l->event.type == YAML_MAPPING_END_EVENT) break;
+        Place key_at = place_of(l, l->event.start_mark, l->event.end_mark);
+        if (l->event.type != YAML_SCALAR_EVENT)
+            return fail(l->err, FAIL_CONFIG, &key_at, "a key must be a word");
+        const char *key = arena_string_n(l->arena, (const char *)l->event.data.scalar.value,
+                                         l->event.data.scalar.length);
+        if (y->n == KEYS_MAX)
+            return fail(l->err, FAIL_CONFIG, &key_at, "over %d keys in one map", KEYS_MAX);
+        if (yaml_get(y, key))
+            return fail(l->err, FAIL_CONFIG, &key_at, "key '%s' stands twice; first in line %d",
+                        key, yaml_get(y, key)->key_at.line);
+        Yaml *value = NULL;
+        TRY(next_event(l));
+        TRY(read_node(l, depth + 1, &value));
+        value->key = key;
+        value->key_at = key_at;
+        if (strcmp(key, "<<") == 0 && n_merges < 8)
+            merges[n_merges++] = value;
+        else
+            append_child(y, value);
+    }
+    for (int i = 0; i < n_merges; i++) TRY(merge_key(l, y, merges[i]));
+    remember_anchor(l, (yaml_char_t *)kept, y);
+    return true;
+}
+
+static bool read_node(Loader *l, int depth, Yaml **out)
+{
+    Place at = place_of(l, l->event.start_mark, l->event.end_mark);
+    if (depth > DEPTH_MAX)
+        return fail(l->err, FAIL_CONFIG, &at, "nested deeper than %d levels", DEPTH_MAX);
+    bool ok;
+    switch (l->event.type) {
+    case YAML_ALIAS_EVENT:
+        ok = read_alias(l, out);
+        break;
+    case YAML_SCALAR_EVENT:
+        ok = read_scalar(l, out);
+        break;
+    case YAML_SEQUENCE_START_EVENT:
+        ok = read_list(l, depth, out);
+        break;
+    case YAML_MAPPING_START_EVENT:
+        ok = read_map(l, depth, out);
+        break;
+    default:
+        return fail(l->err, FAIL_CONFIG, &at, "not YAML here");
+    }
+    return ok && !too_large(l, *out);
+}
+
+static bool read_document(Loader *l, Yaml **out)
+{
+    do {
+        TRY(next_event(l));
+        if (l->event.type == YAML_STREAM_END_EVENT) {
+            *out = yaml_new_map(l->arena); /* an empty file is an empty map */
+            (*out)->at = (Place){.file = l->name, .line = 1, .column = 1};
+            return true;
+        }
+    } while (l->event.type != YAML_DOCUMENT_START_EVENT);
+    TRY(next_event(l));
+    TRY(read_node(l, 0, out));
+    TRY(next_event(l)); /* document end */
+    TRY(next_event(l));
+    if (l->event.type == YAML_STREAM_END_EVENT) return true;
+    Place at = place_of(l, l->event.start_mark, l->event.end_mark);
+    return fail(l->err, FAIL_CONFIG, &at, "a second document; expected one");
+}
+
+static void index_lines(Loader *l, const char *text)
+{
+    l->n_lines = 1;
+    for (const char *p = text; *p; p++) l->n_lines += *p == '\n';
+    l->lines = arena_new_array(l->arena, const char *, l->n_lines);
+    l->lines[0] = text;
+    int i = 1;
+    for (const char *p = text; *p; p++)
+        if (*p == '\n') l->lines[i++] = p + 1;
+}
+
+bool yaml_parse(Arena *a, const char *text, size_t n, const char *name, Yaml **out, Error *err)
+{
+    Place at = {.file = name};
+    if (n > TEXT_MAX) return fail(err, FAIL_CONFIG, &at, "over %d MiB of YAML", TEXT_MAX >> 20);
+    Loader *l = arena_new_array(a, Loader, 1);
+    l->arena = a;
+    l->name = arena_string(a, name);
+    l->text = arena_string_n(a, text, n);
+    l->err = err;
+    index_lines(l, l->text);
+    if (!yaml_parser_initialize(&l->parser))
+        return fail(err, FAIL_RUN, &at, "libyaml could not start");
+    yaml_parser_set_input_string(&l->parser, (const unsigned char *)text, n);
+    bool ok = read_document(l, out);
+    yaml_event_delete(&l->event);
+    yaml_parser_delete(&l->parser);
+    return ok;
+}
+
+bool yaml_load(Arena *a, const char *path, Yaml **out, Error *err)
+{
+    char *text;
+    size_t n;
+    TRY(file_read(path, TEXT_MAX, &text, &n, FAIL_CONFIG, err));
+    bool ok = yaml_parse(a, text, n, path, out, err);
+    free(text);
+    return ok;
+}
+
+/* `over` wins over `base`, which is changed in place: maps key by key, all else replaced. */
+static void compose(Arena *a, Yaml *base, const Yaml *over)
+{
+    for (const Yaml *c = over->first; c; c = c->next) {
+        Yaml *old = yaml_get(base, c->key);
+        if (old && old->kind == YAML_MAP && c->kind == YAML_MAP)
+            compose(a, old, c);
+        else
+            yaml_set(a, base, c->key, yaml_copy(a, c));
+    }
+}
+
+static void mark_from(Yaml *y, const char *from)
+{
+    if (!*y->from) y->from = from;
+    for (Yaml *c = y->first; c; c = c->next) mark_from(c, from);
+}
+
+static bool load_extending(Arena *a, const char *path, const char *chain[], int depth, Yaml **out,
+                           Error *err);
+
+static bool load_one_base(Arena *a, const char *path, const Yaml *entry, const char *chain[],
+                          int depth, Yaml *into, Error *err)
+{
+    const char *relative;
+    TRY(yaml_string(entry, &relative, err));
+    const char *slash = strrchr(path, '/');
+    const char *full = slash && relative[0] != '/'
+                           ? arena_printf(a, "%.*s/%s", (int)(slash - path), path, relative)
+                           : arena_string(a, relative);
+    char real[PATH_MAX];
+    const char *canonical = realpath(full, real) ? arena_string(a, real) : full;
+    for (int i = 0; i < depth; i++)
+        if (strcmp(chain[i], canonical) == 0)
+            return yaml_fail(entry, err, "extends goes in a circle: %s is already being read",
+                             relative);
+    if (depth == EXTENDS_MAX)
+        return yaml_fail(entry, err, "extends is deeper than %d files", EXTENDS_MAX);
+    if (!file_exists(full)) return yaml_fail(entry, err, "extends: %s is not there", full);
+    Yaml *base;
+    chain[depth] = canonical;
+    TRY(load_extending(a, full, chain, depth + 1, &base, err));
+    mark_from(base, arena_printf(a, " (from %s:%d)", entry->at.file, entry->at.line));
+    compose(a, into, base);
+    return true;
+}
+
+static bool load_extending(Arena *a, const char *path, const char *chain[], int depth, Yaml **out,
+                           Error *err)
+{
+    Yaml *own;
+    TRY(yaml_load(a, path, &own, err));
+    if (own->kind != YAML_MAP) return yaml_fail(own, err, "expected a map of keys at the top");
+    const Yaml *extends = yaml_get(own, "extends");
+    if (!extends) {
+        *out = own;
+        return true;
+    }
+    Yaml *whole = yaml_new_map(a);
+    whole->at = own->at;
+    if (extends->kind == YAML_LIST) {
+        for (const Yaml *e = extends->first; e; e = e->next)
+            TRY(load_one_base(a, path, e, chain, depth, whole, err));
+    } else {
+        TRY(load_one_base(a, path, extends, chain, depth, whole, err));
+    }
+    (void)yaml_remove(own, "extends");
+    compose(a, whole, own);
+    *out = whole;
+    return true;
+}
+
+bool yaml_load_experiment(Arena *a, const char *path, Yaml **out, Error *err)
+{
+    const char *chain[EXTENDS_MAX + 1];
+    char real[PATH_MAX];
+    chain[0] = realpath(path, real) ? arena_string(a, real) : path;
+    return load_extending(a, path, chain, 1, out, err);
+}
