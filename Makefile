@@ -9,7 +9,7 @@ WARN := -std=c11 -Wall -Wextra -Werror -Wshadow -Wconversion -Wstrict-prototypes
         -Wdouble-promotion -Wfloat-conversion -Wimplicit-fallthrough -Wformat=2
 GCC_ONLY := $(if $(findstring gcc,$(shell $(CC) --version | head -n 1) $(CC)),-Wlogical-op -Wduplicated-cond)
 # The determinism contract: no contraction, no fast-math; fmaf is written where it is meant.
-MATH := -fno-math-errno -ffp-contract=off
+MATH := -fno-math-errno -fno-trapping-math -ffp-contract=off
 VERSION := $(shell cat VERSION)
 CPPFLAGS += -Ilib -I. -D_GNU_SOURCE -DSEQLAB_VERSION='"$(VERSION)"'
 LIBS := -lyaml -ljansson -lpng -lz -lnettle -lm -lpthread
@@ -35,7 +35,7 @@ ISA_FLAGS_v3 := -march=x86-64-v3 -mprefer-vector-width=256
 ISA_FLAGS_v4 := -march=x86-64-v4 -mprefer-vector-width=512
 ISA_FLAGS_neon :=
 
-ONCE_SRC := lib/cpu/isa.c
+ONCE_SRC := lib/cpu/isa.c lib/cpu/map_program.c
 KERNEL_SRC := $(filter-out $(ONCE_SRC),$(wildcard lib/cpu/*.c))
 LIB_SRC := $(filter-out $(KERNEL_SRC),$(wildcard lib/*/*.c lib/methods/*/*.c))
 KERNEL_OBJ := $(foreach isa,$(ISAS),$(KERNEL_SRC:%.c=$(BUILD)/$(isa)/%.o))

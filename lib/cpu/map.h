@@ -1,10 +1,10 @@
-/* map -- elementwise programs: what a chain of elementwise nodes, its broadcasts and the reductions at its end
- * are compiled to. A tile interpreter runs the program over blocks that stay in L1.
+/* map -- elementwise programs: what a chain of elementwise nodes, its broadcasts and the reductions
+ * at its end are compiled to. A tile interpreter runs the program over blocks that stay in L1.
  *
- * The domain is a row-major box of `rank` dims. Every input is read through strides over the domain (0 = broadcast),
- * so that permutes, slices and broadcasts cost no pass of their own; every output is either stored densely over the
- * whole domain or reduced over the middle group of the view (outer, reduce, inner) of the domain. Numbers are float;
- * I32 inputs are converted on load. */
+ * The domain is a row-major box of `rank` dims. Every input is read through strides over the domain
+ * (0 = broadcast), so that permutes, slices and broadcasts cost no pass of their own; every output
+ * is either stored densely over the whole domain or reduced over the middle group of the view
+ * (outer, reduce, inner) of the domain. Numbers are float; I32 inputs are converted on load. */
 #ifndef SEQLAB_CPU_MAP_H
 #define SEQLAB_CPU_MAP_H
 
@@ -12,9 +12,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MAP_MAX_RANK = 5, MAP_MAX_INPUTS = 12, MAP_MAX_OUTPUTS = 6, MAP_MAX_INSTR = 48, MAP_MAX_REGS = 64 };
+enum {
+    MAP_MAX_RANK = 5,
+    MAP_MAX_INPUTS = 12,
+    MAP_MAX_OUTPUTS = 6,
+    MAP_MAX_INSTR = 48,
+    MAP_MAX_REGS = 64
+};
 
-/* One line an operation of the interpreter: map.def holds MAP(NAME, arity, expression in a, b, c, p, q). */
+/* One line an operation of the interpreter: map.def holds MAP(NAME, arity, expression in a, b, c,
+ * p, q). */
 typedef enum MapOp {
 #define MAP(name, arity, expression) MAP_##name,
 #include "cpu/map.def"
@@ -44,7 +51,8 @@ typedef struct MapOutput {
 typedef struct MapProgram {
     int rank;
     int64_t dim[MAP_MAX_RANK];
-    int64_t outer, reduce, inner; /* product = size of the domain; all reducing outputs share it: out is (outer, inner) */
+    int64_t outer, reduce, inner; /* product = size of the domain; all reducing outputs share it:
+                                     out is (outer, inner) */
     int n_inputs, n_instr, n_outputs;
     MapInput inputs[MAP_MAX_INPUTS];
     MapInstr instr[MAP_MAX_INSTR];
@@ -54,13 +62,13 @@ typedef struct MapProgram {
 /* Bytes of scratch that map_run needs (partial sums); depends on the program only. */
 size_t map_scratch(const MapProgram *p);
 
-/* The order of additions of a reduction depends on (outer, reduce, inner) alone, so a fused program gives the bits of the
- * separate ones:
- *   inner == 1: the row is cut into blocks of MAP_BLOCK; in a block element i goes to lane i % 16, the lanes are added by
- *               a tree (8, 4, 2, 1); the blocks' sums are added by a balanced tree.
- *   inner  > 1: the `reduce` index is cut into blocks of rows; in a block row r goes to accumulator r % 4 of its column,
- *               the four are added (0+2)+(1+3); blocks by the same balanced tree.
- * An output of kind MAP_STORE may be the very memory of an input that has the domain's own dense strides. */
+/* The order of additions of a reduction depends on (outer, reduce, inner) alone, so a fused program
+ * gives the bits of the separate ones: inner == 1: the row is cut into blocks of MAP_BLOCK; in a
+ * block element i goes to lane i % 16, the lanes are added by a tree (8, 4, 2, 1); the blocks' sums
+ * are added by a balanced tree. inner  > 1: the `reduce` index is cut into blocks of rows; in a
+ * block row r goes to accumulator r % 4 of its column, the four are added (0+2)+(1+3); blocks by
+ * the same balanced tree. An output of kind MAP_STORE may be the very memory of an input that has
+ * the domain's own dense strides. */
 enum { MAP_BLOCK = 1024 };
 
 #endif
