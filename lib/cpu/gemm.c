@@ -11,13 +11,9 @@
  * packing it is read in place. */
 #include "cpu/gemm_tile.h"
 
-#include "base/threads.h"
-
 #include <string.h>
 
 enum { K_PANEL = 256, N_BLOCK = 512 };
-/* Multiply-adds that a thread must have before another one is worth waking (about 10 us). */
-enum { WORK_PER_THREAD = 1 << 20 };
 /* Fewer strips than this read B in place when its rows are contiguous. */
 enum { PACK_STRIPS = 3 };
 /* A transposed A is read in place when fewer tiles than this stand side by side. */
@@ -56,10 +52,8 @@ static Split choose_split(const Gemm *g)
 {
     Split best = {1, 1, 1};
     const double work = (double)g->batch * (double)g->m * (double)g->n * (double)g->k;
-    const double useful = work / WORK_PER_THREAD;
-    int64_t threads = threads_count();
-    if (useful < (double)threads) threads = (int64_t)useful;
-    if (threads < 2) return best;
+    const int64_t threads = work_threads(INT64_MAX, work);
+    if (threads == 1) return best;
     int64_t best_cost = INT64_MAX;
     for (int64_t batch = 1; batch <= threads; batch++) {
         if (threads % batch != 0) continue;

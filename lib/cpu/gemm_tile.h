@@ -12,6 +12,7 @@
 #ifndef SEQLAB_CPU_GEMM_TILE_H
 #define SEQLAB_CPU_GEMM_TILE_H
 
+#include "base/threads.h"
 #include "cpu/kernel.h"
 #include "cpu/simd.h"
 
@@ -77,6 +78,17 @@ SIMD int64_t min64(int64_t a, int64_t b)
 SIMD int64_t max64(int64_t a, int64_t b)
 {
     return a > b ? a : b;
+}
+
+/* Threads for `parts` equal parts of `work` multiply-adds in all: at most threads_count(), each
+ * with enough to do (about 10 us) to be worth waking. */
+enum { WORK_PER_THREAD = 1 << 20 };
+
+SIMD int work_threads(int64_t parts, double work)
+{
+    const double useful = work / WORK_PER_THREAD;
+    const int64_t threads = min64(threads_count(), parts);
+    return useful < (double)threads ? (int)max64(1, (int64_t)useful) : (int)max64(1, threads);
 }
 
 #endif

@@ -29,9 +29,12 @@ static float *uniform(Pcg *rng, size_t n)
 
 static Problem problem(Pcg *rng, int64_t batch, int64_t m, int64_t n, int64_t k)
 {
-    Problem p = {.g = {.batch = batch, .m = m, .n = n, .k = k}};
+    Problem p = {
+        .g = {.batch = batch, .m = m, .n = n, .k = k}
+    };
     Gemm *g = &p.g;
-    g->trans_a = pcg_below(rng, 2), g->trans_b = pcg_below(rng, 2), g->accumulate = pcg_below(rng, 2);
+    g->trans_a = pcg_below(rng, 2), g->trans_b = pcg_below(rng, 2),
+    g->accumulate = pcg_below(rng, 2);
     g->activation = pcg_below(rng, 2) ? ACT_RELU : ACT_NONE;
     g->lda = (g->trans_a ? m : k) + pcg_below(rng, 3);
     g->ldb = (g->trans_b ? k : n) + pcg_below(rng, 3);
@@ -40,8 +43,10 @@ static Problem problem(Pcg *rng, int64_t batch, int64_t m, int64_t n, int64_t k)
     g->stride_a = pcg_below(rng, 4) ? size_a : 0;
     g->stride_b = pcg_below(rng, 4) ? size_b : 0;
     g->stride_c = m * g->ldc;
-    p.n_a = (size_t)(size_a * batch), p.n_b = (size_t)(size_b * batch), p.n_c = (size_t)(g->stride_c * batch);
-    p.a = uniform(rng, p.n_a), p.b = uniform(rng, p.n_b), p.before = uniform(rng, p.n_c + 2 * GUARD);
+    p.n_a = (size_t)(size_a * batch), p.n_b = (size_t)(size_b * batch),
+    p.n_c = (size_t)(g->stride_c * batch);
+    p.a = uniform(rng, p.n_a), p.b = uniform(rng, p.n_b),
+    p.before = uniform(rng, p.n_c + 2 * GUARD);
     p.c = uniform(rng, p.n_c + 2 * GUARD), p.bias = uniform(rng, (size_t)n);
     g->a = p.a, g->b = p.b, g->c = p.c + GUARD, g->bias = pcg_below(rng, 2) ? p.bias : NULL;
     return p;
@@ -56,7 +61,8 @@ static void problem_free(Problem *p)
 static void run(Problem *p)
 {
     memcpy(p->c, p->before, (p->n_c + 2 * GUARD) * sizeof(float));
-    const size_t bytes = (cpu->gemm_scratch(&p->g) + 63) / 64 * 64, asked = cpu->gemm_scratch(&p->g);
+    const size_t bytes = (cpu->gemm_scratch(&p->g) + 63) / 64 * 64,
+                 asked = cpu->gemm_scratch(&p->g);
     unsigned char *scratch = aligned_alloc(64, bytes + GUARD);
     assert_non_null(scratch);
     memset(scratch, FILL, bytes + GUARD);
@@ -75,7 +81,8 @@ static float b_at(const Gemm *g, int64_t item, int64_t k, int64_t j)
     return g->b[item * g->stride_b + (g->trans_b ? j * g->ldb + k : k * g->ldb + j)];
 }
 
-/* |got - wanted| <= (k + 4) eps sum |a b|: the bound of a chain of k roundings, here with room for bias and C. */
+/* |got - wanted| <= (k + 4) eps sum |a b|: the bound of a chain of k roundings, here with room for
+ * bias and C. */
 static void check(const Problem *p)
 {
     const Gemm *g = &p->g;
@@ -113,8 +120,9 @@ TEST(gemm, matches_float64_over_odd_shapes_and_flags)
 {
     Pcg rng = pcg_seed(1, 1);
     for (int i = 0; i < 120; i++) {
-        Problem p = problem(&rng, 1 + pcg_below(&rng, 3), 1 + pcg_below(&rng, 40), 1 + pcg_below(&rng, 70),
-                            pcg_below(&rng, 8) ? pcg_below(&rng, 60) : 250 + pcg_below(&rng, 300));
+        Problem p =
+            problem(&rng, 1 + pcg_below(&rng, 3), 1 + pcg_below(&rng, 40), 1 + pcg_below(&rng, 70),
+                    pcg_below(&rng, 8) ? pcg_below(&rng, 60) : 250 + pcg_below(&rng, 300));
         run(&p);
         check(&p);
         check_gaps(&p);
