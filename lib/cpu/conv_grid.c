@@ -155,18 +155,31 @@ static void gather_residue(const ConvGrid *g, const float *line, int64_t residue
     zero_chunks(to + end * CHUNK, g->width - end);
 }
 
-/* One line with its taps folded: chunk j holds [tap][channel] of output j. */
+/* Output j with its taps folded, some of them perhaps in the padding. */
+static void fold_border(const ConvGrid *g, const float *line, int64_t j, float *to)
+{
+    for (int64_t t = 0; t < g->x.n_taps; t++, to += g->channels) {
+        const int64_t column = j * g->x.stride + axis_tap(&g->x, t);
+        const bool inside = column >= 0 && column < g->x.in;
+        for (int64_t c = 0; c < g->channels; c++) to[c] = inside ? line[column * g->pitch + c] : 0;
+    }
+}
+
+/* One line with its taps folded: chunk j holds [tap][channel] of output j. Where the taps are
+ * neighbours in memory and none is in the padding, that is one piece of the line. */
 static void gather_folded(const ConvGrid *g, const float *line, float *to)
 {
-    for (int64_t j = 0; j < g->width; j++, to += CHUNK) {
-        float *lane = to;
-        for (int64_t t = 0; t < g->x.n_taps; t++, lane += g->channels) {
-            const int64_t column = j * g->x.stride + axis_tap(&g->x, t);
-            const bool inside = column >= 0 && column < g->x.in;
-            for (int64_t c = 0; c < g->channels; c++)
-                lane[c] = inside ? line[column * g->pitch + c] : 0;
-        }
+    const int64_t stride = g->x.stride, n = g->x.n_taps * g->channels;
+    int64_t begin = g->width, end = g->width;
+    if (g->x.tap_step == 1 && g->pitch == g->channels) {
+        begin = min64(g->width, ceil_div(-g->x.tap, stride));
+        end = max64(begin, min64(g->width, (g->x.in - g->x.n_taps - g->x.tap + stride) / stride));
     }
+    for (int64_t j = 0; j < begin; j++) fold_border(g, line, j, to + j * CHUNK);
+    if (end > begin)
+        copy_chunks(line + (begin * stride + g->x.tap) * g->pitch, stride * g->pitch, end - begin,
+                    n, to + begin * CHUNK);
+    for (int64_t j = end; j < g->width; j++) fold_border(g, line, j, to + j * CHUNK);
 }
 
 /* Does any tap of any row read this line of the band's copy? (With a stride above the kernel some
