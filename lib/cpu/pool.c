@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { BLOCK = 64 };              /* channels that stay in registers or L1 */
+enum { BLOCK = 64 };              /* channels of a unit of pool_scatter */
 enum { COST_OF_AN_ELEMENT = 16 }; /* in multiply-adds: pooling is bound by memory */
 
 static int pool_threads(int64_t parts, int64_t elements)
@@ -32,24 +32,39 @@ static float divisor_of(const PoolShape *s, const Window *y, const Window *x)
     return (float)(s->count_pad ? y->size * x->size : (y->end - y->begin) * (x->end - x->begin));
 }
 
-/* Channels c..c+n of one output. A window that lies in the padding alone gives -1. */
-static void max_of_window(const PoolShape *s, const float *x, const Window *wy, const Window *wx,
-                          int64_t n, int32_t *index)
+typedef int32_t vi __attribute__((vector_size(VL * sizeof(int32_t))));
+
+/* take (all bits or none in a lane) ? a : b */
+SIMD vi select_lanes(vi take, vi a, vi b)
 {
-    float best[BLOCK];
-    for (int64_t c = 0; c < n; c++) index[c] = -1, best[c] = 0;
-    bool first = true;
+    return (a & take) | (b & ~take);
+}
+
+/* Channels c..c+n, n <= VL, of one output. A window that lies in the padding alone gives -1. */
+SIMD void max_of_window(const PoolShape *s, const float *x, const Window *wy, const Window *wx,
+                        int64_t n, int32_t *index)
+{
+    const vi none = {0};
+    vi at_best = none - 1;
+    vf best = vf_zero();
     for (int64_t iy = wy->begin; iy < wy->end; iy++)
-        for (int64_t ix = wx->begin; ix < wx->end; ix++, first = false) {
+        for (int64_t ix = wx->begin; ix < wx->end; ix++) {
             const int32_t at = (int32_t)(iy * s->w + ix);
-            const float *v = x + at * s->c;
-            for (int64_t c = 0; c < n; c++) {
-                const bool take =
-                    first | (v[c] > best[c]) | ((v[c] != v[c]) & (best[c] == best[c]));
-                best[c] = take ? v[c] : best[c];
-                index[c] = take ? at : index[c];
-            }
+            const vf v = n == VL ? vf_load(x + at * s->c) : vf_load_n(x + at * s->c, n);
+            const vi is_nan = (vi)(v != v), best_is_number = (vi)(best == best);
+            const vi take = (at_best < 0) | (vi)(v > best) | (is_nan & best_is_number);
+            best = (vf)select_lanes(take, (vi)v, (vi)best);
+            at_best = select_lanes(take, none + at, at_best);
         }
+    memcpy(index, &at_best, n == VL ? sizeof at_best : (size_t)n * sizeof *index);
+}
+
+static void max_of_channels(const PoolShape *s, const float *x, const Window *wy, const Window *wx,
+                            int32_t *index)
+{
+    int64_t c = 0;
+    for (; c + VL <= s->c; c += VL) max_of_window(s, x + c, wy, wx, VL, index + c);
+    if (c < s->c) max_of_window(s, x + c, wy, wx, s->c - c, index + c);
 }
 
 void K(max_pool_index)(const PoolShape *s, const float *x, int32_t *index)
@@ -61,9 +76,7 @@ void K(max_pool_index)(const PoolShape *s, const float *x, int32_t *index)
         const Window wy = window(row % s->oh, s->stride[0], s->pad[0], s->kh, s->h);
         for (int64_t ox = 0; ox < s->ow; ox++) {
             const Window wx = window(ox, s->stride[1], s->pad[1], s->kw, s->w);
-            for (int64_t c = 0; c < s->c; c += BLOCK)
-                max_of_window(s, image + c, &wy, &wx, min64(BLOCK, s->c - c),
-                              index + (row * s->ow + ox) * s->c + c);
+            max_of_channels(s, image, &wy, &wx, index + (row * s->ow + ox) * s->c);
         }
     }
 }
@@ -108,18 +121,17 @@ void K(pool_scatter)(const PoolShape *s, const float *dy, const int32_t *index, 
 }
 
 static void average_of_window(const PoolShape *s, const float *x, const Window *wy,
-                              const Window *wx, float *y)
+                              const Window *wx, float *restrict y)
 {
-    const bool empty = wy->begin >= wy->end || wx->begin >= wx->end;
-    const vf divisor = vf_set1(empty ? 1.0f : divisor_of(s, wy, wx));
-    for (int64_t c = 0; c < s->c; c += VL) {
-        const int64_t n = min64(VL, s->c - c);
-        vf sum = vf_zero();
-        for (int64_t iy = wy->begin; iy < wy->end; iy++)
-            for (int64_t ix = wx->begin; ix < wx->end; ix++)
-                sum = sum + vf_load_n(x + (iy * s->w + ix) * s->c + c, n);
-        vf_store_n(y + c, sum / divisor, n);
-    }
+    const float divisor = divisor_of(s, wy, wx);
+    memset(y, 0, (size_t)s->c * sizeof *y);
+    for (int64_t iy = wy->begin; iy < wy->end; iy++)
+        for (int64_t ix = wx->begin; ix < wx->end; ix++) {
+            const float *restrict from = x + (iy * s->w + ix) * s->c;
+            for (int64_t c = 0; c < s->c; c++) y[c] += from[c];
+        }
+    if (divisor > 0)
+        for (int64_t c = 0; c < s->c; c++) y[c] /= divisor;
 }
 
 void K(avg_pool)(const PoolShape *s, const float *x, float *y)
@@ -145,22 +157,19 @@ static Window outputs_over(int64_t i, int64_t stride, int64_t pad, int64_t kerne
 }
 
 static void average_grad_pixel(const PoolShape *s, const float *dy, int64_t iy, int64_t ix,
-                               float *dx)
+                               float *restrict dx)
 {
     const Window oy = outputs_over(iy, s->stride[0], s->pad[0], s->kh, s->oh);
     const Window ox = outputs_over(ix, s->stride[1], s->pad[1], s->kw, s->ow);
-    for (int64_t c = 0; c < s->c; c += VL) {
-        const int64_t n = min64(VL, s->c - c);
-        vf sum = vf_zero();
-        for (int64_t y = oy.begin; y < oy.end; y++)
-            for (int64_t x = ox.begin; x < ox.end; x++) {
-                const Window wy = window(y, s->stride[0], s->pad[0], s->kh, s->h);
-                const Window wx = window(x, s->stride[1], s->pad[1], s->kw, s->w);
-                sum = sum + vf_load_n(dy + (y * s->ow + x) * s->c + c, n) /
-                                vf_set1(divisor_of(s, &wy, &wx));
-            }
-        vf_store_n(dx + c, sum, n);
-    }
+    memset(dx, 0, (size_t)s->c * sizeof *dx);
+    for (int64_t y = oy.begin; y < oy.end; y++)
+        for (int64_t x = ox.begin; x < ox.end; x++) {
+            const Window wy = window(y, s->stride[0], s->pad[0], s->kh, s->h);
+            const Window wx = window(x, s->stride[1], s->pad[1], s->kw, s->w);
+            const float divisor = divisor_of(s, &wy, &wx);
+            const float *restrict from = dy + (y * s->ow + x) * s->c;
+            for (int64_t c = 0; c < s->c; c++) dx[c] += from[c] / divisor;
+        }
 }
 
 void K(avg_pool_grad)(const PoolShape *s, const float *dy, float *dx)
