@@ -82,7 +82,7 @@ SIMD int64_t max64(int64_t a, int64_t b)
 
 /* Threads for `parts` equal parts of `work` multiply-adds in all: at most threads_count(), each
  * with enough to do (about 10 us) to be worth waking. */
-enum { WORK_PER_THREAD = 1 << 20 };
+enum { WORK_PER_THREAD = 1 << 19 };
 
 SIMD int work_threads(int64_t parts, double work)
 {

@@ -1,7 +1,8 @@
 /* gemm_bench -- our matrix product beside OpenBLAS: GFLOP/s and the ratio, for 1 and 2 threads.
  *
- * The two run in turn, so that both see the same clock and the same neighbours; the figure is the
- * median of the rounds. Link with -lopenblas. Usage: gemm_bench [seconds for each line] */
+ * The two take turns, so that both see the same clock and the same neighbours; before a turn the
+ * other's worker threads get time to fall asleep, since both libraries let them spin. The figure is
+ * the median of the rounds. Link with -lopenblas. Usage: gemm_bench [seconds for each line] */
 #include "base/clock.h"
 #include "base/threads.h"
 #include "cpu/cpu.h"
@@ -9,10 +10,11 @@
 #include <cblas.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 void openblas_set_num_threads(int n);
 
-enum { MAX_ROUNDS = 400 };
+enum { MAX_ROUNDS = 1000, TURNS = 3, SLEEP_US = 60000 };
 
 typedef struct Case {
     int m, n, k;
@@ -64,11 +66,41 @@ static float *numbers(size_t n)
     return x;
 }
 
+/* One of the two contestants: times of its rounds. */
+typedef struct Player {
+    double times[MAX_ROUNDS];
+    int rounds;
+} Player;
+
+static void multiply(const Gemm *g, void *scratch, bool peer)
+{
+    if (!peer) {
+        cpu->gemm(g, scratch);
+        return;
+    }
+    cblas_sgemm(CblasRowMajor, g->trans_a ? CblasTrans : CblasNoTrans,
+                g->trans_b ? CblasTrans : CblasNoTrans, (int)g->m, (int)g->n, (int)g->k, 1, g->a,
+                (int)g->lda, g->b, (int)g->ldb, 0, g->c, (int)g->ldc);
+}
+
+static void take_turn(Player *p, const Gemm *g, void *scratch, bool peer, int repeat,
+                      double seconds)
+{
+    usleep(SLEEP_US);
+    multiply(g, scratch, peer);
+    const double start = clock_s();
+    for (int i = 0; p->rounds < MAX_ROUNDS && (i < 3 || clock_s() - start < seconds); i++) {
+        const double t = clock_s();
+        for (int r = 0; r < repeat; r++) multiply(g, scratch, peer);
+        p->times[p->rounds++] = (clock_s() - t) / repeat;
+    }
+}
+
 static void run_case(const Case *c, int threads, double seconds)
 {
+    static Player players[2];
     const size_t m = (size_t)c->m, n = (size_t)c->n, k = (size_t)c->k;
     float *a = numbers(m * k), *b = numbers(k * n), *y = numbers(m * n);
-    const int lda = c->trans_a ? c->m : c->k, ldb = c->trans_b ? c->k : c->n;
     const Gemm g = {.batch = 1,
                     .m = c->m,
                     .n = c->n,
@@ -76,8 +108,8 @@ static void run_case(const Case *c, int threads, double seconds)
                     .a = a,
                     .b = b,
                     .c = y,
-                    .lda = lda,
-                    .ldb = ldb,
+                    .lda = c->trans_a ? c->m : c->k,
+                    .ldb = c->trans_b ? c->k : c->n,
                     .ldc = c->n,
                     .trans_a = c->trans_a,
                     .trans_b = c->trans_b};
@@ -86,24 +118,14 @@ static void run_case(const Case *c, int threads, double seconds)
     void *scratch = aligned_alloc(64, (cpu->gemm_scratch(&g) + 63) / 64 * 64);
     const double flop = 2.0 * c->m * c->n * c->k;
     const int repeat = flop > 2e7 ? 1 : (int)(2e7 / flop) + 1;
-    static double ours[MAX_ROUNDS], theirs[MAX_ROUNDS];
-    int rounds = 0;
-    const double start = clock_s();
-    while (rounds < MAX_ROUNDS && (rounds < 5 || clock_s() - start < seconds)) {
-        double t = clock_s();
-        for (int i = 0; i < repeat; i++) cpu->gemm(&g, scratch);
-        ours[rounds] = clock_s() - t;
-        t = clock_s();
-        for (int i = 0; i < repeat; i++)
-            cblas_sgemm(CblasRowMajor, c->trans_a ? CblasTrans : CblasNoTrans,
-                        c->trans_b ? CblasTrans : CblasNoTrans, c->m, c->n, c->k, 1, a, lda, b, ldb,
-                        0, y, c->n);
-        theirs[rounds++] = clock_s() - t;
-    }
-    const double mine = flop * repeat / median(ours, rounds) / 1e9,
-                 peer = flop * repeat / median(theirs, rounds) / 1e9;
+    players[0].rounds = players[1].rounds = 0;
+    for (int turn = 0; turn < 2 * TURNS; turn++)
+        take_turn(&players[turn % 2], &g, scratch, turn % 2, repeat, seconds / (2 * TURNS));
+    const double mine = flop / median(players[0].times, players[0].rounds) / 1e9;
+    const double peer = flop / median(players[1].times, players[1].rounds) / 1e9;
     printf("%6dx%4dx%4d %c%c  %d threads  %7.1f  OpenBLAS %7.1f GFLOP/s  ratio %.2f\n", c->m, c->n,
            c->k, c->trans_a ? 'T' : 'N', c->trans_b ? 'T' : 'N', threads, mine, peer, mine / peer);
+    fflush(stdout);
     free(a), free(b), free(y), free(scratch);
 }
 
