@@ -38,13 +38,13 @@ typedef struct Panel {
     float *packed; /* packed B: K_PANEL * N_BLOCK */
 } Panel;
 
+/* In multiply-adds of one k. Packing moves a number of A or B in the time of several lanes of them.
+ */
 static int64_t split_cost(const Gemm *g, const Split *s)
 {
-    const int64_t batch = ceil_div(g->batch, s->batch);
-    const int64_t m = ceil_div(ceil_div(g->m, TILE_ROWS), s->m) * TILE_ROWS;
-    const int64_t n = ceil_div(ceil_div(g->n, TILE_COLS), s->n) * TILE_COLS;
-    /* Packing moves a number in about the time of a few lanes' multiply-add. */
-    return batch * (m * n + 4 * m + 8 * n);
+    const int64_t batch = ceil_div(g->batch, s->batch), m = ceil_div(g->m, s->m);
+    const int64_t n = ceil_div(ceil_div(g->n, VL), s->n) * VL;
+    return batch * (m * n + 2 * m + (g->trans_b ? 6 : 2) * n);
 }
 
 /* The cheapest split of the threads over batch, rows and columns. */
@@ -253,11 +253,10 @@ static void multiply_block(const Gemm *g, int64_t item, int64_t m0, int64_t m1, 
 static void multiply_part(const Gemm *g, const Split *s, int64_t t, float *scratch)
 {
     const int64_t tn = t % s->n, tm = t / s->n % s->m, tb = t / s->n / s->m;
-    const int64_t tiles = ceil_div(g->n, TILE_COLS), strips = ceil_div(g->m, TILE_ROWS);
-    const int64_t n0 = min64(g->n, part_begin(tiles, s->n, tn) * TILE_COLS);
-    const int64_t n1 = min64(g->n, part_begin(tiles, s->n, tn + 1) * TILE_COLS);
-    const int64_t m0 = min64(g->m, part_begin(strips, s->m, tm) * TILE_ROWS);
-    const int64_t m1 = min64(g->m, part_begin(strips, s->m, tm + 1) * TILE_ROWS);
+    const int64_t vectors = ceil_div(g->n, VL);
+    const int64_t n0 = min64(g->n, part_begin(vectors, s->n, tn) * VL);
+    const int64_t n1 = min64(g->n, part_begin(vectors, s->n, tn + 1) * VL);
+    const int64_t m0 = part_begin(g->m, s->m, tm), m1 = part_begin(g->m, s->m, tm + 1);
     if (m0 == m1 || n0 == n1) return;
     const int64_t last = part_begin(g->batch, s->batch, tb + 1);
     for (int64_t i = part_begin(g->batch, s->batch, tb); i < last; i++)
