@@ -73,10 +73,9 @@ static Item item_of(const Plan *p, int64_t i)
 static void gather_item(const Plan *p, const Item *item, const float *x, int64_t group, float *band)
 {
     const ConvShape *s = p->s;
-    for (int64_t i = 0; i < item->n_images; i++)
-        K(conv_gather)
-        (&p->grid, x + (item->image + i) * s->h * s->w * s->c + group * p->grid.channels, item->row,
-         item->n_rows, band + i * p->grid.floats);
+    for (int64_t i = 0; i < item->n_images; i++) K(conv_gather)
+    (&p->grid, x + (item->image + i) * s->h * s->w * s->c + group * p->grid.channels, item->row,
+     item->n_rows, band + i * p->grid.floats);
 }
 
 /* The ragged columns of dy with zeros behind, so that tiles may load whole vectors:
@@ -100,20 +99,44 @@ static void add_tile(const float *tile, int64_t rows, int nv, float *sum)
         }
 }
 
+/* Which outputs of the item the taps of a segment meet inside the source: the walk shrinks to
+ * those, and both factors start at the first. */
+static TileWalk clip_walk(const Plan *p, const Item *item, const TileWalk *walk, int64_t segment,
+                          int64_t *a_start, int64_t *b_start)
+{
+    const ConvGrid *g = &p->grid;
+    const int64_t line_segments = g->n_segments / g->y.n_taps;
+    int64_t y0, y1, x0 = 0, x1 = g->x.out;
+    K(conv_axis_inside)(&g->y, segment / line_segments, &y0, &y1);
+    if (!g->fold)
+        K(conv_axis_inside)
+        (&g->x, segment % line_segments / (line_segments / g->x.n_taps), &x0, &x1);
+    y0 = max64(0, min64(item->n_rows, y0 - item->row));
+    y1 = max64(y0, min64(item->n_rows, y1 - item->row));
+    TileWalk clipped = *walk;
+    clipped.count[1] = y1 - y0, clipped.count[2] = x1 - x0;
+    *a_start = y0 * walk->a[1] + x0 * walk->a[2];
+    *b_start = y0 * walk->b[1] + x0 * walk->b[2];
+    return clipped;
+}
+
 /* All k of one tile of columns: sum[k][column] = or += this item's part. */
-static void item_tile(const Plan *p, const TileWalk *walk, const float *band, const float *dy,
-                      int nv, bool first, float *sum)
+static void item_tile(const Plan *p, const Item *item, const TileWalk *walk, const float *band,
+                      const float *dy, int nv, bool first, float *sum)
 {
     _Alignas(64) float tile[TILE_ROWS_NARROW * TILE_COLS];
     for (int64_t i = 0; i < p->grid.n_segments; i++) {
         const TileSegment *segment = &p->segment[i];
+        int64_t a_start, b_start;
+        const TileWalk clipped = clip_walk(p, item, walk, i, &a_start, &b_start);
         const int64_t n_parts = ceil_div(segment->length, tile_max_rows(nv));
         for (int64_t part = 0; part < n_parts; part++) {
             const int64_t begin = part_begin(segment->length, n_parts, part);
             const int64_t n = part_begin(segment->length, n_parts, part + 1) - begin;
-            const float *a = band + segment->offset + begin;
+            const float *a = band + segment->offset + begin + a_start;
             K(tile_columns)
-            [nv - 1][n - 1](a, dy, walk, first ? sum : tile, first ? nv * VL : TILE_COLS);
+            [nv - 1][n - 1](a, dy + b_start, &clipped, first ? sum : tile,
+                            first ? nv * VL : TILE_COLS);
             if (!first) add_tile(tile, n, nv, sum);
             sum += n * nv * VL;
         }
@@ -142,7 +165,7 @@ static void item_columns(const Plan *p, const Item *item, const float *band, con
         from = dy_copy;
         walk.b[2] = width, walk.b[1] = s->ow * width, walk.b[0] = item->n_rows * s->ow * width;
     }
-    item_tile(p, &walk, band, from, nv, first, sum);
+    item_tile(p, item, &walk, band, from, nv, first, sum);
 }
 
 /* Unit u is one slice of one chunk. */

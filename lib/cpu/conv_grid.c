@@ -21,6 +21,13 @@ static int64_t axis_tap(const ConvAxis *a, int64_t i)
     return a->tap + i * a->tap_step;
 }
 
+void K(conv_axis_inside)(const ConvAxis *a, int64_t tap, int64_t *begin, int64_t *end)
+{
+    const int64_t at = axis_tap(a, tap);
+    *begin = max64(0, min64(a->out, ceil_div(-at, a->stride)));
+    *end = at < a->in ? max64(*begin, min64(a->out, ceil_div(a->in - at, a->stride))) : *begin;
+}
+
 static ConvAxis axis_forward(int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t pad,
                              int64_t dilation)
 {

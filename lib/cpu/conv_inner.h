@@ -42,6 +42,9 @@ ConvGrid K(conv_grid_forward)(const ConvShape *s, bool may_fold);
 ConvGrid K(conv_grid_backward)(const ConvShape *s, int64_t y_residue, int64_t x_residue);
 void K(conv_grid_cut)(ConvGrid *g, int64_t rows);
 
+/* Outputs begin <= i < end of an axis read tap i inside the source; elsewhere it is padding. */
+void K(conv_axis_inside)(const ConvAxis *a, int64_t tap, int64_t *begin, int64_t *end);
+
 /* n_segments entries, in the order of k; offsets are into a band's copy. */
 void K(conv_grid_segments)(const ConvGrid *g, TileSegment *segment);
 

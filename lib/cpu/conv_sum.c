@@ -28,13 +28,15 @@ typedef struct SumPlan {
     float *bands; /* threads * band_floats */
 } SumPlan;
 
-static int64_t whole_rows(const ConvGrid *g)
+/* Rows in a band; with few images a band is less than an image, so that every thread gets some. */
+static int64_t band_rows(const ConvGrid *g, int64_t images, int64_t threads)
 {
+    const int64_t share = threads == 1 ? g->y.out : ceil_div(images * g->y.out, 4 * threads);
     const int64_t row = g->y.stride * g->line * (g->fold ? 1 : ceil_div(g->channels, CHUNK));
-    return row == 0 ? g->y.out : max64(1, BAND_FLOATS / row - g->y.n_taps);
+    return row == 0 ? share : max64(1, min64(share, BAND_FLOATS / row - g->y.n_taps));
 }
 
-static Sum make_sum(const ConvShape *s, bool backward, int64_t residue)
+static Sum make_sum(const ConvShape *s, bool backward, int64_t residue, int64_t threads)
 {
     Sum sum = {0};
     if (backward) {
@@ -48,7 +50,7 @@ static Sum make_sum(const ConvShape *s, bool backward, int64_t residue)
         sum.line = s->ow * s->o;
         sum.pixel = s->o;
     }
-    K(conv_grid_cut)(&sum.grid, whole_rows(&sum.grid));
+    K(conv_grid_cut)(&sum.grid, band_rows(&sum.grid, s->n, threads));
     return sum;
 }
 
@@ -60,9 +62,11 @@ static SumPlan make_plan(const ConvShape *s, bool backward, Carve *c)
                  .columns = backward ? cg : og};
     p.from_stride = backward ? cg * taps : taps;
     p.to_stride = backward ? taps : cg * taps;
+    p.threads =
+        work_threads(INT64_MAX, (double)(s->n * s->oh * s->ow * s->o) * (double)(taps * cg));
     p.sum = carve(c, (size_t)p.n_sums * sizeof *p.sum);
     for (int64_t i = 0; i < p.n_sums; i++) {
-        Sum sum = make_sum(s, backward, i);
+        Sum sum = make_sum(s, backward, i, p.threads);
         sum.segment = carve(c, (size_t)sum.grid.n_segments * sizeof *sum.segment);
         sum.weights = carve(c, (size_t)(s->groups * sum.grid.depth * padded_columns(p.columns)) *
                                    sizeof(float));
@@ -70,8 +74,7 @@ static SumPlan make_plan(const ConvShape *s, bool backward, Carve *c)
         p.band_floats = max64(p.band_floats, sum.grid.floats);
         if (c->base) p.sum[i] = sum;
     }
-    const double work = (double)(s->n * s->oh * s->ow * s->o) * (double)(taps * cg);
-    p.threads = work_threads(s->n * p.n_bands, work);
+    p.threads = (int)min64(p.threads, max64(1, s->n * p.n_bands));
     p.bands = carve(c, (size_t)(p.threads * p.band_floats) * sizeof(float));
     return p;
 }
@@ -112,25 +115,34 @@ static void copy_tile(const float *tile, int64_t rows, int64_t columns, float *o
                        min64(VL, columns - j));
 }
 
-/* Output rows of one band for one tile of columns. */
-static void sum_tile(const Sum *s, const float *band, int64_t n_rows, const float *weights, int nv,
-                     int64_t columns, float *out)
+/* One output row for one tile of columns; a is the band's copy at that row. */
+static void sum_row(const Sum *s, const float *a, int64_t row, const float *weights, int nv,
+                    int64_t columns, float *out)
 {
     const ConvGrid *g = &s->grid;
     _Alignas(64) float tile[TILE_ROWS_NARROW * TILE_COLS];
-    const int64_t n_runs = ceil_div(g->x.out, tile_max_rows(nv));
     const bool whole = columns == nv * VL;
-    for (int64_t i = 0; i < n_rows; i++)
-        for (int64_t r = 0; r < n_runs; r++) {
-            const int64_t begin = part_begin(g->x.out, n_runs, r),
-                          n = part_begin(g->x.out, n_runs, r + 1) - begin;
-            const float *a = band + i * g->y.stride * g->line + begin * CHUNK;
-            float *to = out + i * s->line + begin * s->pixel;
-            K(tile_rows)
-            [nv - 1][n - 1](a, s->segment, g->n_segments, weights, nv * VL, whole ? to : tile,
-                            whole ? s->pixel : TILE_COLS);
-            if (!whole) copy_tile(tile, n, columns, to, s->pixel);
-        }
+    int64_t first = g->y.n_taps, n_lines = 0;
+    for (int64_t t = 0; t < g->y.n_taps; t++) {
+        const int64_t y = row * g->y.stride + g->y.tap + t * g->y.tap_step;
+        if (y < 0 || y >= g->y.in) continue;
+        first = min64(first, t);
+        n_lines++;
+    }
+    const int64_t line_segments = g->y.n_taps == 0 ? 0 : g->n_segments / g->y.n_taps;
+    const int64_t line_depth = g->y.n_taps == 0 ? 0 : g->depth / g->y.n_taps;
+    const TileSegment *segment = s->segment + first * line_segments;
+    weights += first * line_depth * nv * VL;
+    const int64_t n_runs = ceil_div(g->x.out, tile_max_rows(nv));
+    for (int64_t r = 0; r < n_runs; r++) {
+        const int64_t begin = part_begin(g->x.out, n_runs, r);
+        const int64_t n = part_begin(g->x.out, n_runs, r + 1) - begin;
+        float *to = out + begin * s->pixel;
+        K(tile_rows)
+        [nv - 1][n - 1](a + begin * CHUNK, segment, n_lines * line_segments, weights, nv * VL,
+                        whole ? to : tile, whole ? s->pixel : TILE_COLS);
+        if (!whole) copy_tile(tile, n, columns, to, s->pixel);
+    }
 }
 
 static void sum_band(const SumPlan *p, const Sum *s, int64_t groups, const float *source, int64_t b,
@@ -143,8 +155,10 @@ static void sum_band(const SumPlan *p, const Sum *s, int64_t groups, const float
         const float *weights = s->weights + group * g->depth * padded_columns(p->columns);
         for (int64_t j = 0; j < p->columns; j += TILE_COLS) {
             const int nv = tile_vectors(p->columns, j);
-            sum_tile(s, band, n_rows, weights + j * g->depth, nv, min64(nv * VL, p->columns - j),
-                     out + s->offset + row * s->line + group * p->columns + j);
+            float *to = out + s->offset + row * s->line + group * p->columns + j;
+            for (int64_t i = 0; i < n_rows; i++)
+                sum_row(s, band + i * g->y.stride * g->line, row + i, weights + j * g->depth, nv,
+                        min64(nv * VL, p->columns - j), to + i * s->line);
         }
     }
 }
