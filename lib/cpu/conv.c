@@ -48,33 +48,33 @@ static Gemm product_grad_x(const ConvShape *s, const float *dy, const float *w, 
 void K(conv_forward)(const ConvShape *s, const float *x, const float *w, float *y, void *scratch)
 {
     if (is_depthwise(s)) {
-        K(conv_depthwise_forward)(s, x, w, y, scratch);
+        conv_depthwise_forward(s, x, w, y, scratch);
     } else if (is_product(s)) {
         const Gemm g = product_forward(s, x, w, y);
         K(gemm)(&g, scratch);
     } else {
-        K(conv_general_forward)(s, x, w, y, scratch);
+        conv_general_forward(s, x, w, y, scratch);
     }
 }
 
 void K(conv_grad_x)(const ConvShape *s, const float *dy, const float *w, float *dx, void *scratch)
 {
     if (is_depthwise(s)) {
-        K(conv_depthwise_grad_x)(s, dy, w, dx, scratch);
+        conv_depthwise_grad_x(s, dy, w, dx, scratch);
     } else if (is_product(s)) {
         const Gemm g = product_grad_x(s, dy, w, dx);
         K(gemm)(&g, scratch);
     } else {
-        K(conv_general_grad_x)(s, dy, w, dx, scratch);
+        conv_general_grad_x(s, dy, w, dx, scratch);
     }
 }
 
 void K(conv_grad_w)(const ConvShape *s, const float *x, const float *dy, float *dw, void *scratch)
 {
     if (is_depthwise(s))
-        K(conv_depthwise_grad_w)(s, x, dy, dw, scratch);
+        conv_depthwise_grad_w(s, x, dy, dw, scratch);
     else
-        K(conv_general_grad_w)(s, x, dy, dw, scratch);
+        conv_general_grad_w(s, x, dy, dw, scratch);
 }
 
 static size_t larger(size_t a, size_t b)
@@ -84,9 +84,9 @@ static size_t larger(size_t a, size_t b)
 
 size_t K(conv_scratch)(const ConvShape *s)
 {
-    if (is_depthwise(s)) return K(conv_depthwise_scratch)(s);
-    const size_t grad_w = K(conv_grad_w_scratch)(s);
-    if (!is_product(s)) return larger(grad_w, K(conv_sum_scratch)(s));
+    if (is_depthwise(s)) return conv_depthwise_scratch(s);
+    const size_t grad_w = conv_grad_w_scratch(s);
+    if (!is_product(s)) return larger(grad_w, conv_sum_scratch(s));
     const Gemm forward = product_forward(s, NULL, NULL, NULL),
                grad_x = product_grad_x(s, NULL, NULL, NULL);
     return larger(grad_w, larger(K(gemm_scratch)(&forward), K(gemm_scratch)(&grad_x)));

@@ -22,7 +22,7 @@ static int64_t n_chunks(const ConvShape *s)
     return min64(MAX_CHUNKS, s->n);
 }
 
-size_t K(conv_depthwise_scratch)(const ConvShape *s)
+size_t conv_depthwise_scratch(const ConvShape *s)
 {
     return (size_t)(n_chunks(s) * s->c * s->kh * s->kw) * sizeof(float);
 }
@@ -59,8 +59,8 @@ static void forward_pixel(const ConvShape *s, const float *x, const float *w, in
     }
 }
 
-void K(conv_depthwise_forward)(const ConvShape *s, const float *x, const float *w, float *y,
-                               void *scratch)
+void conv_depthwise_forward(const ConvShape *s, const float *x, const float *w, float *y,
+                            void *scratch)
 {
     pack(s, w, scratch);
     const int threads = work_threads(s->n * s->oh, work(s));
@@ -101,8 +101,8 @@ static void grad_x_pixel(const ConvShape *s, const float *dy, const float *w, in
     }
 }
 
-void K(conv_depthwise_grad_x)(const ConvShape *s, const float *dy, const float *w, float *dx,
-                              void *scratch)
+void conv_depthwise_grad_x(const ConvShape *s, const float *dy, const float *w, float *dx,
+                           void *scratch)
 {
     pack(s, w, scratch);
     const int threads = work_threads(s->n * s->h, work(s));
@@ -160,8 +160,8 @@ static void grad_w_chunk(const ConvShape *s, const float *x, const float *dy, in
                            min64(WIDE * VL, s->c - c), sums + k * s->c + c);
 }
 
-void K(conv_depthwise_grad_w)(const ConvShape *s, const float *x, const float *dy, float *dw,
-                              void *scratch)
+void conv_depthwise_grad_w(const ConvShape *s, const float *x, const float *dy, float *dw,
+                           void *scratch)
 {
     const int64_t chunks = n_chunks(s), taps = s->kh * s->kw, size = taps * s->c;
     float *sums = scratch;

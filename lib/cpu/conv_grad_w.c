@@ -19,6 +19,7 @@ enum { ITEM_OUTPUTS = 512 };
 
 typedef struct Plan {
     const ConvShape *s;
+    const float *x, *dy;
     ConvGrid grid;
     TileSegment *segment;
     int64_t columns, n_tiles;   /* of one group */
@@ -38,8 +39,8 @@ typedef struct Item {
 
 static Plan make_plan(const ConvShape *s, Carve *c)
 {
-    Plan p = {.s = s, .grid = K(conv_grid_forward)(s, true), .columns = s->o / s->groups};
-    K(conv_grid_cut)(&p.grid, max64(1, ITEM_OUTPUTS / s->ow));
+    Plan p = {.s = s, .grid = conv_grid_forward(s, true), .columns = s->o / s->groups};
+    conv_grid_cut(&p.grid, max64(1, ITEM_OUTPUTS / s->ow));
     const bool whole = p.grid.n_bands == 1;
     p.images = whole ? max64(1, min64(s->n, ITEM_OUTPUTS / (s->oh * s->ow))) : 1;
     p.n_items = ceil_div(s->n, p.images) * p.grid.n_bands;
@@ -70,12 +71,13 @@ static Item item_of(const Plan *p, int64_t i)
     return item;
 }
 
-static void gather_item(const Plan *p, const Item *item, const float *x, int64_t group, float *band)
+static void gather_item(const Plan *p, const Item *item, int64_t group, float *band)
 {
     const ConvShape *s = p->s;
-    for (int64_t i = 0; i < item->n_images; i++) K(conv_gather)
-    (&p->grid, x + (item->image + i) * s->h * s->w * s->c + group * p->grid.channels, item->row,
-     item->n_rows, band + i * p->grid.floats);
+    for (int64_t i = 0; i < item->n_images; i++)
+        conv_gather(&p->grid,
+                    p->x + (item->image + i) * s->h * s->w * s->c + group * p->grid.channels,
+                    item->row, item->n_rows, band + i * p->grid.floats);
 }
 
 /* The ragged columns of dy with zeros behind, so that tiles may load whole vectors:
@@ -107,10 +109,9 @@ static TileWalk clip_walk(const Plan *p, const Item *item, const TileWalk *walk,
     const ConvGrid *g = &p->grid;
     const int64_t line_segments = g->n_segments / g->y.n_taps;
     int64_t y0, y1, x0 = 0, x1 = g->x.out;
-    K(conv_axis_inside)(&g->y, segment / line_segments, &y0, &y1);
+    conv_axis_inside(&g->y, segment / line_segments, &y0, &y1);
     if (!g->fold)
-        K(conv_axis_inside)
-        (&g->x, segment % line_segments / (line_segments / g->x.n_taps), &x0, &x1);
+        conv_axis_inside(&g->x, segment % line_segments / (line_segments / g->x.n_taps), &x0, &x1);
     y0 = max64(0, min64(item->n_rows, y0 - item->row));
     y1 = max64(y0, min64(item->n_rows, y1 - item->row));
     TileWalk clipped = *walk;
@@ -120,23 +121,39 @@ static TileWalk clip_walk(const Plan *p, const Item *item, const TileWalk *walk,
     return clipped;
 }
 
+/* Lets part i of the segments fetch its share of the next item from memory, while this one is
+ * computed. */
+static void prefetch_next(const Plan *p, const Item *item, int64_t i)
+{
+    const ConvShape *s = p->s;
+    const int64_t rows =
+        item->image * s->oh + item->row + item->n_images * item->n_rows; /* before it */
+    const int64_t n_rows = item->n_images * item->n_rows, n = p->grid.n_segments;
+    const int64_t x_row = s->h * s->w * s->c / s->oh, dy_row = s->ow * s->o;
+    const int64_t begin = part_begin(n_rows * x_row, n, i),
+                  end = part_begin(n_rows * x_row, n, i + 1);
+    prefetch(p->x, rows * x_row + begin, end - begin);
+    const int64_t dy_begin = part_begin(n_rows * dy_row, n, i);
+    prefetch(p->dy, rows * dy_row + dy_begin, part_begin(n_rows * dy_row, n, i + 1) - dy_begin);
+}
+
 /* All k of one tile of columns: sum[k][column] = or += this item's part. */
 static void item_tile(const Plan *p, const Item *item, const TileWalk *walk, const float *band,
-                      const float *dy, int nv, bool first, float *sum)
+                      const float *dy, int nv, bool first, bool fetch, float *sum)
 {
     _Alignas(64) float tile[TILE_ROWS_NARROW * TILE_COLS];
     for (int64_t i = 0; i < p->grid.n_segments; i++) {
         const TileSegment *segment = &p->segment[i];
         int64_t a_start, b_start;
+        if (fetch) prefetch_next(p, item, i);
         const TileWalk clipped = clip_walk(p, item, walk, i, &a_start, &b_start);
         const int64_t n_parts = ceil_div(segment->length, tile_max_rows(nv));
         for (int64_t part = 0; part < n_parts; part++) {
             const int64_t begin = part_begin(segment->length, n_parts, part);
             const int64_t n = part_begin(segment->length, n_parts, part + 1) - begin;
             const float *a = band + segment->offset + begin + a_start;
-            K(tile_columns)
-            [nv - 1][n - 1](a, dy + b_start, &clipped, first ? sum : tile,
-                            first ? nv * VL : TILE_COLS);
+            tile_columns[nv - 1][n - 1](a, dy + b_start, &clipped, first ? sum : tile,
+                                        first ? nv * VL : TILE_COLS);
             if (!first) add_tile(tile, n, nv, sum);
             sum += n * nv * VL;
         }
@@ -144,8 +161,8 @@ static void item_tile(const Plan *p, const Item *item, const TileWalk *walk, con
 }
 
 /* One item for one tile t of all groups' tiles. */
-static void item_columns(const Plan *p, const Item *item, const float *band, const float *dy,
-                         int64_t t, bool first, float *sums, float *dy_copy)
+static void item_columns(const Plan *p, const Item *item, const float *band, int64_t t, bool first,
+                         bool fetch, float *sums, float *dy_copy)
 {
     const ConvShape *s = p->s;
     const ConvGrid *g = &p->grid;
@@ -153,7 +170,7 @@ static void item_columns(const Plan *p, const Item *item, const float *band, con
     const int nv = tile_vectors(p->columns, j);
     const int64_t width = nv * VL, used = min64(width, p->columns - j);
     const float *from =
-        dy + ((item->image * s->oh + item->row) * s->ow) * s->o + group * p->columns + j;
+        p->dy + ((item->image * s->oh + item->row) * s->ow) * s->o + group * p->columns + j;
     float *sum = sums + g->depth * (group * padded_columns(p->columns) + j);
     TileWalk walk = {
         {item->n_images,       item->n_rows,          s->ow},
@@ -165,12 +182,11 @@ static void item_columns(const Plan *p, const Item *item, const float *band, con
         from = dy_copy;
         walk.b[2] = width, walk.b[1] = s->ow * width, walk.b[0] = item->n_rows * s->ow * width;
     }
-    item_tile(p, item, &walk, band, from, nv, first, sum);
+    item_tile(p, item, &walk, band, from, nv, first, fetch, sum);
 }
 
 /* Unit u is one slice of one chunk. */
-static void chunk_unit(const Plan *p, int64_t u, const float *x, const float *dy, float *band,
-                       float *dy_copy)
+static void chunk_unit(const Plan *p, int64_t u, float *band, float *dy_copy)
 {
     const int64_t chunk = u / p->n_slices, slice = u % p->n_slices, n = p->n_tiles * p->s->groups;
     const int64_t t0 = part_begin(n, p->n_slices, slice),
@@ -180,8 +196,9 @@ static void chunk_unit(const Plan *p, int64_t u, const float *x, const float *dy
     for (int64_t i = i0; i < i1; i++) {
         const Item item = item_of(p, i);
         for (int64_t t = t0; t < t1; t++) {
-            if (t == t0 || t % p->n_tiles == 0) gather_item(p, &item, x, t / p->n_tiles, band);
-            item_columns(p, &item, band, dy, t, i == i0, p->sums + chunk * p->sum_floats, dy_copy);
+            if (t == t0 || t % p->n_tiles == 0) gather_item(p, &item, t / p->n_tiles, band);
+            item_columns(p, &item, band, t, i == i0, t == t0, p->sums + chunk * p->sum_floats,
+                         dy_copy);
         }
     }
 }
@@ -205,27 +222,28 @@ static void add_chunks(const Plan *p, int64_t t, float *dw)
         }
 }
 
-void K(conv_general_grad_w)(const ConvShape *s, const float *x, const float *dy, float *dw,
-                            void *scratch)
+void conv_general_grad_w(const ConvShape *s, const float *x, const float *dy, float *dw,
+                         void *scratch)
 {
     Carve c = {.base = scratch};
-    const Plan p = make_plan(s, &c);
+    Plan p = make_plan(s, &c);
+    p.x = x, p.dy = dy;
     const int64_t n_units = p.n_chunks * p.n_slices, n_tiles = p.n_tiles * s->groups;
-    K(conv_grid_segments)(&p.grid, p.segment);
+    conv_grid_segments(&p.grid, p.segment);
 #pragma omp parallel num_threads(p.threads) if (p.threads > 1)
     {
 #pragma omp for schedule(static)
         for (int64_t t = 0; t < p.threads; t++) {
             const int64_t end = part_begin(n_units, p.threads, t + 1);
             for (int64_t u = part_begin(n_units, p.threads, t); u < end; u++)
-                chunk_unit(&p, u, x, dy, p.bands + t * p.band_floats, p.dys + t * p.dy_floats);
+                chunk_unit(&p, u, p.bands + t * p.band_floats, p.dys + t * p.dy_floats);
         }
 #pragma omp for schedule(static)
         for (int64_t t = 0; t < n_tiles; t++) add_chunks(&p, t, dw);
     }
 }
 
-size_t K(conv_grad_w_scratch)(const ConvShape *s)
+size_t conv_grad_w_scratch(const ConvShape *s)
 {
     Carve c = {0};
     make_plan(s, &c);

@@ -21,7 +21,7 @@ static int64_t axis_tap(const ConvAxis *a, int64_t i)
     return a->tap + i * a->tap_step;
 }
 
-void K(conv_axis_inside)(const ConvAxis *a, int64_t tap, int64_t *begin, int64_t *end)
+void conv_axis_inside(const ConvAxis *a, int64_t tap, int64_t *begin, int64_t *end)
 {
     const int64_t at = axis_tap(a, tap);
     *begin = max64(0, min64(a->out, ceil_div(-at, a->stride)));
@@ -80,7 +80,7 @@ static void grid_finish(ConvGrid *g, bool may_fold)
     g->line = g->n_residues * g->width * CHUNK;
 }
 
-ConvGrid K(conv_grid_forward)(const ConvShape *s, bool may_fold)
+ConvGrid conv_grid_forward(const ConvShape *s, bool may_fold)
 {
     ConvGrid g = {.pitch = s->c, .channels = s->c / s->groups};
     g.y = axis_forward(s->h, s->oh, s->kh, s->stride[0], s->pad[0], s->dilation[0]);
@@ -89,7 +89,7 @@ ConvGrid K(conv_grid_forward)(const ConvShape *s, bool may_fold)
     return g;
 }
 
-ConvGrid K(conv_grid_backward)(const ConvShape *s, int64_t y_residue, int64_t x_residue)
+ConvGrid conv_grid_backward(const ConvShape *s, int64_t y_residue, int64_t x_residue)
 {
     ConvGrid g = {.pitch = s->o, .channels = s->o / s->groups};
     g.y = axis_backward(s->h, s->oh, s->kh, s->stride[0], s->pad[0], s->dilation[0], y_residue);
@@ -104,7 +104,7 @@ static int64_t lines_of(const ConvGrid *g, int64_t rows)
     return g->depth == 0 ? 0 : (rows - 1) * g->y.stride + span + 1;
 }
 
-void K(conv_grid_cut)(ConvGrid *g, int64_t rows)
+void conv_grid_cut(ConvGrid *g, int64_t rows)
 {
     g->n_bands = g->x.out == 0 ? 0 : ceil_div(g->y.out, max64(1, min64(rows, g->y.out)));
     g->rows = ceil_div(g->y.out, max64(1, g->n_bands));
@@ -113,7 +113,7 @@ void K(conv_grid_cut)(ConvGrid *g, int64_t rows)
     g->floats = g->plane * (g->fold ? 1 : ceil_div(g->channels, CHUNK));
 }
 
-void K(conv_grid_segments)(const ConvGrid *g, TileSegment *segment)
+void conv_grid_segments(const ConvGrid *g, TileSegment *segment)
 {
     if (g->depth == 0) return;
     for (int64_t s = 0; s < g->y.n_taps; s++) {
@@ -210,8 +210,7 @@ static void gather_line(const ConvGrid *g, const float *line, float *band)
                            min64(CHUNK, g->channels - c), band + r * g->width * CHUNK);
 }
 
-void K(conv_gather)(const ConvGrid *g, const float *source, int64_t row, int64_t n_rows,
-                    float *band)
+void conv_gather(const ConvGrid *g, const float *source, int64_t row, int64_t n_rows, float *band)
 {
     const int64_t n_lines = lines_of(g, n_rows);
     for (int64_t l = 0; l < n_lines; l++) {

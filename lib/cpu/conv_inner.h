@@ -17,6 +17,23 @@
 
 #include "cpu/gemm_tile.h"
 
+/* Internal names get the suffix of the ISA as kernels do. */
+#define conv_grid_cut          K(conv_grid_cut)
+#define conv_grid_forward      K(conv_grid_forward)
+#define conv_grid_backward     K(conv_grid_backward)
+#define conv_axis_inside       K(conv_axis_inside)
+#define conv_grid_segments     K(conv_grid_segments)
+#define conv_gather            K(conv_gather)
+#define conv_general_forward   K(conv_general_forward)
+#define conv_general_grad_x    K(conv_general_grad_x)
+#define conv_general_grad_w    K(conv_general_grad_w)
+#define conv_sum_scratch       K(conv_sum_scratch)
+#define conv_grad_w_scratch    K(conv_grad_w_scratch)
+#define conv_depthwise_forward K(conv_depthwise_forward)
+#define conv_depthwise_grad_x  K(conv_depthwise_grad_x)
+#define conv_depthwise_grad_w  K(conv_depthwise_grad_w)
+#define conv_depthwise_scratch K(conv_depthwise_scratch)
+
 /* Tap i reads `tap + i * tap_step` source pixels from the output's origin and weight `kernel + i *
  * kernel_step`. */
 typedef struct ConvAxis {
@@ -38,38 +55,37 @@ typedef struct ConvGrid {
 } ConvGrid;
 
 /* Grids without bands; conv_grid_cut then fixes rows, n_bands, n_lines, plane and floats. */
-ConvGrid K(conv_grid_forward)(const ConvShape *s, bool may_fold);
-ConvGrid K(conv_grid_backward)(const ConvShape *s, int64_t y_residue, int64_t x_residue);
-void K(conv_grid_cut)(ConvGrid *g, int64_t rows);
+ConvGrid conv_grid_forward(const ConvShape *s, bool may_fold);
+ConvGrid conv_grid_backward(const ConvShape *s, int64_t y_residue, int64_t x_residue);
+void conv_grid_cut(ConvGrid *g, int64_t rows);
 
 /* Outputs begin <= i < end of an axis read tap i inside the source; elsewhere it is padding. */
-void K(conv_axis_inside)(const ConvAxis *a, int64_t tap, int64_t *begin, int64_t *end);
+void conv_axis_inside(const ConvAxis *a, int64_t tap, int64_t *begin, int64_t *end);
 
 /* n_segments entries, in the order of k; offsets are into a band's copy. */
-void K(conv_grid_segments)(const ConvGrid *g, TileSegment *segment);
+void conv_grid_segments(const ConvGrid *g, TileSegment *segment);
 
 /* Copies the source of output rows row..row+n_rows of one image and group; source points at the
  * group's channels. */
-void K(conv_gather)(const ConvGrid *g, const float *source, int64_t row, int64_t n_rows,
-                    float *band);
+void conv_gather(const ConvGrid *g, const float *source, int64_t row, int64_t n_rows, float *band);
 
 /* The cases, each with its three functions. */
-void K(conv_general_forward)(const ConvShape *s, const float *x, const float *w, float *y,
-                             void *scratch);
-void K(conv_general_grad_x)(const ConvShape *s, const float *dy, const float *w, float *dx,
-                            void *scratch);
-void K(conv_general_grad_w)(const ConvShape *s, const float *x, const float *dy, float *dw,
-                            void *scratch);
-size_t K(conv_sum_scratch)(const ConvShape *s);    /* of the first two */
-size_t K(conv_grad_w_scratch)(const ConvShape *s); /* of the third */
+void conv_general_forward(const ConvShape *s, const float *x, const float *w, float *y,
+                          void *scratch);
+void conv_general_grad_x(const ConvShape *s, const float *dy, const float *w, float *dx,
+                         void *scratch);
+void conv_general_grad_w(const ConvShape *s, const float *x, const float *dy, float *dw,
+                         void *scratch);
+size_t conv_sum_scratch(const ConvShape *s);    /* of the first two */
+size_t conv_grad_w_scratch(const ConvShape *s); /* of the third */
 
-void K(conv_depthwise_forward)(const ConvShape *s, const float *x, const float *w, float *y,
-                               void *scratch);
-void K(conv_depthwise_grad_x)(const ConvShape *s, const float *dy, const float *w, float *dx,
-                              void *scratch);
-void K(conv_depthwise_grad_w)(const ConvShape *s, const float *x, const float *dy, float *dw,
-                              void *scratch);
-size_t K(conv_depthwise_scratch)(const ConvShape *s);
+void conv_depthwise_forward(const ConvShape *s, const float *x, const float *w, float *y,
+                            void *scratch);
+void conv_depthwise_grad_x(const ConvShape *s, const float *dy, const float *w, float *dx,
+                           void *scratch);
+void conv_depthwise_grad_w(const ConvShape *s, const float *x, const float *dy, float *dw,
+                           void *scratch);
+size_t conv_depthwise_scratch(const ConvShape *s);
 
 /* Takes `bytes` from the scratch memory, 64-byte aligned; with base NULL only counts. */
 typedef struct Carve {

@@ -41,16 +41,16 @@ static Sum make_sum(const ConvShape *s, bool backward, int64_t residue, int64_t 
     Sum sum = {0};
     if (backward) {
         const int64_t y = residue / s->stride[1], x = residue % s->stride[1];
-        sum.grid = K(conv_grid_backward)(s, y, x);
+        sum.grid = conv_grid_backward(s, y, x);
         sum.offset = (y * s->w + x) * s->c;
         sum.line = s->stride[0] * s->w * s->c;
         sum.pixel = s->stride[1] * s->c;
     } else {
-        sum.grid = K(conv_grid_forward)(s, true);
+        sum.grid = conv_grid_forward(s, true);
         sum.line = s->ow * s->o;
         sum.pixel = s->o;
     }
-    K(conv_grid_cut)(&sum.grid, band_rows(&sum.grid, s->n, threads));
+    conv_grid_cut(&sum.grid, band_rows(&sum.grid, s->n, threads));
     return sum;
 }
 
@@ -138,9 +138,8 @@ static void sum_row(const Sum *s, const float *a, int64_t row, const float *weig
         const int64_t begin = part_begin(g->x.out, n_runs, r);
         const int64_t n = part_begin(g->x.out, n_runs, r + 1) - begin;
         float *to = out + begin * s->pixel;
-        K(tile_rows)
-        [nv - 1][n - 1](a + begin * CHUNK, segment, n_lines * line_segments, weights, nv * VL,
-                        whole ? to : tile, whole ? s->pixel : TILE_COLS);
+        tile_rows[nv - 1][n - 1](a + begin * CHUNK, segment, n_lines * line_segments, weights,
+                                 nv * VL, whole ? to : tile, whole ? s->pixel : TILE_COLS);
         if (!whole) copy_tile(tile, n, columns, to, s->pixel);
     }
 }
@@ -150,15 +149,20 @@ static void sum_band(const SumPlan *p, const Sum *s, int64_t groups, const float
 {
     const ConvGrid *g = &s->grid;
     const int64_t row = b * g->rows, n_rows = min64(g->rows, g->y.out - row);
+    const int64_t line = g->y.stride * g->x.in * g->pitch;
     for (int64_t group = 0; group < groups; group++) {
-        K(conv_gather)(g, source + group * g->channels, row, n_rows, band);
+        conv_gather(g, source + group * g->channels, row, n_rows, band);
         const float *weights = s->weights + group * g->depth * padded_columns(p->columns);
         for (int64_t j = 0; j < p->columns; j += TILE_COLS) {
             const int nv = tile_vectors(p->columns, j);
             float *to = out + s->offset + row * s->line + group * p->columns + j;
-            for (int64_t i = 0; i < n_rows; i++)
+            for (int64_t i = 0; i < n_rows; i++) {
+                /* The next band comes from memory while this one is computed. */
+                if (j == 0 && group == 0 && s == p->sum)
+                    prefetch(source, (row + n_rows + i) * line, line);
                 sum_row(s, band + i * g->y.stride * g->line, row + i, weights + j * g->depth, nv,
                         min64(nv * VL, p->columns - j), to + i * s->line);
+            }
         }
     }
 }
@@ -179,8 +183,7 @@ static void run(const SumPlan *p, const ConvShape *s, const float *source, int64
 {
     const int64_t n_packs = p->n_sums * s->groups * ceil_div(p->columns, TILE_COLS),
                   n_units = s->n * p->n_bands;
-    for (int64_t i = 0; i < p->n_sums; i++)
-        K(conv_grid_segments)(&p->sum[i].grid, p->sum[i].segment);
+    for (int64_t i = 0; i < p->n_sums; i++) conv_grid_segments(&p->sum[i].grid, p->sum[i].segment);
 #pragma omp parallel num_threads(p->threads) if (p->threads > 1)
     {
 #pragma omp for schedule(static)
@@ -195,23 +198,23 @@ static void run(const SumPlan *p, const ConvShape *s, const float *source, int64
     }
 }
 
-void K(conv_general_forward)(const ConvShape *s, const float *x, const float *w, float *y,
-                             void *scratch)
+void conv_general_forward(const ConvShape *s, const float *x, const float *w, float *y,
+                          void *scratch)
 {
     Carve c = {.base = scratch};
     const SumPlan p = make_plan(s, false, &c);
     run(&p, s, x, s->h * s->w * s->c, w, y, s->oh * s->ow * s->o);
 }
 
-void K(conv_general_grad_x)(const ConvShape *s, const float *dy, const float *w, float *dx,
-                            void *scratch)
+void conv_general_grad_x(const ConvShape *s, const float *dy, const float *w, float *dx,
+                         void *scratch)
 {
     Carve c = {.base = scratch};
     const SumPlan p = make_plan(s, true, &c);
     run(&p, s, dy, s->oh * s->ow * s->o, w, dx, s->h * s->w * s->c);
 }
 
-size_t K(conv_sum_scratch)(const ConvShape *s)
+size_t conv_sum_scratch(const ConvShape *s)
 {
     Carve forward = {0}, backward = {0};
     make_plan(s, false, &forward);

@@ -200,10 +200,9 @@ static void sweep_strip(const Panel *p, int64_t m0, int64_t rows, int64_t n0, in
                 {0, 0, a_in_place ? g->lda : CHUNK},
                 {0, 0, ldb                        }
             };
-            K(tile_columns)
-            [nv - 1][rows - 1](a_in_place ? p->a + m0 : p->strip, b, &walk, out, ldo);
+            tile_columns[nv - 1][rows - 1](a_in_place ? p->a + m0 : p->strip, b, &walk, out, ldo);
         } else {
-            K(tile_rows)[nv - 1][rows - 1](p->strip, segment, n_segments, b, ldb, out, ldo);
+            tile_rows[nv - 1][rows - 1](p->strip, segment, n_segments, b, ldb, out, ldo);
         }
         if (out == tile)
             finish_tile(p, tile, c, bias ? bias + n0 + j : NULL, rows, min64(nv * VL, n - j));

@@ -95,6 +95,6 @@ NARROW(INSTANCE)
 #define ROWS_NAME(p, nv)    rows_##p##_##nv,
 #define COLUMNS_NAME(p, nv) columns_##p##_##nv,
 
-TileRows *const K(tile_rows)[2][TILE_ROWS_NARROW] = {{NARROW(ROWS_NAME)}, {WIDE(ROWS_NAME)}};
-TileColumns *const K(tile_columns)[2][TILE_ROWS_NARROW] = {{NARROW(COLUMNS_NAME)},
-                                                           {WIDE(COLUMNS_NAME)}};
+TileRows *const tile_rows[2][TILE_ROWS_NARROW] = {{NARROW(ROWS_NAME)}, {WIDE(ROWS_NAME)}};
+TileColumns *const tile_columns[2][TILE_ROWS_NARROW] = {{NARROW(COLUMNS_NAME)},
+                                                        {WIDE(COLUMNS_NAME)}};

@@ -16,6 +16,10 @@
 #include "cpu/kernel.h"
 #include "cpu/simd.h"
 
+/* Internal names get the suffix of the ISA as kernels do. */
+#define tile_rows    K(tile_rows)
+#define tile_columns K(tile_columns)
+
 enum { CHUNK = 16 }; /* floats; one cache line, so that the rows of a segment are neighbours */
 
 /* Most rows of a tile with two vectors a row and with one: as many sums as the registers hold. */
@@ -45,8 +49,8 @@ typedef void TileColumns(const float *a, const float *b, const TileWalk *walk, f
                          int64_t ldo);
 
 /* [nv - 1][p - 1] */
-extern TileRows *const K(tile_rows)[2][TILE_ROWS_NARROW];
-extern TileColumns *const K(tile_columns)[2][TILE_ROWS_NARROW];
+extern TileRows *const tile_rows[2][TILE_ROWS_NARROW];
+extern TileColumns *const tile_columns[2][TILE_ROWS_NARROW];
 
 /* How many vectors a tile has that starts at column j of n. */
 SIMD int tile_vectors(int64_t n, int64_t j)

@@ -220,4 +220,11 @@ SIMD vf vf_zero(void)
     return vf_set1(0.0f);
 }
 
+/* Asks for n floats from p + offset to come to L2; may reach past the end of what p points into. */
+SIMD void prefetch(const float *p, int64_t offset, int64_t n)
+{
+    const char *line = (const char *)((uintptr_t)p + (uintptr_t)offset * sizeof *p);
+    for (int64_t i = 0; i < n * (int64_t)sizeof *p; i += 64) __builtin_prefetch(line + i, 0, 2);
+}
+
 #endif
