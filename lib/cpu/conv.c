@@ -1,0 +1,93 @@
+/* conv -- 2-D convolution and its two gradients: picks the kernel for a shape.
+ *
+ * 1x1 convolutions are matrix products over pixels; one channel a group has kernels over channels
+ * (conv_depthwise.c); all others sum over a ConvGrid (conv_sum.c, conv_grad_w.c). The choice
+ * depends on the shape alone. */
+#include "cpu/conv_inner.h"
+
+static bool is_product(const ConvShape *s)
+{
+    return s->kh == 1 && s->kw == 1 && s->groups == 1 && s->stride[0] == 1 && s->stride[1] == 1 &&
+           s->pad[0] == 0 && s->pad[1] == 0;
+}
+
+static bool is_depthwise(const ConvShape *s)
+{
+    return s->groups > 1 && s->groups == s->c && s->o == s->c;
+}
+
+static Gemm product_forward(const ConvShape *s, const float *x, const float *w, float *y)
+{
+    return (Gemm){.batch = 1,
+                  .m = s->n * s->h * s->w,
+                  .n = s->o,
+                  .k = s->c,
+                  .a = x,
+                  .b = w,
+                  .c = y,
+                  .lda = s->c,
+                  .ldb = s->c,
+                  .ldc = s->o,
+                  .trans_b = true};
+}
+
+static Gemm product_grad_x(const ConvShape *s, const float *dy, const float *w, float *dx)
+{
+    return (Gemm){.batch = 1,
+                  .m = s->n * s->h * s->w,
+                  .n = s->c,
+                  .k = s->o,
+                  .a = dy,
+                  .b = w,
+                  .c = dx,
+                  .lda = s->o,
+                  .ldb = s->c,
+                  .ldc = s->c};
+}
+
+void K(conv_forward)(const ConvShape *s, const float *x, const float *w, float *y, void *scratch)
+{
+    if (is_depthwise(s)) {
+        conv_depthwise_forward(s, x, w, y, scratch);
+    } else if (is_product(s)) {
+        const Gemm g = product_forward(s, x, w, y);
+        K(gemm)(&g, scratch);
+    } else {
+        conv_general_forward(s, x, w, y, scratch);
+    }
+}
+
+void K(conv_grad_x)(const ConvShape *s, const float *dy, const float *w, float *dx, void *scratch)
+{
+    if (is_depthwise(s)) {
+        conv_depthwise_grad_x(s, dy, w, dx, scratch);
+    } else if (is_product(s)) {
+        const Gemm g = product_grad_x(s, dy, w, dx);
+        K(gemm)(&g, scratch);
+    } else {
+        conv_general_grad_x(s, dy, w, dx, scratch);
+    }
+}
+
+void K(conv_grad_w)(const ConvShape *s, const float *x, const float *dy, float *dw, void *scratch)
+{
+    if (is_depthwise(s))
+        conv_depthwise_grad_w(s, x, dy, dw, scratch);
+    else
+        conv_general_grad_w(s, x, dy, dw, scratch);
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+size_t K(conv_scratch)(const ConvShape *s)
+{
+    if (is_depthwise(s)) return conv_depthwise_scratch(s);
+    const size_t grad_w = conv_grad_w_scratch(s);
+    if (!is_product(s)) return larger(grad_w, conv_sum_scratch(s));
+    const Gemm forward = product_forward(s, NULL, NULL, NULL),
+               grad_x = product_grad_x(s, NULL, NULL, NULL);
+    return larger(grad_w, larger(K(gemm_scratch)(&forward), K(gemm_scratch)(&grad_x)));
+}

@@ -1,0 +1,223 @@
+/* conv_sum -- the forward convolution and its gradient to the input: both are sums over a ConvGrid.
+ *
+ * Order: one chain of fused multiply-adds from zero over (kernel row, kernel column, channel),
+ * ascending; taps in the padding take part with zeros. A register tile is a run of outputs of one
+ * row by one or two vectors of output channels. Weights are packed once a call: [group][tile of
+ * columns][k][column]. Threads split images and bands. */
+#include "cpu/conv_inner.h"
+
+/* A band's copy of the input should stay in L2 beside the weights. */
+enum { BAND_FLOATS = 80 * 1024 };
+
+/* One grid with its packed weights and where its outputs lie. */
+typedef struct Sum {
+    ConvGrid grid;
+    TileSegment *segment;
+    float *weights;
+    int64_t offset, line, pixel; /* output (i, j) is at offset + i * line + j * pixel */
+} Sum;
+
+typedef struct SumPlan {
+    Sum *sum;
+    int64_t n_sums, n_bands; /* of all grids */
+    int64_t columns;         /* outputs of one group */
+    int64_t from_stride;     /* of the channels summed over, in the weight tensor */
+    int64_t to_stride;       /* of the columns */
+    int threads;
+    int64_t band_floats;
+    float *bands; /* threads * band_floats */
+} SumPlan;
+
+/* Rows in a band; with few images a band is less than an image, so that every thread gets some. */
+static int64_t band_rows(const ConvGrid *g, int64_t images, int64_t threads)
+{
+    const int64_t share = threads == 1 ? g->y.out : ceil_div(images * g->y.out, 4 * threads);
+    const int64_t row = g->y.stride * g->line * (g->fold ? 1 : ceil_div(g->channels, CHUNK));
+    return row == 0 ? share : max64(1, min64(share, BAND_FLOATS / row - g->y.n_taps));
+}
+
+static Sum make_sum(const ConvShape *s, bool backward, int64_t residue, int64_t threads)
+{
+    Sum sum = {0};
+    if (backward) {
+        const int64_t y = residue / s->stride[1], x = residue % s->stride[1];
+        sum.grid = conv_grid_backward(s, y, x);
+        sum.offset = (y * s->w + x) * s->c;
+        sum.line = s->stride[0] * s->w * s->c;
+        sum.pixel = s->stride[1] * s->c;
+    } else {
+        sum.grid = conv_grid_forward(s, true);
+        sum.line = s->ow * s->o;
+        sum.pixel = s->o;
+    }
+    conv_grid_cut(&sum.grid, band_rows(&sum.grid, s->n, threads));
+    return sum;
+}
+
+/* The plan in scratch memory; with c->base NULL it only counts the bytes. */
+static SumPlan make_plan(const ConvShape *s, bool backward, Carve *c)
+{
+    const int64_t taps = s->kh * s->kw, cg = s->c / s->groups, og = s->o / s->groups;
+    SumPlan p = {.n_sums = backward ? s->stride[0] * s->stride[1] : 1,
+                 .columns = backward ? cg : og};
+    p.from_stride = backward ? cg * taps : taps;
+    p.to_stride = backward ? taps : cg * taps;
+    p.threads =
+        work_threads(INT64_MAX, (double)(s->n * s->oh * s->ow * s->o) * (double)(taps * cg));
+    p.sum = carve(c, (size_t)p.n_sums * sizeof *p.sum);
+    for (int64_t i = 0; i < p.n_sums; i++) {
+        Sum sum = make_sum(s, backward, i, p.threads);
+        sum.segment = carve(c, (size_t)sum.grid.n_segments * sizeof *sum.segment);
+        sum.weights = carve(c, (size_t)(s->groups * sum.grid.depth * padded_columns(p.columns)) *
+                                   sizeof(float));
+        p.n_bands += sum.grid.n_bands;
+        p.band_floats = max64(p.band_floats, sum.grid.floats);
+        if (c->base) p.sum[i] = sum;
+    }
+    p.threads = (int)min64(p.threads, max64(1, s->n * p.n_bands));
+    p.bands = carve(c, (size_t)(p.threads * p.band_floats) * sizeof(float));
+    return p;
+}
+
+/* to[k][0..width) for columns j..j+width of one group; columns past the last are zero. */
+static void pack_tile(const SumPlan *p, const ConvShape *s, const ConvGrid *g, const float *w,
+                      int64_t j, float *to)
+{
+    const int64_t width = tile_vectors(p->columns, j) * VL, used = min64(width, p->columns - j);
+    for (int64_t y = 0; y < g->y.n_taps; y++)
+        for (int64_t x = 0; x < g->x.n_taps; x++) {
+            const int64_t tap =
+                (g->y.kernel + y * g->y.kernel_step) * s->kw + g->x.kernel + x * g->x.kernel_step;
+            for (int64_t c = 0; c < g->channels; c++, to += width) {
+                const float *from = w + tap + c * p->from_stride + j * p->to_stride;
+                for (int64_t i = 0; i < used; i++) to[i] = from[i * p->to_stride];
+                for (int64_t i = used; i < width; i++) to[i] = 0;
+            }
+        }
+}
+
+/* Unit u of the packing is one tile of columns of one group of one grid. */
+static void pack_unit(const SumPlan *p, const ConvShape *s, const float *w, int64_t u)
+{
+    const int64_t n_tiles = ceil_div(p->columns, TILE_COLS);
+    const Sum *sum = &p->sum[u / n_tiles / s->groups];
+    const int64_t group = u / n_tiles % s->groups, j = u % n_tiles * TILE_COLS;
+    const int64_t group_weights = s->o / s->groups * (s->c / s->groups) * s->kh * s->kw;
+    float *to = sum->weights + sum->grid.depth * (group * padded_columns(p->columns) + j);
+    pack_tile(p, s, &sum->grid, w + group * group_weights, j, to);
+}
+
+static void copy_tile(const float *tile, int64_t rows, int64_t columns, float *out, int64_t pixel)
+{
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < columns; j += VL)
+            vf_store_n(out + i * pixel + j, vf_load(tile + i * TILE_COLS + j),
+                       min64(VL, columns - j));
+}
+
+/* One output row for one tile of columns; a is the band's copy at that row. */
+static void sum_row(const Sum *s, const float *a, int64_t row, const float *weights, int nv,
+                    int64_t columns, float *out)
+{
+    const ConvGrid *g = &s->grid;
+    _Alignas(64) float tile[TILE_ROWS_NARROW * TILE_COLS];
+    const bool whole = columns == nv * VL;
+    int64_t first = g->y.n_taps, n_lines = 0;
+    for (int64_t t = 0; t < g->y.n_taps; t++) {
+        const int64_t y = row * g->y.stride + g->y.tap + t * g->y.tap_step;
+        if (y < 0 || y >= g->y.in) continue;
+        first = min64(first, t);
+        n_lines++;
+    }
+    const int64_t line_segments = g->y.n_taps == 0 ? 0 : g->n_segments / g->y.n_taps;
+    const int64_t line_depth = g->y.n_taps == 0 ? 0 : g->depth / g->y.n_taps;
+    const TileSegment *segment = s->segment + first * line_segments;
+    weights += first * line_depth * nv * VL;
+    const int64_t n_runs = ceil_div(g->x.out, tile_max_rows(nv));
+    for (int64_t r = 0; r < n_runs; r++) {
+        const int64_t begin = part_begin(g->x.out, n_runs, r);
+        const int64_t n = part_begin(g->x.out, n_runs, r + 1) - begin;
+        float *to = out + begin * s->pixel;
+        tile_rows[nv - 1][n - 1](a + begin * CHUNK, segment, n_lines * line_segments, weights,
+                                 nv * VL, whole ? to : tile, whole ? s->pixel : TILE_COLS);
+        if (!whole) copy_tile(tile, n, columns, to, s->pixel);
+    }
+}
+
+static void sum_band(const SumPlan *p, const Sum *s, int64_t groups, const float *source, int64_t b,
+                     float *out, float *band)
+{
+    const ConvGrid *g = &s->grid;
+    const int64_t row = b * g->rows, n_rows = min64(g->rows, g->y.out - row);
+    const int64_t line = g->y.stride * g->x.in * g->pitch;
+    for (int64_t group = 0; group < groups; group++) {
+        conv_gather(g, source + group * g->channels, row, n_rows, band);
+        const float *weights = s->weights + group * g->depth * padded_columns(p->columns);
+        for (int64_t j = 0; j < p->columns; j += TILE_COLS) {
+            const int nv = tile_vectors(p->columns, j);
+            float *to = out + s->offset + row * s->line + group * p->columns + j;
+            for (int64_t i = 0; i < n_rows; i++) {
+                /* The next band comes from memory while this one is computed. */
+                if (j == 0 && group == 0 && s == p->sum)
+                    prefetch(source, (row + n_rows + i) * line, line);
+                sum_row(s, band + i * g->y.stride * g->line, row + i, weights + j * g->depth, nv,
+                        min64(nv * VL, p->columns - j), to + i * s->line);
+            }
+        }
+    }
+}
+
+/* Unit u is one band of one grid of one image. */
+static void sum_unit(const SumPlan *p, int64_t groups, int64_t u, const float *source,
+                     int64_t source_floats, float *out, int64_t out_floats, float *band)
+{
+    const int64_t image = u / p->n_bands;
+    int64_t b = u % p->n_bands;
+    const Sum *s = p->sum;
+    for (; b >= s->grid.n_bands; s++) b -= s->grid.n_bands;
+    sum_band(p, s, groups, source + image * source_floats, b, out + image * out_floats, band);
+}
+
+static void run(const SumPlan *p, const ConvShape *s, const float *source, int64_t source_floats,
+                const float *w, float *out, int64_t out_floats)
+{
+    const int64_t n_packs = p->n_sums * s->groups * ceil_div(p->columns, TILE_COLS),
+                  n_units = s->n * p->n_bands;
+    for (int64_t i = 0; i < p->n_sums; i++) conv_grid_segments(&p->sum[i].grid, p->sum[i].segment);
+#pragma omp parallel num_threads(p->threads) if (p->threads > 1)
+    {
+#pragma omp for schedule(static)
+        for (int64_t u = 0; u < n_packs; u++) pack_unit(p, s, w, u);
+#pragma omp for schedule(static)
+        for (int64_t t = 0; t < p->threads; t++) {
+            const int64_t end = part_begin(n_units, p->threads, t + 1);
+            for (int64_t u = part_begin(n_units, p->threads, t); u < end; u++)
+                sum_unit(p, s->groups, u, source, source_floats, out, out_floats,
+                         p->bands + t * p->band_floats);
+        }
+    }
+}
+
+void conv_general_forward(const ConvShape *s, const float *x, const float *w, float *y,
+                          void *scratch)
+{
+    Carve c = {.base = scratch};
+    const SumPlan p = make_plan(s, false, &c);
+    run(&p, s, x, s->h * s->w * s->c, w, y, s->oh * s->ow * s->o);
+}
+
+void conv_general_grad_x(const ConvShape *s, const float *dy, const float *w, float *dx,
+                         void *scratch)
+{
+    Carve c = {.base = scratch};
+    const SumPlan p = make_plan(s, true, &c);
+    run(&p, s, dy, s->oh * s->ow * s->o, w, dx, s->h * s->w * s->c);
+}
+
+size_t conv_sum_scratch(const ConvShape *s)
+{
+    Carve forward = {0}, backward = {0};
+    make_plan(s, false, &forward);
+    make_plan(s, true, &backward);
+    return forward.used > backward.used ? forward.used : backward.used;
+}

@@ -1,0 +1,230 @@
+/* simd -- one float vector of the ISA being compiled: VL lanes of type vf.
+ *
+ * x86-64-v4: 16 lanes, x86-64-v3: 8, neon: 4. Lanes only ever hold independent outputs, so VL
+ * cannot change the bits of a result. +, -, * and comparisons are the compiler's own operators on
+ * vf; vf_fma is one rounding. The _n forms touch the first n lanes only (0 <= n <= VL): lanes not
+ * loaded are zero, lanes not stored keep what memory holds. */
+#ifndef SEQLAB_CPU_SIMD_H
+#define SEQLAB_CPU_SIMD_H
+
+#include <stdint.h>
+
+#define SIMD static inline __attribute__((always_inline))
+
+#if defined(__AVX512F__)
+
+#include <immintrin.h>
+
+enum { VL = 16 };
+typedef __m512 vf;
+
+SIMD __mmask16 vf_mask(int64_t n)
+{
+    return (__mmask16)((1u << n) - 1u);
+}
+
+SIMD vf vf_set1(float x)
+{
+    return _mm512_set1_ps(x);
+}
+
+SIMD vf vf_load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+
+SIMD vf vf_load_n(const float *p, int64_t n)
+{
+    return _mm512_maskz_loadu_ps(vf_mask(n), p);
+}
+
+SIMD void vf_store(float *p, vf x)
+{
+    _mm512_storeu_ps(p, x);
+}
+
+SIMD void vf_store_n(float *p, vf x, int64_t n)
+{
+    _mm512_mask_storeu_ps(p, vf_mask(n), x);
+}
+
+SIMD vf vf_fma(vf a, vf b, vf c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+
+/* x < 0 ? 0 : x, so that NaN passes. */
+SIMD vf vf_relu(vf x)
+{
+    return _mm512_mask_mov_ps(x, _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_LT_OQ),
+                              _mm512_setzero_ps());
+}
+
+/* Lane l of the result comes from a where bit d of l is clear, from b where it is set: one
+ * butterfly of the transposition at distance d. */
+#define VF_SWAP_(r, i, d, low, high)                                                               \
+    do {                                                                                           \
+        vf a_ = (r)[i], b_ = (r)[(i) + (d)];                                                       \
+        (r)[i] = _mm512_permutex2var_ps(a_, low, b_);                                              \
+        (r)[(i) + (d)] = _mm512_permutex2var_ps(a_, high, b_);                                     \
+    } while (0)
+
+SIMD void vf_transpose(vf r[VL])
+{
+#pragma GCC unroll 4
+    for (int d = 1; d < VL; d *= 2) {
+        const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+        const __m512i bit = _mm512_set1_epi32(d);
+        const __mmask16 upper = _mm512_test_epi32_mask(lane, bit);
+        const __m512i low = _mm512_mask_add_epi32(lane, upper, lane, _mm512_set1_epi32(16 - d));
+        const __m512i high =
+            _mm512_mask_add_epi32(_mm512_add_epi32(lane, bit), upper, lane, _mm512_set1_epi32(16));
+#pragma GCC unroll 16
+        for (int i = 0; i < VL; i++)
+            if (!(i & d)) VF_SWAP_(r, i, d, low, high);
+    }
+}
+
+#elif defined(__AVX2__)
+
+#include <immintrin.h>
+
+enum { VL = 8 };
+typedef __m256 vf;
+
+SIMD __m256i vf_mask(int64_t n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+SIMD vf vf_set1(float x)
+{
+    return _mm256_set1_ps(x);
+}
+
+SIMD vf vf_load(const float *p)
+{
+    return _mm256_loadu_ps(p);
+}
+
+SIMD vf vf_load_n(const float *p, int64_t n)
+{
+    return _mm256_maskload_ps(p, vf_mask(n));
+}
+
+SIMD void vf_store(float *p, vf x)
+{
+    _mm256_storeu_ps(p, x);
+}
+
+SIMD void vf_store_n(float *p, vf x, int64_t n)
+{
+    _mm256_maskstore_ps(p, vf_mask(n), x);
+}
+
+SIMD vf vf_fma(vf a, vf b, vf c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+
+SIMD vf vf_relu(vf x)
+{
+    return _mm256_andnot_ps(_mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_LT_OQ), x);
+}
+
+SIMD void vf_transpose(vf r[VL])
+{
+    vf t[VL];
+#pragma GCC unroll 4
+    for (int i = 0; i < VL; i += 2) {
+        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+    vf q[VL];
+#pragma GCC unroll 2
+    for (int i = 0; i < VL; i += 4) {
+        q[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
+        q[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
+        q[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+        q[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < VL / 2; i++) {
+        r[i] = _mm256_permute2f128_ps(q[i], q[i + 4], 0x20);
+        r[i + 4] = _mm256_permute2f128_ps(q[i], q[i + 4], 0x31);
+    }
+}
+
+#elif defined(__ARM_NEON)
+
+#include <arm_neon.h>
+
+enum { VL = 4 };
+typedef float32x4_t vf;
+
+SIMD vf vf_set1(float x)
+{
+    return vdupq_n_f32(x);
+}
+
+SIMD vf vf_load(const float *p)
+{
+    return vld1q_f32(p);
+}
+
+SIMD vf vf_load_n(const float *p, int64_t n)
+{
+    float lane[4] = {0};
+    for (int64_t i = 0; i < n; i++) lane[i] = p[i];
+    return vld1q_f32(lane);
+}
+
+SIMD void vf_store(float *p, vf x)
+{
+    vst1q_f32(p, x);
+}
+
+SIMD void vf_store_n(float *p, vf x, int64_t n)
+{
+    float lane[4];
+    vst1q_f32(lane, x);
+    for (int64_t i = 0; i < n; i++) p[i] = lane[i];
+}
+
+SIMD vf vf_fma(vf a, vf b, vf c)
+{
+    return vfmaq_f32(c, a, b);
+}
+
+SIMD vf vf_relu(vf x)
+{
+    return vbslq_f32(vcltq_f32(x, vdupq_n_f32(0)), vdupq_n_f32(0), x);
+}
+
+SIMD void vf_transpose(vf r[VL])
+{
+    const vf a = vtrn1q_f32(r[0], r[1]), b = vtrn2q_f32(r[0], r[1]);
+    const vf c = vtrn1q_f32(r[2], r[3]), d = vtrn2q_f32(r[2], r[3]);
+    r[0] = vcombine_f32(vget_low_f32(a), vget_low_f32(c));
+    r[1] = vcombine_f32(vget_low_f32(b), vget_low_f32(d));
+    r[2] = vcombine_f32(vget_high_f32(a), vget_high_f32(c));
+    r[3] = vcombine_f32(vget_high_f32(b), vget_high_f32(d));
+}
+
+#else
+#error "lib/cpu needs AVX-512, AVX2 with FMA, or NEON"
+#endif
+
+SIMD vf vf_zero(void)
+{
+    return vf_set1(0.0f);
+}
+
+/* Asks for n floats from p + offset to come to L2; may reach past the end of what p points into. */
+SIMD void prefetch(const float *p, int64_t offset, int64_t n)
+{
+    const char *line = (const char *)((uintptr_t)p + (uintptr_t)offset * sizeof *p);
+    for (int64_t i = 0; i < n * (int64_t)sizeof *p; i += 64) __builtin_prefetch(line + i, 0, 2);
+}
+
+#endif

@@ -1,0 +1,145 @@
+/* conv_bench -- GFLOP/s of the convolutions by shape, and their share of the measured peak of fused
+ * multiply-adds.
+ *
+ * Figures are medians. Usage: conv_bench [seconds for each figure [threads]] */
+#include "base/clock.h"
+#include "base/threads.h"
+#include "cpu/cpu.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { MAX_ROUNDS = 400 };
+
+typedef struct Case {
+    const char *name;
+    int n, size, c, o, kernel, stride;
+} Case;
+
+static const Case cases[] = {
+    {"ResNet-20 first", 128, 28, 1,   16,  3, 1},
+    {"ResNet-20 first", 128, 32, 3,   16,  3, 1},
+    {"ResNet-20 16",    128, 28, 16,  16,  3, 1},
+    {"ResNet-20 16",    128, 32, 16,  16,  3, 1},
+    {"ResNet-20 16-32", 128, 28, 16,  32,  3, 2},
+    {"ResNet-20 16-32", 128, 32, 16,  32,  3, 2},
+    {"ResNet-20 32",    128, 14, 32,  32,  3, 1},
+    {"ResNet-20 32",    128, 16, 32,  32,  3, 1},
+    {"ResNet-20 32-64", 128, 14, 32,  64,  3, 2},
+    {"ResNet-20 32-64", 128, 16, 32,  64,  3, 2},
+    {"ResNet-20 64",    128, 7,  64,  64,  3, 1},
+    {"ResNet-20 64",    128, 8,  64,  64,  3, 1},
+    {"shortcut",        128, 28, 16,  32,  1, 2},
+    {"shortcut",        128, 16, 32,  64,  1, 2},
+    {"Conv-6",          60,  32, 3,   64,  3, 1},
+    {"Conv-6",          60,  32, 64,  64,  3, 1},
+    {"Conv-6",          60,  16, 64,  128, 3, 1},
+    {"Conv-6",          60,  16, 128, 128, 3, 1},
+    {"Conv-6",          60,  8,  128, 256, 3, 1},
+    {"Conv-6",          60,  8,  256, 256, 3, 1},
+    {"product",         32,  14, 256, 256, 1, 1},
+};
+
+static int by_value(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static float *numbers(size_t n)
+{
+    float *x = aligned_alloc(64, (n * sizeof *x + 63) / 64 * 64);
+    for (size_t i = 0; i < n; i++) x[i] = (float)((i * 7919) % 1009) / 1009.0f - 0.5f;
+    return x;
+}
+
+/* Median seconds of one call of pass 0 (forward), 1 (gradient to x), 2 (to w). */
+static double time_pass(const ConvShape *s, int pass, float *x, float *w, float *y, void *scratch,
+                        double seconds)
+{
+    static double times[MAX_ROUNDS];
+    int rounds = 0;
+    const double start = clock_s();
+    while (rounds < MAX_ROUNDS && (rounds < 5 || clock_s() - start < seconds)) {
+        const double t = clock_s();
+        if (pass == 0) cpu->conv_forward(s, x, w, y, scratch);
+        if (pass == 1) cpu->conv_grad_x(s, y, w, x, scratch);
+        if (pass == 2) cpu->conv_grad_w(s, x, y, w, scratch);
+        times[rounds++] = clock_s() - t;
+    }
+    qsort(times, (size_t)rounds, sizeof *times, by_value);
+    return times[rounds / 2];
+}
+
+/* The best that the matrix product reaches on a problem that fits L1 and L2: a stand-in for the
+ * peak. */
+static double peak(int threads, float *a, float *b, float *c, void *scratch)
+{
+    const Gemm g = {.batch = threads,
+                    .m = 140,
+                    .n = 128,
+                    .k = 256,
+                    .a = a,
+                    .b = b,
+                    .c = c,
+                    .lda = 256,
+                    .ldb = 128,
+                    .ldc = 128,
+                    .stride_c = 140 * 128};
+    double best = 1;
+    for (int i = 0; i < 300; i++) {
+        const double t = clock_s();
+        cpu->gemm(&g, scratch);
+        const double took = clock_s() - t;
+        if (took < best) best = took;
+    }
+    return 2.0 * threads * 140 * 128 * 256 / best / 1e9;
+}
+
+int main(int argc, char **argv)
+{
+    const double seconds = argc > 1 ? atof(argv[1]) : 0.2;
+    const int threads = argc > 2 ? atoi(argv[2]) : 1;
+    Error err = {0};
+    if (!cpu_select(NULL, &err)) {
+        error_print(&err, stderr, false);
+        return 2;
+    }
+    threads_set(threads);
+    const size_t most = (size_t)128 * 34 * 34 * 64;
+    float *x = numbers(most), *y = numbers(most), *w = numbers((size_t)1 << 20),
+          *scratch = numbers((size_t)1 << 24);
+    const double top = peak(threads, x, w, y, scratch);
+    printf("isa %s, %d threads, best of gemm %.0f GFLOP/s\n", cpu->isa, threads, top);
+    printf("%-16s %24s %18s %18s %18s\n", "", "", "forward", "grad x", "grad w");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const Case *c = &cases[i];
+        const int pad = c->kernel / 2, out = (c->size + 2 * pad - c->kernel) / c->stride + 1;
+        const ConvShape s = {
+            .n = c->n,
+            .h = c->size,
+            .w = c->size,
+            .c = c->c,
+            .o = c->o,
+            .kh = c->kernel,
+            .kw = c->kernel,
+            .oh = out,
+            .ow = out,
+            .stride = {c->stride, c->stride},
+            .pad = {pad,       pad      },
+            .dilation = {1,         1        },
+            .groups = 1
+        };
+        const double flop = 2.0 * c->n * out * out * c->o * c->c * c->kernel * c->kernel;
+        printf("%-16s n%-3d %2d %3d->%-3d k%d s%d ", c->name, c->n, c->size, c->c, c->o, c->kernel,
+               c->stride);
+        for (int pass = 0; pass < 3; pass++) {
+            const double t = time_pass(&s, pass, x, w, y, scratch, seconds);
+            printf("  %6.2f ms %3.0f %3.0f%%", t * 1e3, flop / t / 1e9, 100 * flop / t / 1e9 / top);
+        }
+        printf("\n");
+        fflush(stdout);
+    }
+    free(x), free(y), free(w), free(scratch);
+    return 0;
+}

@@ -1,0 +1,264 @@
+/* conv -- convolutions and their gradients against float64 loops; bits over ISAs and threads. */
+#include "tests/test.h"
+
+#include "base/pcg.h"
+#include "base/threads.h"
+#include "cpu/cpu.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { GUARD = 64, FILL = 0x5a };
+
+typedef enum Pass { FORWARD, GRAD_X, GRAD_W, N_PASSES } Pass;
+
+static size_t x_size(const ConvShape *s)
+{
+    return (size_t)(s->n * s->h * s->w * s->c);
+}
+
+static size_t w_size(const ConvShape *s)
+{
+    return (size_t)(s->o * (s->c / s->groups) * s->kh * s->kw);
+}
+
+static size_t y_size(const ConvShape *s)
+{
+    return (size_t)(s->n * s->oh * s->ow * s->o);
+}
+
+static size_t out_size(const ConvShape *s, Pass pass)
+{
+    return pass == FORWARD ? y_size(s) : pass == GRAD_X ? x_size(s) : w_size(s);
+}
+
+static float *uniform(Pcg *rng, size_t n)
+{
+    float *x = malloc((n + 1) * sizeof *x);
+    assert_non_null(x);
+    for (size_t i = 0; i < n; i++) x[i] = pcg_uniform(rng) * 2 - 1;
+    return x;
+}
+
+/* Calls term(x index, w index, y index) for every product of the convolution. */
+typedef struct Reference {
+    const float *x, *w, *y; /* the two factors; the third is NULL */
+    double *sum, *size;     /* of products and of their absolute values */
+} Reference;
+
+static void add_term(const Reference *r, int64_t ix, int64_t iw, int64_t iy)
+{
+    const int64_t at = !r->y ? iy : !r->x ? ix : iw;
+    const double product = (r->x ? (double)r->x[ix] : 1) * (r->w ? (double)r->w[iw] : 1) *
+                           (r->y ? (double)r->y[iy] : 1);
+    r->sum[at] += product;
+    r->size[at] += fabs(product);
+}
+
+static void pixel_terms(const ConvShape *s, const Reference *r, int64_t n, int64_t oy, int64_t ox,
+                        int64_t o)
+{
+    const int64_t cg = s->c / s->groups, group = o / (s->o / s->groups);
+    for (int64_t ky = 0; ky < s->kh; ky++)
+        for (int64_t kx = 0; kx < s->kw; kx++) {
+            const int64_t y = oy * s->stride[0] - s->pad[0] + ky * s->dilation[0];
+            const int64_t x = ox * s->stride[1] - s->pad[1] + kx * s->dilation[1];
+            if (y < 0 || y >= s->h || x < 0 || x >= s->w) continue;
+            for (int64_t c = 0; c < cg; c++)
+                add_term(r, ((n * s->h + y) * s->w + x) * s->c + group * cg + c,
+                         ((o * cg + c) * s->kh + ky) * s->kw + kx,
+                         ((n * s->oh + oy) * s->ow + ox) * s->o + o);
+        }
+}
+
+static void reference(const ConvShape *s, const Reference *r)
+{
+    for (int64_t n = 0; n < s->n; n++)
+        for (int64_t oy = 0; oy < s->oh; oy++)
+            for (int64_t ox = 0; ox < s->ow; ox++)
+                for (int64_t o = 0; o < s->o; o++) pixel_terms(s, r, n, oy, ox, o);
+}
+
+/* Runs one pass between guards; out has GUARD floats on either side, which must stay. */
+static void run(const ConvShape *s, Pass pass, const float *x, const float *w, const float *y,
+                float *out)
+{
+    const size_t asked = cpu->conv_scratch(s), bytes = (asked + 63) / 64 * 64,
+                 n = out_size(s, pass);
+    unsigned char *scratch = aligned_alloc(64, bytes + GUARD);
+    assert_non_null(scratch);
+    memset(scratch, FILL, bytes + GUARD);
+    for (size_t i = 0; i < n + 2 * GUARD; i++) out[i] = 77;
+    if (pass == FORWARD) cpu->conv_forward(s, x, w, out + GUARD, scratch);
+    if (pass == GRAD_X) cpu->conv_grad_x(s, y, w, out + GUARD, scratch);
+    if (pass == GRAD_W) cpu->conv_grad_w(s, x, y, out + GUARD, scratch);
+    for (size_t i = asked; i < bytes + GUARD; i++) assert_int_equal(scratch[i], FILL);
+    for (size_t i = 0; i < GUARD; i++) assert_true(out[i] == 77 && out[GUARD + n + i] == 77);
+    free(scratch);
+}
+
+/* |got - wanted| <= (terms + 4) eps / 2 * sum |products|. */
+static void check_pass(const ConvShape *s, Pass pass, const float *x, const float *w,
+                       const float *y)
+{
+    const size_t n = out_size(s, pass);
+    float *out = malloc((n + 2 * GUARD) * sizeof *out);
+    double *sum = calloc(n + 1, sizeof *sum), *size = calloc(n + 1, sizeof *size);
+    const Reference r = {pass == GRAD_X ? NULL : x, pass == GRAD_W ? NULL : w,
+                         pass == FORWARD ? NULL : y, sum, size};
+    reference(s, &r);
+    run(s, pass, x, w, y, out);
+    const int64_t terms =
+        pass == GRAD_W ? s->n * s->oh * s->ow : s->kh * s->kw * (pass == FORWARD ? s->c : s->o);
+    for (size_t i = 0; i < n; i++) {
+        const double bound = (double)(terms + 4) * (double)FLT_EPSILON / 2 * (size[i] + 1e-30);
+        if (!(fabs((double)out[GUARD + i] - sum[i]) <= bound))
+            print_error(
+                "pass %d n%d h%d w%d c%d o%d k%dx%d s%d,%d p%d,%d d%d,%d g%d at %zu: %g, not %g\n",
+                (int)pass, (int)s->n, (int)s->h, (int)s->w, (int)s->c, (int)s->o, (int)s->kh,
+                (int)s->kw, (int)s->stride[0], (int)s->stride[1], (int)s->pad[0], (int)s->pad[1],
+                (int)s->dilation[0], (int)s->dilation[1], (int)s->groups, i, (double)out[GUARD + i],
+                sum[i]);
+        assert_true(fabs((double)out[GUARD + i] - sum[i]) <= bound);
+    }
+    free(out), free(sum), free(size);
+}
+
+static void set_outputs(ConvShape *s)
+{
+    s->oh = (s->h + 2 * s->pad[0] - s->dilation[0] * (s->kh - 1) - 1) / s->stride[0] + 1;
+    s->ow = (s->w + 2 * s->pad[1] - s->dilation[1] * (s->kw - 1) - 1) / s->stride[1] + 1;
+}
+
+static ConvShape square(int64_t n, int64_t size, int64_t c, int64_t o, int64_t kernel,
+                        int64_t stride, int64_t pad)
+{
+    ConvShape s = {
+        .n = n,
+        .h = size,
+        .w = size,
+        .c = c,
+        .o = o,
+        .kh = kernel,
+        .kw = kernel,
+        .stride = {stride, stride},
+        .pad = {pad,    pad   },
+        .dilation = {1,      1     },
+        .groups = 1
+    };
+    set_outputs(&s);
+    return s;
+}
+
+static ConvShape odd_shape(Pcg *rng)
+{
+    for (;;) {
+        ConvShape s = {.n = 1 + pcg_below(rng, 3),
+                       .groups = pcg_below(rng, 4) ? 1 : 1 + pcg_below(rng, 3)};
+        s.c = s.groups * (1 + pcg_below(rng, 20)), s.o = s.groups * (1 + pcg_below(rng, 36));
+        s.h = 1 + pcg_below(rng, 12), s.w = 1 + pcg_below(rng, 20);
+        s.kh = 1 + pcg_below(rng, 4), s.kw = 1 + pcg_below(rng, 4);
+        for (int i = 0; i < 2; i++) {
+            s.stride[i] = pcg_below(rng, 2) ? 1 : 1 + pcg_below(rng, 4);
+            s.pad[i] = pcg_below(rng, 4),
+            s.dilation[i] = pcg_below(rng, 3) ? 1 : 1 + pcg_below(rng, 3);
+        }
+        if (s.dilation[0] * (s.kh - 1) + 1 > s.h + 2 * s.pad[0]) continue;
+        if (s.dilation[1] * (s.kw - 1) + 1 > s.w + 2 * s.pad[1]) continue;
+        set_outputs(&s);
+        return s;
+    }
+}
+
+static void check_all(const ConvShape *s, Pcg *rng)
+{
+    float *x = uniform(rng, x_size(s)), *w = uniform(rng, w_size(s)), *y = uniform(rng, y_size(s));
+    for (Pass pass = FORWARD; pass < N_PASSES; pass++) check_pass(s, pass, x, w, y);
+    free(x), free(w), free(y);
+}
+
+TEST(conv, matches_float64_over_odd_shapes)
+{
+    Pcg rng = pcg_seed(1, 2);
+    for (int i = 0; i < 80; i++) {
+        const ConvShape s = odd_shape(&rng);
+        check_all(&s, &rng);
+    }
+}
+
+TEST(conv, matches_float64_when_depthwise)
+{
+    Pcg rng = pcg_seed(2, 2);
+    for (int i = 0; i < 20; i++) {
+        ConvShape s = odd_shape(&rng);
+        s.c = s.o = s.groups = 2 + pcg_below(&rng, 80);
+        check_all(&s, &rng);
+    }
+}
+
+TEST(conv, matches_float64_on_the_shapes_of_residual_nets)
+{
+    Pcg rng = pcg_seed(3, 2);
+    const ConvShape shapes[] = {square(1, 28, 3, 16, 3, 1, 1),  square(2, 14, 16, 32, 3, 2, 1),
+                                square(3, 8, 64, 64, 3, 1, 1),  square(2, 16, 16, 32, 1, 2, 0),
+                                square(2, 9, 20, 40, 1, 1, 0),  square(1, 33, 1, 20, 5, 1, 0),
+                                square(1, 40, 16, 16, 3, 1, 1), square(2, 16, 3, 24, 8, 8, 0)};
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) check_all(&shapes[i], &rng);
+}
+
+/* All bits of `pass` on every ISA with 1, 2, 3 and 7 threads. */
+static void check_bits(const ConvShape *s, Pass pass, const float *x, const float *w,
+                       const float *y)
+{
+    static const int threads[] = {1, 2, 3, 7};
+    const char *names[4];
+    const int n_isas = cpu_available(names);
+    const size_t n = out_size(s, pass) + 2 * GUARD;
+    float *wanted = malloc(n * sizeof *wanted), *got = malloc(n * sizeof *got);
+    for (int isa = 0; isa < n_isas; isa++)
+        for (int t = 0; t < 4; t++) {
+            assert_true(cpu_select(names[isa], NULL));
+            threads_set(threads[t]);
+            run(s, pass, x, w, y, isa + t == 0 ? wanted : got);
+            if (isa + t > 0) assert_memory_equal(wanted, got, n * sizeof *got);
+        }
+    free(wanted), free(got);
+    threads_set(0);
+    assert_true(cpu_select(NULL, NULL));
+}
+
+TEST(conv, has_the_same_bits_on_every_isa_and_thread_count)
+{
+    Pcg rng = pcg_seed(4, 2);
+    ConvShape shapes[] = {square(20, 14, 16, 40, 3, 1, 1), square(5, 28, 3, 33, 3, 1, 1),
+                          square(9, 17, 20, 24, 3, 2, 1),  square(3, 20, 40, 20, 1, 1, 0),
+                          square(40, 7, 64, 72, 3, 1, 1),  square(6, 30, 1, 12, 5, 1, 2),
+                          square(30, 20, 40, 40, 3, 1, 1), square(6, 20, 30, 44, 3, 1, 1)};
+    shapes[6].groups = 40, shapes[7].groups = 2;
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        const ConvShape *s = &shapes[i];
+        float *x = uniform(&rng, x_size(s)), *w = uniform(&rng, w_size(s)),
+              *y = uniform(&rng, y_size(s));
+        for (Pass pass = FORWARD; pass < N_PASSES; pass++) check_bits(s, pass, x, w, y);
+        free(x), free(w), free(y);
+    }
+}
+
+TEST(conv, carries_nan_from_an_input_to_its_outputs_only)
+{
+    Pcg rng = pcg_seed(5, 2);
+    const ConvShape s = square(1, 12, 4, 20, 3, 1, 1);
+    float *x = uniform(&rng, x_size(&s)), *w = uniform(&rng, w_size(&s));
+    float *out = malloc((y_size(&s) + 2 * GUARD) * sizeof *out);
+    x[(5 * s.w + 6) * s.c + 2] = NAN;
+    run(&s, FORWARD, x, w, NULL, out);
+    for (int64_t y = 0; y < s.oh; y++)
+        for (int64_t i = 0; i < s.ow; i++) {
+            const bool reached = y >= 4 && y <= 6 && i >= 5 && i <= 7;
+            for (int64_t o = 0; o < s.o; o++)
+                assert_int_equal(isnan(out[GUARD + (y * s.ow + i) * s.o + o]) != 0, reached);
+        }
+    free(x), free(w), free(out);
+}

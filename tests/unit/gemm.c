@@ -1,0 +1,184 @@
+/* gemm -- the matrix product against a float64 loop; bits over ISAs and threads. */
+#include "tests/test.h"
+
+#include "base/pcg.h"
+#include "base/threads.h"
+#include "cpu/cpu.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { GUARD = 64, FILL = 0x5a };
+
+/* A product with its own memory; C lies between guard floats of a fixed value. */
+typedef struct Problem {
+    Gemm g;
+    float *a, *b, *c, *before, *bias;
+    size_t n_a, n_b, n_c;
+} Problem;
+
+static float *uniform(Pcg *rng, size_t n)
+{
+    float *x = malloc((n + 1) * sizeof *x);
+    assert_non_null(x);
+    for (size_t i = 0; i < n; i++) x[i] = pcg_uniform(rng) * 2 - 1;
+    return x;
+}
+
+static Problem problem(Pcg *rng, int64_t batch, int64_t m, int64_t n, int64_t k)
+{
+    Problem p = {
+        .g = {.batch = batch, .m = m, .n = n, .k = k}
+    };
+    Gemm *g = &p.g;
+    g->trans_a = pcg_below(rng, 2), g->trans_b = pcg_below(rng, 2),
+    g->accumulate = pcg_below(rng, 2);
+    g->activation = pcg_below(rng, 2) ? ACT_RELU : ACT_NONE;
+    g->lda = (g->trans_a ? m : k) + pcg_below(rng, 3);
+    g->ldb = (g->trans_b ? k : n) + pcg_below(rng, 3);
+    g->ldc = n + pcg_below(rng, 3);
+    const int64_t size_a = (g->trans_a ? k : m) * g->lda, size_b = (g->trans_b ? n : k) * g->ldb;
+    g->stride_a = pcg_below(rng, 4) ? size_a : 0;
+    g->stride_b = pcg_below(rng, 4) ? size_b : 0;
+    g->stride_c = m * g->ldc;
+    p.n_a = (size_t)(size_a * batch), p.n_b = (size_t)(size_b * batch),
+    p.n_c = (size_t)(g->stride_c * batch);
+    p.a = uniform(rng, p.n_a), p.b = uniform(rng, p.n_b),
+    p.before = uniform(rng, p.n_c + 2 * GUARD);
+    p.c = uniform(rng, p.n_c + 2 * GUARD), p.bias = uniform(rng, (size_t)n);
+    g->a = p.a, g->b = p.b, g->c = p.c + GUARD, g->bias = pcg_below(rng, 2) ? p.bias : NULL;
+    return p;
+}
+
+static void problem_free(Problem *p)
+{
+    free(p->a), free(p->b), free(p->c), free(p->before), free(p->bias);
+}
+
+/* Runs with guard bytes behind the scratch memory. */
+static void run(Problem *p)
+{
+    memcpy(p->c, p->before, (p->n_c + 2 * GUARD) * sizeof(float));
+    const size_t bytes = (cpu->gemm_scratch(&p->g) + 63) / 64 * 64,
+                 asked = cpu->gemm_scratch(&p->g);
+    unsigned char *scratch = aligned_alloc(64, bytes + GUARD);
+    assert_non_null(scratch);
+    memset(scratch, FILL, bytes + GUARD);
+    cpu->gemm(&p->g, scratch);
+    for (size_t i = asked; i < bytes + GUARD; i++) assert_int_equal(scratch[i], FILL);
+    free(scratch);
+}
+
+static float a_at(const Gemm *g, int64_t item, int64_t i, int64_t k)
+{
+    return g->a[item * g->stride_a + (g->trans_a ? k * g->lda + i : i * g->lda + k)];
+}
+
+static float b_at(const Gemm *g, int64_t item, int64_t k, int64_t j)
+{
+    return g->b[item * g->stride_b + (g->trans_b ? j * g->ldb + k : k * g->ldb + j)];
+}
+
+/* |got - wanted| <= (k + 4) eps sum |a b|: the bound of a chain of k roundings, here with room for
+ * bias and C. */
+static void check(const Problem *p)
+{
+    const Gemm *g = &p->g;
+    for (int64_t item = 0; item < g->batch; item++)
+        for (int64_t i = 0; i < g->m; i++)
+            for (int64_t j = 0; j < g->n; j++) {
+                const int64_t at = item * g->stride_c + i * g->ldc + j;
+                double sum = g->bias ? (double)g->bias[j] : 0;
+                if (g->accumulate) sum += (double)p->before[GUARD + at];
+                double size = fabs(sum) + 2;
+                for (int64_t k = 0; k < g->k; k++) {
+                    const double term = (double)a_at(g, item, i, k) * (double)b_at(g, item, k, j);
+                    sum += term, size += fabs(term);
+                }
+                if (g->activation == ACT_RELU && sum < 0) sum = 0;
+                const double bound = (double)(g->k + 4) * (double)FLT_EPSILON / 2 * size;
+                assert_true(fabs((double)g->c[at] - sum) <= bound);
+            }
+}
+
+/* What lies between the rows of C and around it is as it was. */
+static void check_gaps(const Problem *p)
+{
+    const Gemm *g = &p->g;
+    for (int64_t i = 0; i < g->batch * g->m; i++)
+        for (int64_t j = g->n; j < g->ldc; j++)
+            assert_true(g->c[i * g->ldc + j] == p->before[GUARD + i * g->ldc + j]);
+    for (size_t i = 0; i < GUARD; i++) {
+        assert_true(p->c[i] == p->before[i]);
+        assert_true(p->c[GUARD + p->n_c + i] == p->before[GUARD + p->n_c + i]);
+    }
+}
+
+TEST(gemm, matches_float64_over_odd_shapes_and_flags)
+{
+    Pcg rng = pcg_seed(1, 1);
+    for (int i = 0; i < 120; i++) {
+        Problem p =
+            problem(&rng, 1 + pcg_below(&rng, 3), 1 + pcg_below(&rng, 40), 1 + pcg_below(&rng, 70),
+                    pcg_below(&rng, 8) ? pcg_below(&rng, 60) : 250 + pcg_below(&rng, 300));
+        run(&p);
+        check(&p);
+        check_gaps(&p);
+        problem_free(&p);
+    }
+}
+
+TEST(gemm, matches_float64_where_n_exceeds_a_block)
+{
+    Pcg rng = pcg_seed(2, 1);
+    for (int i = 0; i < 4; i++) {
+        Problem p = problem(&rng, 1, 17, 1040, 270);
+        threads_set(1 + i);
+        run(&p);
+        check(&p);
+        problem_free(&p);
+    }
+    threads_set(0);
+}
+
+TEST(gemm, has_the_same_bits_on_every_isa_and_thread_count)
+{
+    static const int threads[] = {1, 2, 3, 7};
+    Pcg rng = pcg_seed(3, 1);
+    const char *names[4];
+    const int n_isas = cpu_available(names);
+    for (int i = 0; i < 12; i++) {
+        Problem p = problem(&rng, 1 + i % 4, 90 + pcg_below(&rng, 60), 90 + pcg_below(&rng, 150),
+                            200 + pcg_below(&rng, 300));
+        float *wanted = NULL;
+        for (int isa = 0; isa < n_isas; isa++)
+            for (int t = 0; t < 4; t++) {
+                assert_true(cpu_select(names[isa], NULL));
+                threads_set(threads[t]);
+                run(&p);
+                if (!wanted) {
+                    wanted = malloc(p.n_c * sizeof *wanted);
+                    memcpy(wanted, p.g.c, p.n_c * sizeof *wanted);
+                }
+                assert_memory_equal(wanted, p.g.c, p.n_c * sizeof *wanted);
+            }
+        free(wanted);
+        problem_free(&p);
+    }
+    threads_set(0);
+    assert_true(cpu_select(NULL, NULL));
+}
+
+TEST(gemm, lets_nan_pass_through_relu)
+{
+    Pcg rng = pcg_seed(4, 1);
+    Problem p = problem(&rng, 1, 20, 40, 30);
+    p.g.activation = ACT_RELU, p.g.accumulate = false;
+    p.a[p.g.trans_a ? 7 : 7 * p.g.lda] = NAN;
+    run(&p);
+    for (int64_t j = 0; j < p.g.n; j++) assert_true(isnan(p.g.c[7 * p.g.ldc + j]));
+    for (int64_t j = 0; j < p.g.n; j++) assert_true(!isnan(p.g.c[6 * p.g.ldc + j]));
+    problem_free(&p);
+}
