@@ -2,7 +2,9 @@
 
 PREFIX ?= /usr/local
 MODE ?= release
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 BUILD := build/$(MODE)
 
 WARN := -std=c11 -Wall -Wextra -Werror -Wshadow -Wconversion -Wstrict-prototypes -Wvla -Wundef \
@@ -54,40 +56,42 @@ seqlab: $(BUILD)/seqlab
 	@cp -f $< $@
 
 $(BUILD)/seqlab: $(CMD_OBJ) $(BUILD)/libseqlab.a
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 $(BUILD)/libseqlab.a: $(LIB_OBJ)
 	@rm -f $@
 	@ar rcs $@ $^
 
 $(BUILD)/unit: $(TEST_OBJ) $(BUILD)/libseqlab.a
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
 
 unit: $(BUILD)/unit ## build the unit tests: build/release/unit [filter]
 
 define kernel_rule
 $(BUILD)/$(1)/%.o: %.c Makefile
 	@mkdir -p $$(@D)
-	$(CC) $(CPPFLAGS) -DISA=$(1) $(CFLAGS_ALL) $(ISA_FLAGS_$(1)) -MMD -MP -c $$< -o $$@
+	@echo '  CC $$@'
+	@$(CC) $(CPPFLAGS) -DISA=$(1) $(CFLAGS_ALL) $(ISA_FLAGS_$(1)) -MMD -MP -c $$< -o $$@
 endef
 $(foreach isa,$(ISAS),$(eval $(call kernel_rule,$(isa))))
 
 $(BUILD)/%.o: %.c Makefile VERSION
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+	@echo '  CC $@'
+	@$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
 
 # -- Tests -----------------------------------------------------------------------------------------------------------
 
 FUZZ_REPLAY := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz_%)
 
 $(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/libseqlab.a
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 # Kernels alone, so that it cross-compiles without other libraries.
 BITS_OBJ := $(KERNEL_OBJ) $(ONCE_SRC:%.c=$(BUILD)/%.o) $(patsubst %,$(BUILD)/lib/base/%.o,error threads arena) \
             $(BUILD)/tests/bits/bits.o
 $(BUILD)/bits: $(BITS_OBJ)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ -lm
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lm
 
 test: $(BUILD)/seqlab $(BUILD)/unit $(BUILD)/bits $(FUZZ_REPLAY) ## build and run every test
 	SEQLAB=$(BUILD)/seqlab UNIT=$(BUILD)/unit REPLAY=$(BUILD)/fuzz_ tests/run.sh
@@ -140,7 +144,7 @@ size: ## lines by room
 BENCH_SRC := $(wildcard tests/bench/*_bench.c)
 BENCH_BIN := $(BENCH_SRC:tests/bench/%.c=$(BUILD)/%)
 $(BUILD)/%_bench: $(BUILD)/tests/bench/%_bench.o $(BUILD)/libseqlab.a
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lopenblas
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lopenblas
 
 bench: $(BUILD)/seqlab $(BENCH_BIN) ## kernels against measured peak and peers; whole training steps against torch
 	@for b in $(BENCH_BIN); do echo "== $$b"; $$b || exit 1; done
