@@ -14,7 +14,7 @@ GCC_ONLY := $(if $(findstring gcc,$(shell $(CC) --version | head -n 1) $(CC)),-W
 MATH := -fno-math-errno -fno-trapping-math -ffp-contract=off
 VERSION := $(shell cat VERSION)
 CPPFLAGS += -Ilib -I. -D_GNU_SOURCE -DSEQLAB_VERSION='"$(VERSION)"'
-LIBS := -lyaml -ljansson -lpng -lz -lnettle -lm -lpthread
+LIBS := -lyaml -ljansson -lpng -lz -ldeflate -lnettle -lm -lpthread
 
 ifeq ($(MODE),asan)
 OPT := -O1 -g -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all -fno-omit-frame-pointer

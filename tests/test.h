@@ -11,10 +11,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <cmocka.h>
-
 #include "base/arena.h"
 #include "base/error.h"
+
+#include <cmocka.h>
+
+#undef fail /* cmocka's macro; the name is base/error.h's */
 
 #define TEST(group, name)                                                                          \
     static void test_##group##_##name(void **state);                                               \

@@ -1,9 +1,9 @@
 /* error -- failures that carry their kind, their place and one sentence.
  *
  * A function that can fail returns bool (or a pointer) and takes `Error *err` last. It reports by
- * `return fail(err, ...)`, which always returns false. An Error collects up to ERROR_MAX messages, so
- * that a validator can go on and report every mistake of a file at once; the kind, and so the exit
- * code, is that of the first. Nothing in lib/ prints or exits. */
+ * `return fail(err, ...)`, which always returns false. An Error collects up to ERROR_MAX messages,
+ * so that a validator can go on and report every mistake of a file at once; the kind, and so the
+ * exit code, is that of the first. Nothing in lib/ prints or exits. */
 #ifndef SEQLAB_BASE_ERROR_H
 #define SEQLAB_BASE_ERROR_H
 

@@ -21,8 +21,9 @@ typedef struct Progress {
 
 Progress progress_start(FILE *out, bool quiet);
 
-/* Redraws "label  [#####.....]  62%  extra  ETA 4.0 s" at most 10 times a second. done may start above 0 after a
- * resume: `first` is the step at which this process began, so that the ETA is right. */
+/* Redraws "label  [#####.....]  62%  extra  ETA 4.0 s" at most 10 times a second. done may start
+ * above 0 after a resume: `first` is the step at which this process began, so that the ETA is
+ * right. */
 void progress_draw(Progress *p, const char *label, int64_t first, int64_t done, int64_t total,
                    const char *extra);
 /* Wipes the redrawn line so that a whole line can be printed. */

@@ -1,5 +1,6 @@
-/* realmath -- log, cos and sin in double that give the same bits on every machine (libm does not promise that): for
- * random normals and learning-rate schedules. Error below 4e-16 relative (log) or absolute (sin, cos) in their ranges. */
+/* realmath -- log, cos and sin in double that give the same bits on every machine (libm does not
+ * promise that): for random normals and learning-rate schedules. Error below 4e-16 relative (log)
+ * or absolute (sin, cos) in their ranges. */
 #ifndef SEQLAB_BASE_REALMATH_H
 #define SEQLAB_BASE_REALMATH_H
 

@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The candidate nearest to `word` by Damerau-Levenshtein distance, or NULL when none is close enough
- * to be a likely slip (distance <= 2 and less than half the word). */
+/* The candidate nearest to `word` by Damerau-Levenshtein distance, or NULL when none is close
+ * enough to be a likely slip (distance <= 2 and less than half the word). */
 const char *text_nearest(const char *word, const char *const candidates[], int n);
 
 /* "1.2k", "3.4M": three significant digits with an SI suffix (1000s). */
@@ -27,7 +27,8 @@ void text_addf(Text *t, const char *format, ...) __attribute__((format(printf, 2
 void text_add_json(Text *t, const char *s); /* quoted and escaped */
 void text_free(Text *t);
 
-/* Shortest decimal that reads back as the same float/double; "NaN", "Infinity", "-Infinity" unquoted. */
+/* Shortest decimal that reads back as the same float/double; "NaN", "Infinity", "-Infinity"
+ * unquoted. */
 void text_real(char out[32], double value);
 
 #endif

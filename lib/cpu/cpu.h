@@ -131,6 +131,11 @@ typedef struct Kernels {
     /* index[r] = first j of the largest x[r, j]. */
     void (*argmax_rows)(int64_t rows, int64_t n, const float *x, int32_t *index);
 
+    /* Copies a box of `rank` dims between two strided places (strides in floats; the last one 1).
+     */
+    void (*copy_box)(int rank, const int64_t dim[], const float *from, const int64_t from_stride[],
+                     float *to, const int64_t to_stride[]);
+
     /* Element i is draw i of the stream (state, inc) (base/pcg.h): uniform [0, 1) with 24 bits;
      * bernoulli: value if uniform < p else 0. */
     void (*random_uniform)(int64_t n, uint64_t state, uint64_t inc, float *y);

@@ -1,8 +1,10 @@
-/* dataset -- where examples come from: a name, options, splits, and a function that writes example i.
+/* dataset -- where examples come from: a name, options, splits, and a function that writes example
+ * i.
  *
- * An example is x (Dataset.sample, F32 or I32) and a label. Images are kept as bytes (n, H, W, C) and turned into floats,
- * augmented and normalised as they are drawn. Augmentation is a function of (seed, epoch, example), so a resumed run, or
- * one with another number of loader threads, draws the same pixels. */
+ * An example is x (Dataset.sample, F32 or I32) and a label. Images are kept as bytes (n, H, W, C)
+ * and turned into floats, augmented and normalised as they are drawn. Augmentation is a function of
+ * (seed, epoch, example), so a resumed run, or one with another number of loader threads, draws the
+ * same pixels. */
 #ifndef SEQLAB_DATA_DATASET_H
 #define SEQLAB_DATA_DATASET_H
 
@@ -20,7 +22,7 @@ typedef struct Split {
     int64_t n;
     const uint8_t *images; /* base of all images that `index` refers to */
     const int32_t *labels;
-    const int64_t *index;  /* n entries into images and labels, or NULL for 0..n-1 */
+    const int64_t *index; /* n entries into images and labels, or NULL for 0..n-1 */
 } Split;
 
 struct Dataset {
@@ -30,10 +32,10 @@ struct Dataset {
     DType dtype;
     int n_classes;
     const char *const *class_names; /* n_classes, or NULL */
-    float mean[4], std[4];          /* per channel, of x in [0, 1]; x = (pixel / 255 - mean) / std */
-    Split split[N_SPLITS];          /* n = 0: there is no such split */
-    char sha256[HASH_HEX];          /* of the data: part of the run id */
-    void *memory[8];                /* owned, by memory_map */
+    float mean[4], std[4]; /* per channel, of x in [0, 1]; x = (pixel / 255 - mean) / std */
+    Split split[N_SPLITS]; /* n = 0: there is no such split */
+    char sha256[HASH_HEX]; /* of the data: part of the run id */
+    void *memory[8];       /* owned, by memory_map */
     size_t memory_bytes[8];
     int n_memory;
 };
@@ -43,31 +45,35 @@ struct DatasetKind {
     int revision;
     OptionTable options;
     /* Reads, checks and splits. Missing files: FAIL_DATA with the command that gets them. */
-    bool (*open)(Dataset *d, const void *options, const char *data_folder, Arena *arena, Error *err);
-    /* Cheap: what the run id needs without reading everything (sha256 of the files as the recipe states it). */
+    bool (*open)(Dataset *d, const void *options, const char *data_folder, Arena *arena,
+                 Error *err);
+    /* Cheap: what the run id needs without reading everything (sha256 of the files as the recipe
+     * states it). */
 };
 
 extern const DatasetKind *const dataset_registry[]; /* NULL-terminated */
 const DatasetKind *dataset_find(const char *name);
 
 /* data_folder: "data" beside the experiment's project, or $SEQLAB_DATA. */
-bool dataset_open(Dataset *d, const DatasetKind *kind, const void *options, const char *data_folder, Arena *arena,
-                  Error *err) MUST_CHECK;
+bool dataset_open(Dataset *d, const DatasetKind *kind, const void *options, const char *data_folder,
+                  Arena *arena, Error *err) MUST_CHECK;
 void dataset_close(Dataset *d);
 
 /* Options that every image set shares (first in its options struct). */
 typedef struct ImageOptions {
-    unsigned augment;    /* bits: 0 crop, 1 flip, 2 cutout */
-    int64_t crop_pad;    /* pixels of zero padding around, then a random crop of the original size */
-    int64_t cutout_size; /* side of the square set to the mean; may stick out of the image (DeVries & Taylor 2017) */
-    int normalize;       /* 0 standard (the set's published mean and std), 1 unit ([0, 1]), 2 imagenet (mean .485 .456 .406, std .229 .224 .225) */
-    double valid;        /* examples taken from train: a count (> 1) or a share (< 1); 0: none */
+    unsigned augment; /* bits: 0 crop, 1 flip, 2 cutout */
+    int64_t crop_pad; /* pixels of zero padding around, then a random crop of the original size */
+    int64_t cutout_size; /* side of the square set to the mean; may stick out of the image (DeVries
+                            & Taylor 2017) */
+    int normalize; /* 0 standard (the set's published mean and std), 1 unit ([0, 1]), 2 imagenet
+                      (mean .485 .456 .406, std .229 .224 .225) */
+    double valid;  /* examples taken from train: a count (> 1) or a share (< 1); 0: none */
     int64_t train_limit; /* use only the first n training examples after the split; 0: all */
 } ImageOptions;
 
-/* Writes example `i` of a split into x (floats of Dataset.sample) and *label. augment: draws from (seed, "augment", epoch,
- * example's index). */
-void dataset_example(const Dataset *d, SplitId split, int64_t i, bool augment, uint64_t seed, int64_t epoch, float *x,
-                     int32_t *label);
+/* Writes example `i` of a split into x (floats of Dataset.sample) and *label. augment: draws from
+ * (seed, "augment", epoch, example's index). */
+void dataset_example(const Dataset *d, SplitId split, int64_t i, bool augment, uint64_t seed,
+                     int64_t epoch, float *x, int32_t *label);
 
 #endif

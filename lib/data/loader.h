@@ -1,7 +1,9 @@
-/* loader -- batches in an order that is a function of (seed, epoch), made ready one ahead by a thread.
+/* loader -- batches in an order that is a function of (seed, epoch), made ready one ahead by a
+ * thread.
  *
- * Batch number `step` (counted from 0 over the whole run) holds the examples at positions of the permutation of
- * (seed, "shuffle", epoch): so any step can be asked for, and a resumed run continues with the very next batch. */
+ * Batch number `step` (counted from 0 over the whole run) holds the examples at positions of the
+ * permutation of (seed, "shuffle", epoch): so any step can be asked for, and a resumed run
+ * continues with the very next batch. */
 #ifndef SEQLAB_DATA_LOADER_H
 #define SEQLAB_DATA_LOADER_H
 
@@ -12,7 +14,7 @@ typedef struct Loader Loader;
 typedef struct LoaderOptions {
     SplitId split;
     int64_t batch_size;
-    bool shuffle;   /* also drops the last partial batch of an epoch; otherwise it comes padded */
+    bool shuffle; /* also drops the last partial batch of an epoch; otherwise it comes padded */
     bool augment;
     uint64_t seed;
     bool prefetch;
@@ -25,7 +27,8 @@ typedef struct Batch {
     int64_t epoch;
 } Batch;
 
-/* The dataset must outlive the loader. Fails when the split is empty or smaller than one batch (shuffle). */
+/* The dataset must outlive the loader. Fails when the split is empty or smaller than one batch
+ * (shuffle). */
 Loader *loader_new(const Dataset *d, const LoaderOptions *o, Error *err);
 int64_t loader_steps_per_epoch(const Loader *l);
 /* No allocation. Not thread-safe. */

@@ -1,12 +1,14 @@
 /* graph -- tensor expressions: built once, differentiated, planned (plan.h), run many times.
  *
- * A Node is one tensor-valued expression; model code builds nodes with the functions below and nothing is computed
- * while building. Gradient rules emit nodes too, so graph_grad works on its own output: second derivatives are exact.
+ * A Node is one tensor-valued expression; model code builds nodes with the functions below and
+ * nothing is computed while building. Gradient rules emit nodes too, so graph_grad works on its own
+ * output: second derivatives are exact.
  *
- * Errors: a mistake of shapes is found while building. The first one is kept in the graph (graph_error), the builder
- * returns a harmless node, and whoever asked for the model reports it before anything runs; so model code stays free of
- * checks. Conventions: images are (N, H, W, C); linear weights (out, in); convolution weights (O, I/groups, KH, KW).
- * Binary elementwise builders broadcast by NumPy's rule. All memory belongs to the arena given to graph_new. */
+ * Errors: a mistake of shapes is found while building. The first one is kept in the graph
+ * (graph_error), the builder returns a harmless node, and whoever asked for the model reports it
+ * before anything runs; so model code stays free of checks. Conventions: images are (N, H, W, C);
+ * linear weights (out, in); convolution weights (O, I/groups, KH, KW). Binary elementwise builders
+ * broadcast by NumPy's rule. All memory belongs to the arena given to graph_new. */
 #ifndef SEQLAB_GRAPH_GRAPH_H
 #define SEQLAB_GRAPH_GRAPH_H
 
@@ -18,6 +20,8 @@ typedef struct Graph Graph;
 typedef struct Node Node;
 typedef struct Op Op;
 typedef struct Param Param; /* param.h */
+Shape param_shape(const Param *p);
+const char *param_name(const Param *p);
 
 /* The small parameters of an op; each op's row in ops_*.c says which member it reads. */
 typedef union OpArgs {
@@ -56,6 +60,9 @@ typedef union OpArgs {
         float eps;
     } norm;
     struct {
+        bool gain, bias; /* which of the optional sources are there */
+    } batch_norm;
+    struct {
         uint64_t seed;
         uint64_t stream; /* names the tensor; the step enters at run time */
         float p, value;
@@ -75,7 +82,8 @@ struct Node {
     const void *data; /* op_constant only */
 };
 
-/* A value that a run copies into a parameter's storage at the end of each step (running statistics). */
+/* A value that a run copies into a parameter's storage at the end of each step (running
+ * statistics). */
 typedef struct Update {
     Param *param;
     Node *value;
@@ -91,18 +99,22 @@ struct Graph {
 };
 
 Graph *graph_new(Arena *arena);
-/* True when nothing went wrong so far; otherwise copies the first mistake into err (kind FAIL_CONFIG). */
+/* True when nothing went wrong so far; otherwise copies the first mistake into err (kind
+ * FAIL_CONFIG). */
 bool graph_ok(const Graph *g, Error *err) MUST_CHECK;
 /* Records a building mistake and returns a harmless node. */
 Node *graph_fail(Graph *g, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void graph_name(Node *n, const char *name);
 void graph_update(Graph *g, Param *param, Node *value);
 
-/* Gradients of the scalar `y` (or of sum(y * seed) when seed is not NULL) to each of wrt[n]; out[i] is a zero constant
- * node where y does not depend on it. Fails by graph_fail when an op on the way has none, naming it and the reason. */
+/* Gradients of the scalar `y` (or of sum(y * seed) when seed is not NULL) to each of wrt[n]; out[i]
+ * is a zero constant node where y does not depend on it. Fails by graph_fail when an op on the way
+ * has none, naming it and the reason. */
 void graph_grad(Graph *g, Node *y, Node *seed, Node *const wrt[], int n, Node *out[]);
 
-/* -- Leaves ---------------------------------------------------------------------------------------------------- */
+/* -- Leaves
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 Node *input(Graph *g, const char *name, DType dtype, Shape s); /* bound by plan_bind before a run */
 Node *param_node(Graph *g, Param *p);
@@ -110,7 +122,8 @@ Node *constant(Graph *g, Shape s, const float *data); /* data is copied */
 Node *scalar(Graph *g, float value);
 Node *full(Graph *g, Shape s, float value); /* a broadcast scalar */
 
-/* -- Elementwise (each is one map op: cpu/map.def) --------------------------------------------------------------- */
+/* -- Elementwise (each is one map op: cpu/map.def)
+ * --------------------------------------------------------------- */
 
 Node *neg(Graph *g, Node *x);
 Node *absolute(Graph *g, Node *x);
@@ -132,7 +145,8 @@ Node *gelu(Graph *g, Node *x); /* exact */
 Node *gelu_tanh(Graph *g, Node *x);
 Node *silu(Graph *g, Node *x);
 Node *softplus(Graph *g, Node *x);
-Node *clamp(Graph *g, Node *x, float low, float high); /* gradient 1 inside and at the bounds, 0 outside */
+Node *clamp(Graph *g, Node *x, float low,
+            float high); /* gradient 1 inside and at the bounds, 0 outside */
 Node *affine(Graph *g, Node *x, float scale, float shift); /* scale * x + shift */
 Node *floor_node(Graph *g, Node *x);
 Node *round_node(Graph *g, Node *x); /* half to even */
@@ -153,32 +167,38 @@ Node *stop_gradient(Graph *g, Node *x);
 /* Value of `hard`, gradient as if it were `soft` (same shape): the straight-through estimator. */
 Node *straight_through(Graph *g, Node *hard, Node *soft);
 
-/* -- Reductions and shapes ----------------------------------------------------------------------------------------- */
+/* -- Reductions and shapes
+ * ----------------------------------------------------------------------------------------- */
 
-/* Over the axes whose bit is set in `axes`; keep leaves size-1 dims. Several separate groups of axes become several nodes. */
+/* Over the axes whose bit is set in `axes`; keep leaves size-1 dims. Several separate groups of
+ * axes become several nodes. */
 Node *sum(Graph *g, Node *x, unsigned axes, bool keep);
 Node *mean(Graph *g, Node *x, unsigned axes, bool keep);
-Node *max_reduce(Graph *g, Node *x, unsigned axes, bool keep); /* gradient to all maxima, shared equally */
+Node *max_reduce(Graph *g, Node *x, unsigned axes,
+                 bool keep); /* gradient to all maxima, shared equally */
 enum { ALL_AXES = (1 << MAX_RANK) - 1 };
 
 Node *broadcast(Graph *g, Node *x, Shape to); /* NumPy's rule */
 Node *sum_to(Graph *g, Node *x, Shape to);    /* the transpose of broadcast */
 Node *reshape(Graph *g, Node *x, Shape to);   /* one dim may be -1; costs nothing */
 Node *permute(Graph *g, Node *x, const int perm[]);
-Node *transpose(Graph *g, Node *x);           /* swaps the last two axes */
+Node *transpose(Graph *g, Node *x); /* swaps the last two axes */
 Node *slice(Graph *g, Node *x, int axis, int64_t start, int64_t length);
 Node *pad_zero(Graph *g, Node *x, int axis, int64_t before, int64_t after);
 Node *concat(Graph *g, Node *const x[], int n, int axis);
 
-/* Rows of a table: table (V, ...), index I32 of any shape (rank sum <= MAX_RANK): out is index.shape + table.shape[1:]. */
+/* Rows of a table: table (V, ...), index I32 of any shape (rank sum <= MAX_RANK): out is
+ * index.shape + table.shape[1:]. */
 Node *gather(Graph *g, Node *table, Node *index);
 /* The transpose of gather: zeros of n_rows rows, plus every row of x at its index. */
 Node *scatter_add(Graph *g, Node *x, Node *index, int64_t n_rows);
 Node *argmax(Graph *g, Node *x); /* over the last axis, I32, no gradient */
 
-/* -- Structured ops ---------------------------------------------------------------------------------------------- */
+/* -- Structured ops
+ * ---------------------------------------------------------------------------------------------- */
 
-/* a (..., M, K) b (..., K, N), or transposed in their last two; leading dims equal, or absent in one (shared). */
+/* a (..., M, K) b (..., K, N), or transposed in their last two; leading dims equal, or absent in
+ * one (shared). */
 Node *matmul(Graph *g, Node *a, Node *b, bool trans_a, bool trans_b);
 /* x (..., in) times w (out, in) transposed, plus bias (out) or NULL. */
 Node *linear(Graph *g, Node *x, Node *w, Node *bias);
@@ -196,10 +216,13 @@ Node *max_pool2d(Graph *g, Node *x, Pool2d p);
 Node *avg_pool2d(Graph *g, Node *x, Pool2d p);
 Node *global_avg_pool(Graph *g, Node *x); /* (N, H, W, C) -> (N, C) */
 
-/* (x - mean) * rstd * gain + bias over the last axis; mean, rstd (C). When batch_statistics, mean and rstd must be
- * those of x itself (batch_moments) and the gradient to x is the total one, through them. gain, bias may be NULL. */
-Node *batch_norm(Graph *g, Node *x, Node *gain, Node *bias, Node *mean, Node *rstd, bool batch_statistics);
-void batch_moments(Graph *g, Node *x, Node **mean, Node **variance); /* biased; over all axes but the last */
+/* (x - mean) * rstd * gain + bias over the last axis; mean, rstd (C). When batch_statistics, mean
+ * and rstd must be those of x itself (batch_moments) and the gradient to x is the total one,
+ * through them. gain, bias may be NULL. */
+Node *batch_norm(Graph *g, Node *x, Node *gain, Node *bias, Node *mean, Node *rstd,
+                 bool batch_statistics);
+void batch_moments(Graph *g, Node *x, Node **mean,
+                   Node **variance); /* biased; over all axes but the last */
 Node *layer_norm(Graph *g, Node *x, Node *gain, Node *bias, float eps); /* over the last axis */
 Node *rms_norm(Graph *g, Node *x, Node *gain, float eps);
 
@@ -208,7 +231,8 @@ Node *log_softmax(Graph *g, Node *x);
 /* x (..., V), label I32 (...): losses (...) as cpu.h says; ignored rows give 0. */
 Node *cross_entropy(Graph *g, Node *x, Node *label, float smoothing, int32_t ignore);
 
-/* Numbers of the stream (seed, "dropout", step, stream): the step is that of plan_run. No gradient. */
+/* Numbers of the stream (seed, "dropout", step, stream): the step is that of plan_run. No gradient.
+ */
 Node *random_uniform(Graph *g, Shape s, uint64_t seed, uint64_t stream);
 Node *random_bernoulli(Graph *g, Shape s, float p, float value, uint64_t seed, uint64_t stream);
 /* x * bernoulli(1 - rate) / (1 - rate); rate 0 gives x. */

@@ -1,8 +1,10 @@
-/* op -- one op is one row: name, formula, shape rule, gradient rule, kernel, cost, how it is tested.
+/* op -- one op is one row: name, formula, shape rule, gradient rule, kernel, cost, how it is
+ * tested.
  *
- * ops.def holds one line OP(name) an op; included three times it makes the enum, the extern declarations and op_table.
- * Rows stand in ops_*.c, beside their gradient and shape rules. tests/unit/ops.c walks the table: each op's forward
- * against a float64 reference, gradient and second derivative against central differences, bits across threads and ISAs. */
+ * ops.def holds one line OP(name) an op; included three times it makes the enum, the extern
+ * declarations and op_table. Rows stand in ops_*.c, beside their gradient and shape rules.
+ * tests/unit/ops.c walks the table: each op's forward against a float64 reference, gradient and
+ * second derivative against central differences, bits across threads and ISAs. */
 #ifndef SEQLAB_GRAPH_OP_H
 #define SEQLAB_GRAPH_OP_H
 
@@ -12,21 +14,22 @@
 /* What a kernel call gets: resolved addresses, nothing else. */
 typedef struct Call {
     const Node *node;
-    const void *src[8];
-    const void *const *more; /* all sources when there are over 8 (concat); else src */
+    const void *const *src; /* one address a source */
     void *out;
     void *scratch;
     uint64_t step;
-    const float *bias;   /* epilogue taken into this op by the planner, or NULL */
-    int activation;      /* cpu.h Activation, ACT_NONE */
+    const float *bias; /* epilogue taken into this op by the planner, or NULL */
+    int activation;    /* cpu.h Activation, ACT_NONE */
 } Call;
 
 typedef enum OpKind {
-    OP_LEAF,   /* input, parameter, constant */
-    OP_MAP,    /* elementwise: .map gives the instruction */
-    OP_VIEW,   /* the bytes of src[0]: reshape, stop_gradient, and values with a gradient rule of their own
-                * (straight_through, batch_norm), whose further sources serve that rule only and are not computed for it */
-    OP_REMAP,  /* a strided read (broadcast, permute, slice): fused into the consumer's map, else its own copy */
+    OP_LEAF,  /* input, parameter, constant */
+    OP_MAP,   /* elementwise: .map gives the instruction */
+    OP_VIEW,  /* the bytes of src[0]: reshape, stop_gradient, and values with a gradient rule of
+               * their own  (straight_through, batch_norm), whose further sources serve that rule only
+               * and are not computed for it */
+    OP_REMAP, /* a strided read (broadcast, permute, slice): fused into the consumer's map, else its
+                 own copy */
     OP_REDUCE, /* sum or max over one group of adjacent axes: ends a map program */
     OP_KERNEL, /* has .run */
 } OpKind;
@@ -35,31 +38,31 @@ struct Op {
     const char *name;
     const char *formula;
     OpKind kind;
-    int arity; /* -1: any */
+    int arity;       /* -1: any */
     MapOp map;       /* OP_MAP */
     MapStore reduce; /* OP_REDUCE */
 
-    /* Fills n->shape and n->dtype from n->src and n->args; false after graph_fail. NULL: shape of src[0]. */
+    /* Fills n->shape and n->dtype from n->src and n->args; false after graph_fail. NULL: shape of
+     * src[0]. */
     bool (*shape)(Graph *g, Node *n);
 
-    /* Emits dx[i], the gradient of sum(y * dy) to src[i] (NULL where there is none); only those with want[i] are used. */
+    /* Emits dx[i], the gradient of sum(y * dy) to src[i] (NULL where there is none); only those
+     * with want[i] are used. */
     void (*grad)(Graph *g, Node *y, Node *dy, const bool want[], Node *dx[]);
-    /* For a fused op: the same value from ops that have gradients. An op without .grad is differentiated through it,
-     * so a fused backward op is itself differentiable. */
+    /* For a fused op: the same value from ops that have gradients. An op without .grad is
+     * differentiated through it, so a fused backward op is itself differentiable. */
     Node *(*expand)(Graph *g, Node *y);
-    const char *no_grad; /* the reason, when there is neither */
+    const char *no_grad; /* neither: the gradient stops here; this says why */
 
-    void (*run)(const Call *c);              /* OP_KERNEL */
-    size_t (*scratch)(const Node *n);        /* bytes, or NULL */
-    double (*flops)(const Node *n);          /* NULL: map ops count flops_each per element */
+    void (*run)(const Call *c);       /* OP_KERNEL */
+    size_t (*scratch)(const Node *n); /* bytes, or NULL */
+    double (*flops)(const Node *n);   /* NULL: map ops count flops_each per element */
     double flops_each;
     bool takes_epilogue; /* can apply Call.bias and Call.activation (matmul) */
 
     struct {
-        double low, high; /* range of the test's random inputs */
-        double tolerance; /* of the forward value, in units of eps * the reference's magnitude bound */
-        double margin;    /* keep inputs this far from kinks (integers for floor, 0 for relu) */
-        const char *skip; /* this row is covered elsewhere: where */
+        double low, high; /* range of the test's random inputs, for map ops; both 0: [-2, 2] */
+        bool kink;        /* at 0, or where the arguments meet: the test keeps away from it */
     } test;
 };
 
@@ -76,8 +79,13 @@ typedef enum OpId {
 
 extern const Op *const op_table[N_OPS];
 
-/* The builder under all builders: makes a node of `op`, runs its shape rule. src is copied. */
-Node *graph_node(Graph *g, const Op *op, Node *const src[], int n_src, const OpArgs *args);
+/* The builder under all builders: makes a node of `op` with the given shape, or by the op's shape
+ * rule when `shape` is NULL. src is copied; args may be NULL. */
+Node *graph_node(Graph *g, const Op *op, Node *const src[], int n_src, const OpArgs *args,
+                 const Shape *shape);
+
+/* The middle group that an OP_REDUCE node runs over, as (outer, reduce, inner) of its source. */
+void reduce_view(const Node *n, int64_t *outer, int64_t *reduce, int64_t *inner);
 
 /* Total FLOPs of a node (2 per multiply-add). */
 double op_flops(const Node *n);

@@ -1,9 +1,11 @@
-/* param -- named tensors that outlive graphs: weights, frozen weights and buffers, in contiguous storage.
+/* param -- named tensors that outlive graphs: weights, frozen weights and buffers, in contiguous
+ * storage.
  *
- * Model code asks for a parameter by name while it builds a graph; the first time creates it, later times (the evaluation
- * plan, another batch size) find the same one. params_allocate then lays all trainable ones side by side, and their
- * gradients in a second block of the same layout, so that an optimizer updates everything in one pass; frozen ones and
- * buffers come after, in a third block. */
+ * Model code asks for a parameter by name while it builds a graph; the first time creates it, later
+ * times (the evaluation plan, another batch size) find the same one. params_allocate then lays all
+ * trainable ones side by side, and their gradients in a second block of the same layout, so that an
+ * optimizer updates everything in one pass; frozen ones and buffers come after, in a third block.
+ */
 #ifndef SEQLAB_GRAPH_PARAM_H
 #define SEQLAB_GRAPH_PARAM_H
 
@@ -13,12 +15,23 @@ typedef enum ParamRole { ROLE_WEIGHT, ROLE_BIAS, ROLE_NORM, ROLE_EMBEDDING, ROLE
 extern const char *const param_role_name[];
 
 typedef enum InitKind {
-    INIT_ZEROS, INIT_ONES, INIT_CONSTANT, INIT_NORMAL, INIT_UNIFORM, INIT_HE_NORMAL, INIT_HE_UNIFORM,
-    INIT_XAVIER_NORMAL, INIT_XAVIER_UNIFORM, INIT_TRUNCATED_NORMAL, INIT_ORTHOGONAL, INIT_TORCH_DEFAULT
+    INIT_ZEROS,
+    INIT_ONES,
+    INIT_CONSTANT,
+    INIT_NORMAL,
+    INIT_UNIFORM,
+    INIT_HE_NORMAL,
+    INIT_HE_UNIFORM,
+    INIT_XAVIER_NORMAL,
+    INIT_XAVIER_UNIFORM,
+    INIT_TRUNCATED_NORMAL,
+    INIT_ORTHOGONAL,
+    INIT_TORCH_DEFAULT
 } InitKind;
 
-/* a: constant, standard deviation or bound where the kind takes one; gain multiplies the fan-based ones (0 means its
- * usual gain). fan_in, fan_out: 0 means from the shape: (out, in) or (O, I, KH, KW). */
+/* a: constant, standard deviation or bound where the kind takes one; gain multiplies the fan-based
+ * ones (0 means its usual gain). fan_in, fan_out: 0 means from the shape: (out, in) or (O, I, KH,
+ * KW). */
 typedef struct Init {
     InitKind kind;
     double a, gain;
@@ -44,17 +57,19 @@ typedef struct Params {
     Param *first, *last; /* in order of creation */
     int n;
     bool allocated;      /* no new parameter may appear after this */
-    int64_t n_trainable; /* floats of the trainable block, padding included (padding is zero and stays zero) */
+    int64_t n_trainable; /* floats of the trainable block, padding included (padding is zero and
+                            stays zero) */
     int64_t n_other;
-    int64_t count;       /* parameters in the usual sense: elements of all that are not buffers */
+    int64_t count; /* parameters in the usual sense: elements of all that are not buffers */
     float *weights, *grads, *others;
 } Params;
 
 Params *params_new(Arena *arena);
-/* Finds or creates. A shape that differs from the existing one, or a new name after params_allocate, is a mistake:
- * graph_fail(g) and the returned Param is harmless. Multipliers start at 1; weight decay at 0 for no role: that is the
- * optimizer's option. */
-Param *params_get(Params *ps, Graph *g, const char *name, Shape s, ParamRole role, bool trainable, Init init);
+/* Finds or creates. A shape that differs from the existing one, or a new name after
+ * params_allocate, is a mistake: graph_fail(g) and the returned Param is harmless. Multipliers
+ * start at 1; weight decay at 0 for no role: that is the optimizer's option. */
+Param *params_get(Params *ps, Graph *g, const char *name, Shape s, ParamRole role, bool trainable,
+                  Init init);
 Param *params_find(const Params *ps, const char *name);
 bool params_allocate(Params *ps, Error *err) MUST_CHECK;
 void params_free(Params *ps); /* the three blocks; the records are the arena's */

@@ -1,9 +1,11 @@
-/* plan -- a graph made ready to run: order, fusion, epilogues, memory. After plan_new a run allocates nothing.
+/* plan -- a graph made ready to run: order, fusion, epilogues, memory. After plan_new a run
+ * allocates nothing.
  *
- * plan_new: reachability from the outputs and updates; elementwise chains with their strided reads and the reductions at
- * their end become map programs (fuse.c); bias and activation go into matrix products; liveness gives every remaining
- * value a fixed offset in one arena, reusing memory, in place where a map allows it. None of this changes a bit of the
- * result: plan_options.fuse = false gives the same bits (a test says so). */
+ * plan_new: reachability from the outputs and updates; elementwise chains with their strided reads
+ * and the reductions at their end become map programs (fuse.c); bias and activation go into matrix
+ * products; liveness gives every remaining value a fixed offset in one arena, reusing memory, in
+ * place where a map allows it. None of this changes a bit of the result: plan_options.fuse = false
+ * gives the same bits (a test says so). */
 #ifndef SEQLAB_GRAPH_PLAN_H
 #define SEQLAB_GRAPH_PLAN_H
 
@@ -17,21 +19,23 @@ typedef struct PlanOptions {
     bool no_reuse; /* every value its own memory (for tests) */
 } PlanOptions;
 
-/* Outputs: `to` NULL keeps the value in the plan's memory until the next run (plan_value); otherwise it is written there,
- * e.g. a parameter's gradient to Param.grad. */
+/* Outputs: `to` NULL keeps the value in the plan's memory until the next run (plan_value);
+ * otherwise it is written there, e.g. a parameter's gradient to Param.grad. */
 typedef struct PlanOutput {
     Node *node;
     void *to;
 } PlanOutput;
 
-/* Memory is taken by plan_allocate (so that a dry run can plan without it). The graph must outlive the plan. */
+/* Memory is taken by plan_allocate (so that a dry run can plan without it). The graph must outlive
+ * the plan. */
 Plan *plan_new(Graph *g, const PlanOutput outputs[], int n, const PlanOptions *options, Error *err);
 bool plan_allocate(Plan *p, Error *err) MUST_CHECK;
 void plan_free(Plan *p);
 
 /* Storage of an input node for the following runs; not copied. */
 void plan_bind(Plan *p, const Node *input, const void *data);
-/* Runs all steps with the given step number (it names the random streams). Updates are written at the end. */
+/* Runs all steps with the given step number (it names the random streams). Updates are written at
+ * the end. */
 void plan_run(Plan *p, uint64_t step);
 /* The value of an output (or of a parameter, constant or input); valid until the next run. */
 const void *plan_value(const Plan *p, const Node *n);

@@ -1,4 +1,5 @@
-/* tensor -- dtype and shape. Row-major, up to MAX_RANK dims; rank 0 is a scalar with one element. */
+/* tensor -- dtype and shape. Row-major, up to MAX_RANK dims; rank 0 is a scalar with one element.
+ */
 #ifndef SEQLAB_GRAPH_TENSOR_H
 #define SEQLAB_GRAPH_TENSOR_H
 

@@ -7,8 +7,10 @@
 
 #include <stdint.h>
 
-/* Reads all of a regular file of at most max_bytes into malloc'ed memory, with a 0 byte after it. */
-bool file_read(const char *path, size_t max_bytes, char **out, size_t *n, FailKind kind, Error *err) MUST_CHECK;
+/* Reads all of a regular file of at most max_bytes into malloc'ed memory, with a 0 byte after it.
+ */
+bool file_read(const char *path, size_t max_bytes, char **out, size_t *n, FailKind kind,
+               Error *err) MUST_CHECK;
 
 /* A read-only mapping of a file. bytes = 0 gives data = NULL. */
 typedef struct FileMap {
@@ -18,8 +20,8 @@ typedef struct FileMap {
 bool file_map(const char *path, FileMap *out, FailKind kind, Error *err) MUST_CHECK;
 void file_unmap(FileMap *map);
 
-/* Atomic replacement: write beside, fsync, rename, fsync the folder. Until commit the old file stays.
- * On any failure the temporary file is removed and the error says path and errno. */
+/* Atomic replacement: write beside, fsync, rename, fsync the folder. Until commit the old file
+ * stays. On any failure the temporary file is removed and the error says path and errno. */
 typedef struct FileWriter {
     int fd;
     bool failed;
@@ -35,16 +37,19 @@ bool file_replace(const char *path, const void *data, size_t n, Error *err) MUST
 
 /* mkdir -p. */
 bool folder_make(const char *path, Error *err) MUST_CHECK;
-/* Removes a folder and what is in it (one level of plain files and sub-folders; symlinks are not followed). */
+/* Removes a folder and what is in it (one level of plain files and sub-folders; symlinks are not
+ * followed). */
 bool folder_remove(const char *path, Error *err) MUST_CHECK;
-/* Renames folder `from` over folder `to` so that a reader sees the old or the new one whole (or, between two
- * renames, `to`.old): file_recover_folder(to) puts a left-over .old back. */
+/* Renames folder `from` over folder `to` so that a reader sees the old or the new one whole (or,
+ * between two renames, `to`.old): file_recover_folder(to) puts a left-over .old back. */
 bool folder_replace(const char *from, const char *to, Error *err) MUST_CHECK;
 bool folder_recover(const char *to, Error *err) MUST_CHECK;
 bool file_exists(const char *path);
 
-/* Inflates a .gz file (or reads a plain one: told apart by its magic) of at most max_bytes into memory_map
- * memory. Truncated or corrupt input fails with FAIL_DATA and the byte offset. Free with memory_unmap(*out, *n_mapped). */
-bool gzip_read(const char *path, size_t max_bytes, unsigned char **out, size_t *n, size_t *n_mapped, Error *err) MUST_CHECK;
+/* Inflates a .gz file (or reads a plain one: told apart by its magic) of at most max_bytes into
+ * memory_map memory. Truncated or corrupt input fails with FAIL_DATA and the byte offset. Free with
+ * memory_unmap(*out, *n_mapped). */
+bool gzip_read(const char *path, size_t max_bytes, unsigned char **out, size_t *n, size_t *n_mapped,
+               Error *err) MUST_CHECK;
 
 #endif

@@ -1,22 +1,24 @@
-/* option -- an option table: the one source for YAML validation, defaults, `seqlab list`, help and ids.
+/* option -- an option table: the one source for YAML validation, defaults, `seqlab list`, help and
+ * ids.
  *
- * A component (method, model, optimizer, schedule, dataset, the train block) declares a plain struct and one
- * row an option. option_read fills the struct from a YAML map: unknown keys, wrong types and values out of
- * range are errors with place and nearest name; absent keys get the row's default. */
+ * A component (method, model, optimizer, schedule, dataset, the train block) declares a plain
+ * struct and one row an option. option_read fills the struct from a YAML map: unknown keys, wrong
+ * types and values out of range are errors with place and nearest name; absent keys get the row's
+ * default. */
 #ifndef SEQLAB_IO_OPTION_H
 #define SEQLAB_IO_OPTION_H
 
 #include "io/yaml.h"
 
 typedef enum OptionType {
-    OPTION_INT,      /* int64_t */
-    OPTION_REAL,     /* double */
-    OPTION_BOOL,     /* bool */
-    OPTION_ENUM,     /* int: index into choices */
-    OPTION_SET,      /* unsigned: bit i for choice i; written as a list: [flip, crop] */
-    OPTION_STRING,   /* const char *, NULL when the default is "" */
-    OPTION_INTS,     /* IntList: a list of integers, or one integer */
-    OPTION_STEPS,    /* Steps: 2000 (steps), "10ep" or "500it" */
+    OPTION_INT,    /* int64_t */
+    OPTION_REAL,   /* double */
+    OPTION_BOOL,   /* bool */
+    OPTION_ENUM,   /* int: index into choices */
+    OPTION_SET,    /* unsigned: bit i for choice i; written as a list: [flip, crop] */
+    OPTION_STRING, /* const char *, NULL when the default is "" */
+    OPTION_INTS,   /* IntList: a list of integers, or one integer */
+    OPTION_STEPS,  /* Steps: 2000 (steps), "10ep" or "500it" */
 } OptionType;
 
 enum { OPTION_LIST_MAX = 32 };
@@ -35,21 +37,45 @@ int64_t steps_resolve(Steps s, int64_t steps_per_epoch);
 typedef struct Option {
     const char *name;
     OptionType type;
-    size_t offset;        /* in the options struct */
-    const char *value;    /* the default, as YAML text */
-    double min, max;      /* for numbers (and each list item), inclusive */
-    const char *choices;  /* OPTION_ENUM, OPTION_SET: "a|b|c" */
-    const char *help;     /* one line, with the unit */
+    size_t offset;       /* in the options struct */
+    const char *value;   /* the default, as YAML text */
+    double min, max;     /* for numbers (and each list item), inclusive */
+    const char *choices; /* OPTION_ENUM, OPTION_SET: "a|b|c" */
+    const char *help;    /* one line, with the unit */
 } Option;
 
-#define OPT_INT(S, field, value, min, max, help) {#field, OPTION_INT, offsetof(S, field), #value, min, max, NULL, help}
-#define OPT_REAL(S, field, value, min, max, help) {#field, OPTION_REAL, offsetof(S, field), #value, min, max, NULL, help}
-#define OPT_BOOL(S, field, value, help) {#field, OPTION_BOOL, offsetof(S, field), #value, 0, 1, NULL, help}
-#define OPT_ENUM(S, field, choices, value, help) {#field, OPTION_ENUM, offsetof(S, field), value, 0, 0, choices, help}
-#define OPT_SET(S, field, choices, value, help) {#field, OPTION_SET, offsetof(S, field), value, 0, 0, choices, help}
-#define OPT_STRING(S, field, value, help) {#field, OPTION_STRING, offsetof(S, field), value, 0, 0, NULL, help}
-#define OPT_INTS(S, field, value, min, max, help) {#field, OPTION_INTS, offsetof(S, field), value, min, max, NULL, help}
-#define OPT_STEPS(S, field, value, help) {#field, OPTION_STEPS, offsetof(S, field), value, 0, 1e12, NULL, help}
+#define OPT_INT(S, field, value, min, max, help)                                                   \
+    {                                                                                              \
+#field, OPTION_INT, offsetof(S, field), #value, min, max, NULL, help                       \
+    }
+#define OPT_REAL(S, field, value, min, max, help)                                                  \
+    {                                                                                              \
+#field, OPTION_REAL, offsetof(S, field), #value, min, max, NULL, help                      \
+    }
+#define OPT_BOOL(S, field, value, help)                                                            \
+    {                                                                                              \
+#field, OPTION_BOOL, offsetof(S, field), #value, 0, 1, NULL, help                          \
+    }
+#define OPT_ENUM(S, field, choices, value, help)                                                   \
+    {                                                                                              \
+#field, OPTION_ENUM, offsetof(S, field), value, 0, 0, choices, help                        \
+    }
+#define OPT_SET(S, field, choices, value, help)                                                    \
+    {                                                                                              \
+#field, OPTION_SET, offsetof(S, field), value, 0, 0, choices, help                         \
+    }
+#define OPT_STRING(S, field, value, help)                                                          \
+    {                                                                                              \
+#field, OPTION_STRING, offsetof(S, field), value, 0, 0, NULL, help                         \
+    }
+#define OPT_INTS(S, field, value, min, max, help)                                                  \
+    {                                                                                              \
+#field, OPTION_INTS, offsetof(S, field), value, min, max, NULL, help                       \
+    }
+#define OPT_STEPS(S, field, value, help)                                                           \
+    {                                                                                              \
+#field, OPTION_STEPS, offsetof(S, field), value, 0, 1e12, NULL, help                       \
+    }
 
 typedef struct OptionTable {
     const Option *options; /* n rows */
@@ -57,17 +83,22 @@ typedef struct OptionTable {
     size_t bytes; /* of the struct */
 } OptionTable;
 
-#define OPTION_TABLE(S, rows) {rows, (int)(sizeof(rows) / sizeof(rows[0])), sizeof(S)}
+#define OPTION_TABLE(S, rows)                                                                      \
+    {                                                                                              \
+        rows, (int)(sizeof(rows) / sizeof(rows[0])), sizeof(S)                                     \
+    }
 
-/* Fills `out` (table.bytes) from map `y` (NULL or YAML_NULL: all defaults). Keys listed in `also` (NULL-
- * terminated, may be NULL: "name" and such) are allowed and skipped. `where` names the map in messages ("in
- * model 'mlp'"). Reports every mistake; false if there was one. Strings point into the YAML arena. */
-bool option_read(const OptionTable *table, const Yaml *y, const char *const also[], const char *where,
-                 void *out, Error *err) MUST_CHECK;
+/* Fills `out` (table.bytes) from map `y` (NULL or YAML_NULL: all defaults). Keys listed in `also`
+ * (NULL- terminated, may be NULL: "name" and such) are allowed and skipped. `where` names the map
+ * in messages ("in model 'mlp'"). Reports every mistake; false if there was one. Strings point into
+ * the YAML arena. */
+bool option_read(const OptionTable *table, const Yaml *y, const char *const also[],
+                 const char *where, void *out, Error *err) MUST_CHECK;
 
-/* Appends the value of every option to `map` (with_defaults) or only those that differ from their default,
- * in canonical text, sorted by name: config.yaml, and the text that the run id hashes. */
-void option_write(const OptionTable *table, const void *values, bool with_defaults, Arena *a, Yaml *map);
+/* Appends the value of every option to `map` (with_defaults) or only those that differ from their
+ * default, in canonical text, sorted by name: config.yaml, and the text that the run id hashes. */
+void option_write(const OptionTable *table, const void *values, bool with_defaults, Arena *a,
+                  Yaml *map);
 
 const Option *option_find(const OptionTable *table, const char *name);
 

@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
-bool png_write_rgb(const char *path, const uint8_t *rgb, int width, int height, Error *err) MUST_CHECK;
+bool png_write_rgb(const char *path, const uint8_t *rgb, int width, int height,
+                   Error *err) MUST_CHECK;
 
 #endif

@@ -1,6 +1,8 @@
-/* tfevents -- append scalars to a TensorBoard event file (TFRecord framing, masked CRC32C, protobuf by hand).
+/* tfevents -- append scalars to a TensorBoard event file (TFRecord framing, masked CRC32C, protobuf
+ * by hand).
  *
- * Source: tensorflow/core/lib/io/record_writer and event.proto. No clock is read here: the caller gives the time. */
+ * Source: tensorflow/core/lib/io/record_writer and event.proto. No clock is read here: the caller
+ * gives the time. */
 #ifndef SEQLAB_IO_TFEVENTS_H
 #define SEQLAB_IO_TFEVENTS_H
 
@@ -12,8 +14,10 @@
 typedef struct TfEvents {
     FILE *file;
 } TfEvents;
-bool tfevents_open(TfEvents *t, const char *folder, double wall_s, Error *err) MUST_CHECK; /* creates events.out.tfevents.<s>.<host> */
-bool tfevents_scalar(TfEvents *t, const char *tag, int64_t step, double wall_s, float value, Error *err) MUST_CHECK;
+bool tfevents_open(TfEvents *t, const char *folder, double wall_s,
+                   Error *err) MUST_CHECK; /* creates events.out.tfevents.<s>.<host> */
+bool tfevents_scalar(TfEvents *t, const char *tag, int64_t step, double wall_s, float value,
+                     Error *err) MUST_CHECK;
 void tfevents_close(TfEvents *t);
 uint32_t crc32c(const void *data, size_t n);
 

@@ -1,8 +1,9 @@
 /* yaml -- a tree over libyaml in which every node knows its file, line and column.
  *
  * Anchors, aliases and merge keys (<<) are resolved at load; `extends: other.yaml` is composed by
- * yaml_load_experiment; overrides `a.b.0=value` by yaml_override. A duplicate key is an error. Input is
- * bounded: 16 MiB of text, depth 64, 1,000,000 nodes after alias expansion. All memory is the arena's. */
+ * yaml_load_experiment; overrides `a.b.0=value` by yaml_override. A duplicate key is an error.
+ * Input is bounded: 16 MiB of text, depth 64, 1,000,000 nodes after alias expansion. All memory is
+ * the arena's. */
 #ifndef SEQLAB_IO_YAML_H
 #define SEQLAB_IO_YAML_H
 
@@ -16,36 +17,39 @@ typedef enum YamlKind { YAML_NULL, YAML_SCALAR, YAML_LIST, YAML_MAP } YamlKind;
 typedef struct Yaml Yaml;
 struct Yaml {
     YamlKind kind;
-    Place at;         /* of the value */
-    Place key_at;     /* of its key, when it stands in a map */
-    const char *from; /* " (from shape.yaml:4)" when it came by extends, else "" */
-    const char *key;  /* in a map, else NULL */
-    const char *text; /* scalar text, unquoted */
-    bool quoted;      /* a quoted scalar is always a string */
+    Place at;           /* of the value */
+    Place key_at;       /* of its key, when it stands in a map */
+    const char *from;   /* " (from shape.yaml:4)" when it came by extends, else "" */
+    const char *key;    /* in a map, else NULL */
+    const char *text;   /* scalar text, unquoted */
+    bool quoted;        /* a quoted scalar is always a string */
     Yaml *first, *next; /* children in order */
     int n;              /* number of children */
 };
 
 /* `name` is how messages call the source. Fails with FAIL_CONFIG. */
-bool yaml_parse(Arena *a, const char *text, size_t n, const char *name, Yaml **out, Error *err) MUST_CHECK;
+bool yaml_parse(Arena *a, const char *text, size_t n, const char *name, Yaml **out,
+                Error *err) MUST_CHECK;
 bool yaml_load(Arena *a, const char *path, Yaml **out, Error *err) MUST_CHECK;
 
-/* As yaml_load, then composes `extends:` (a path relative to the file, or a list of them, later ones
- * winning; maps merge key by key, lists and scalars replace; cycles are an error) and drops the key. */
+/* As yaml_load, then composes `extends:` (a path relative to the file, or a list of them, later
+ * ones winning; maps merge key by key, lists and scalars replace; cycles are an error) and drops
+ * the key. */
 bool yaml_load_experiment(Arena *a, const char *path, Yaml **out, Error *err) MUST_CHECK;
 
-/* Applies one command-line word `a.b.0=value` (value is YAML) or `a+=value` (append to a list) in place.
- * The path's last key may be new in the tree: whether it is known is the schema's business; but a path
- * through a scalar or past a list's end fails with FAIL_USAGE, place "command line: word". */
+/* Applies one command-line word `a.b.0=value` (value is YAML) or `a+=value` (append to a list) in
+ * place. The path's last key may be new in the tree: whether it is known is the schema's business;
+ * but a path through a scalar or past a list's end fails with FAIL_USAGE, place "command line:
+ * word". */
 bool yaml_override(Arena *a, Yaml *root, const char *word, Error *err) MUST_CHECK;
 
 Yaml *yaml_get(const Yaml *map, const char *key); /* NULL if absent or not a map */
 Yaml *yaml_path(const Yaml *root, const char *dotted);
 Yaml *yaml_item(const Yaml *list, int i);
 
-/* Typed reads; each fails with FAIL_CONFIG at the node's place: "expected a number, found the word 'adam'".
- * Only true/false are booleans; 'yes', 'no', 'on', 'off' are named as such in the message. 1e-3 is a
- * number; nan and inf are not. Integers may be written 1e6 when exact. */
+/* Typed reads; each fails with FAIL_CONFIG at the node's place: "expected a number, found the word
+ * 'adam'". Only true/false are booleans; 'yes', 'no', 'on', 'off' are named as such in the message.
+ * 1e-3 is a number; nan and inf are not. Integers may be written 1e6 when exact. */
 bool yaml_real(const Yaml *y, double *out, Error *err) MUST_CHECK;
 bool yaml_int(const Yaml *y, int64_t *out, Error *err) MUST_CHECK;
 bool yaml_bool(const Yaml *y, bool *out, Error *err) MUST_CHECK;
@@ -55,8 +59,10 @@ bool yaml_string(const Yaml *y, const char **out, Error *err) MUST_CHECK;
 bool yaml_is_number(const Yaml *y);
 
 /* fail() at the node's place, with its `from` note. Returns false. */
-bool yaml_fail(const Yaml *y, Error *err, const char *format, ...) __attribute__((format(printf, 3, 4)));
-bool yaml_fail_key(const Yaml *y, Error *err, const char *format, ...) __attribute__((format(printf, 3, 4)));
+bool yaml_fail(const Yaml *y, Error *err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+bool yaml_fail_key(const Yaml *y, Error *err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Building and writing trees (for config.yaml). yaml_write gives block style, scalars quoted when a
  * reader would take them for another type; what it writes, yaml_parse reads back equal. */

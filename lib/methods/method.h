@@ -1,7 +1,8 @@
 /* method -- a technique as a plug-in: a name, the paper, an option table and hooks, all optional.
  *
- * Methods compose in the order in which the experiment lists them. A hook gets its options typed and ranged; it never
- * sees YAML. State that must survive a checkpoint is a buffer parameter (params_get with ROLE_BUFFER). */
+ * Methods compose in the order in which the experiment lists them. A hook gets its options typed
+ * and ranged; it never sees YAML. State that must survive a checkpoint is a buffer parameter
+ * (params_get with ROLE_BUFFER). */
 #ifndef SEQLAB_METHODS_METHOD_H
 #define SEQLAB_METHODS_METHOD_H
 
@@ -13,8 +14,8 @@ typedef struct MethodCall {
     const Method *method;
     const void *options;
     Params *params;
-    uint64_t seed;       /* train.seed */
-    int64_t step;        /* updates done so far */
+    uint64_t seed; /* train.seed */
+    int64_t step;  /* updates done so far */
     int64_t total_steps;
     int64_t steps_per_epoch;
 } MethodCall;
@@ -32,8 +33,8 @@ struct Method {
     int revision;
     OptionTable options;
 
-    /* A layer asks for its effective weight. Called while graphs are built (training and evaluation). Returns w itself
-     * where the method has nothing to say about p. */
+    /* A layer asks for its effective weight. Called while graphs are built (training and
+     * evaluation). Returns w itself where the method has nothing to say about p. */
     Node *(*parametrize)(const MethodCall *c, const ModelBuild *b, Param *p, Node *w);
     /* Once, after initialisation and before the first step (not after a resume). */
     bool (*transform)(const MethodCall *c, Error *err);

@@ -1,8 +1,9 @@
 /* model -- a model family: a name, options, and a function from options to nodes.
  *
- * A model builds its graph with the functions of graph.h and takes every parameter through model_param, which applies
- * the methods' `parametrize` hooks; so masks, adapters and squashed kernels work on every model without it knowing.
- * Parameter names are those of torchvision or of the published checkpoints where a counterpart exists. */
+ * A model builds its graph with the functions of graph.h and takes every parameter through
+ * model_param, which applies the methods' `parametrize` hooks; so masks, adapters and squashed
+ * kernels work on every model without it knowing. Parameter names are those of torchvision or of
+ * the published checkpoints where a counterpart exists. */
 #ifndef SEQLAB_NN_MODEL_H
 #define SEQLAB_NN_MODEL_H
 
@@ -14,31 +15,35 @@ typedef struct ModelBuild ModelBuild;
 struct ModelBuild {
     Graph *graph;
     Params *params;
-    bool training;    /* batch statistics, dropout */
-    uint64_t seed;    /* of the random streams (dropout) */
-    Shape sample;     /* of one example, without the batch: (H, W, C) for images */
+    bool training; /* batch statistics, dropout */
+    uint64_t seed; /* of the random streams (dropout) */
+    Shape sample;  /* of one example, without the batch: (H, W, C) for images */
     int n_classes;
-    InitKind init;    /* of weights, from the model option `init` */
+    InitKind init; /* of weights, from the model option `init` */
     /* What to use in place of a trainable parameter's own node; NULL when no method asks. */
     Node *(*parametrize)(void *owner, const ModelBuild *b, Param *p, Node *w);
     void *owner;
-    /* Called with every named activation (layer outputs before their nonlinearity) as the model is built: LSUV, probes. */
+    /* Called with every named activation (layer outputs before their nonlinearity) as the model is
+     * built: LSUV, probes. */
     void (*observe)(void *owner, const char *layer, Param *weight, Node *output);
     void *observer;
 };
 
-/* The effective node of the parameter `name`. Weights get init `b->init`; give init_of(...) for others. */
+/* The effective node of the parameter `name`. Weights get init `b->init`; give init_of(...) for
+ * others. */
 Node *model_param(ModelBuild *b, const char *name, Shape s, ParamRole role, Init init);
 /* A buffer (running statistics): never trained, saved with the model. */
 Param *model_buffer(ModelBuild *b, const char *name, Shape s, Init init);
 /* "prefix.suffix" in the graph's arena. */
-const char *model_name(const ModelBuild *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+const char *model_name(const ModelBuild *b, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 typedef struct Model {
     const char *name, *summary, *paper; /* paper may be NULL */
-    int revision;                       /* part of the run id: raised when a default or a meaning changes */
+    int revision; /* part of the run id: raised when a default or a meaning changes */
     OptionTable options;
-    Node *(*build)(ModelBuild *b, const void *options, Node *x); /* x (B, sample...): logits (B, n_classes) */
+    Node *(*build)(ModelBuild *b, const void *options,
+                   Node *x); /* x (B, sample...): logits (B, n_classes) */
     InitKind (*init)(const void *options);
     bool lsuv_possible;
 } Model;
@@ -47,6 +52,7 @@ extern const Model *const model_registry[]; /* NULL-terminated */
 const Model *model_find(const char *name);
 
 /* Every model's table starts with these two, so that `init` means the same everywhere. */
-#define MODEL_INIT_CHOICES "default|he_normal|he_uniform|xavier_normal|xavier_uniform|orthogonal|lsuv"
+#define MODEL_INIT_CHOICES                                                                         \
+    "default|he_normal|he_uniform|xavier_normal|xavier_uniform|orthogonal|lsuv"
 
 #endif
