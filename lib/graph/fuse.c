@@ -96,11 +96,6 @@ static bool is_map(const Fuser *f, const Node *n)
     return n->op->kind == OP_MAP && !f->kernel_of[n->id] && !f->absorbed[n->id];
 }
 
-static bool full_size(const Access *a, const Shape *domain)
-{
-    return shape_count(&a->base->shape) >= shape_count(domain);
-}
-
 /* Sizes of what each elementwise node expands to when all that it reads is inlined; a node that
  * would grow too large gets its sources stored. Counts from the leaves up. */
 static void measure(Fuser *f)
@@ -119,7 +114,8 @@ static void measure(Fuser *f)
                 inlined = inlined && !cut;
                 weight += inlined ? f->weight[b] : 0;
                 reads += inlined ? f->reads[b] : 1;
-                full += inlined ? f->full_reads[b] : full_size(&a, &n->shape);
+                full += inlined ? f->full_reads[b]
+                                : access_touched(&a, &n->shape) == shape_count(&n->shape);
                 flops += inlined ? f->flops[b] : 0;
             }
             f->weight[id] = weight;
@@ -134,6 +130,12 @@ static void measure(Fuser *f)
 static void store(Fuser *f, Node *n)
 {
     f->stored[node_root(n)->id] = true;
+}
+
+static void ask(Fuser *f, Node *n)
+{
+    f->asked[node_root(n)->id] = true;
+    store(f, n);
 }
 
 static void read_over(Fuser *f, Node *n, int times)
@@ -157,8 +159,8 @@ static void choose_map(Fuser *f, Node *n, bool no_fuse)
 static void choose_stored(Fuser *f, const PlanOutput outputs[], int n_outputs, bool no_fuse)
 {
     const Graph *g = f->graph;
-    for (int i = 0; i < n_outputs; i++) store(f, outputs[i].node);
-    for (int i = 0; i < g->n_updates; i++) store(f, g->updates[i].value);
+    for (int i = 0; i < n_outputs; i++) ask(f, outputs[i].node);
+    for (int i = 0; i < g->n_updates; i++) ask(f, g->updates[i].value);
     for (int id = g->n_nodes - 1; id >= 0; id--) {
         Node *n = g->nodes[id], *kernel = f->kernel_of[id];
         if (!f->needed[id] || f->absorbed[id]) continue;
@@ -181,6 +183,7 @@ Fused fuse(Graph *g, const PlanOutput outputs[], int n, bool no_fuse, Arena *are
 {
     Fuser f = {.graph = g, .arena = arena, .n = g->n_nodes};
     f.needed = arena_new_array(arena, bool, f.n);
+    f.asked = arena_new_array(arena, bool, f.n);
     f.stored = arena_new_array(arena, bool, f.n);
     f.absorbed = arena_new_array(arena, bool, f.n);
     f.n_readers = arena_new_array(arena, int, f.n);
