@@ -33,7 +33,7 @@ static Node *mlp_build(ModelBuild *b, const void *options, Node *x)
 // clang-format off
 static const Option mlp_options[] = {
     MODEL_OPTION_INIT(Mlp),
-    OPT_INTS(Mlp, hidden, "[256, 256]", 1, 1e6, "widths of the hidden layers, in units"),
+    OPT_INTS(Mlp, hidden, "256,256", 1, 1e6, "widths of the hidden layers, in units"),
     OPT_ENUM(Mlp, activation, LAYER_ACTIVATIONS, "relu", "nonlinearity after every hidden layer"),
     OPT_REAL(Mlp, dropout, 0, 0, 0.999, "share of hidden units dropped in training"),
     OPT_BOOL(Mlp, batch_norm, false, "batch norm before every nonlinearity"),
