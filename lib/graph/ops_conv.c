@@ -83,8 +83,7 @@ static void grad_w_run(const Call *c)
     cpu->conv_grad_w(&s, c->src[0], c->src[1], c->out, c->scratch);
 }
 
-/* -- Builders and gradients
- * ---------------------------------------------------------------------------------------------- */
+/* -- Builders and gradients */
 
 static Node *conv_node(Graph *g, const Op *op, const Node *like, Node *a, Node *b, const Shape *to)
 {

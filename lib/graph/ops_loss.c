@@ -36,9 +36,7 @@ static Node *column(Graph *g, Node *x)
     return reshape(g, x, to);
 }
 
-/* -- Softmax
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- Softmax */
 
 static bool rows_shape(Graph *g, Node *n)
 {
@@ -108,8 +106,7 @@ Node *log_softmax(Graph *g, Node *x)
     return graph_node(g, &op_log_softmax, &x, 1, NULL, NULL);
 }
 
-/* -- Cross-entropy: sources x, label; the gradient's x, label, dloss
- * -------------------------------------------- */
+/* -- Cross-entropy: sources x, label; the gradient's x, label, dloss */
 
 static bool cross_entropy_shape(Graph *g, Node *n)
 {

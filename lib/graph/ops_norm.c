@@ -33,9 +33,7 @@ static int64_t row_count(const Node *x)
     return rows;
 }
 
-/* -- Batch norm
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- Batch norm */
 
 enum { BN_VALUE, BN_X, BN_MEAN, BN_RSTD, BN_OPTIONAL };
 
@@ -116,8 +114,7 @@ void batch_moments(Graph *g, Node *x, Node **mean_out, Node **variance)
     *variance = sub(g, m2, square(g, m1));
 }
 
-/* -- Layer norm, RMS norm: sources x, gain, bias; the gradients' x, dy, gain
- * ------------------------------------ */
+/* -- Layer norm, RMS norm: sources x, gain, bias; the gradients' x, dy, gain */
 
 static void layer_norm_run(const Call *c)
 {

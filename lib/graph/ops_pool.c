@@ -71,9 +71,7 @@ static double window_flops(const Node *n)
     return (double)shape_count(pooled) * (double)(n->args.pool.kernel[0] * n->args.pool.kernel[1]);
 }
 
-/* -- Gradients
- * -------------------------------------------------------------------------------------------------------
- */
+/* -- Gradients */
 
 static Node *like(Graph *g, const Op *op, const Node *y, Node *x, const Shape *to)
 {
@@ -137,9 +135,7 @@ const Op op_avg_pool_grad = {
     .flops = window_flops,
 };
 
-/* -- Builders
- * --------------------------------------------------------------------------------------------------------
- */
+/* -- Builders */
 
 /* As torch (floor mode): a window starts inside the padded plane and lies in it wholly; the padding
  * is at most half a window, so that none lies in the padding alone. */
