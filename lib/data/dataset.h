@@ -62,6 +62,11 @@ bool dataset_open(Dataset *d, const DatasetKind *kind, const void *options, cons
                   unsigned splits, Arena *arena, Error *err) MUST_CHECK;
 void dataset_close(Dataset *d);
 
+/* For a kind's open: memory that dataset_close gives back, at most 8 pieces. dataset_own hands over
+ * a piece that memory_map gave. */
+bool dataset_memory(Dataset *d, void **out, size_t bytes, Error *err) MUST_CHECK;
+void dataset_own(Dataset *d, void *memory, size_t bytes);
+
 /* Options that every image set shares (first in its options struct). */
 typedef struct ImageOptions {
     unsigned augment; /* bits: 0 crop, 1 flip, 2 cutout */

@@ -1,10 +1,10 @@
-/* gzip -- see gzip_read in file.h. Inflated by libdeflate, which works on whole buffers and is three
- * times as fast as zlib on images.
+/* gzip -- see gzip_read in file.h. Inflated by libdeflate, which works on whole buffers and is
+ * three times as fast as zlib on images.
  *
  * A member's trailer states its size modulo 2^32. The last member's is the first guess for the
- * output, bounded by max_bytes and by what deflate can reach (1032 : 1); when the guess is too small
- * (several members, or a trailer that lies) the output grows by doubling. That a trailer agrees with
- * what was inflated, its CRC-32 included, is checked by libdeflate. */
+ * output, bounded by max_bytes and by what deflate can reach (1032 : 1); when the guess is too
+ * small (several members, or a trailer that lies) the output grows by doubling. That a trailer
+ * agrees with what was inflated, its CRC-32 included, is checked by libdeflate. */
 #include "io/file.h"
 
 #include <libdeflate.h>
