@@ -115,6 +115,16 @@ void image_draw(const ImageDraw *draw, SplitId split, int64_t i, bool augment, u
     if (o->augment & CUTOUT) cut_out(&d->sample, o->cutout_size, &rng, x);
 }
 
+void image_draw_fetch(const ImageDraw *draw, SplitId split, int64_t i)
+{
+    enum { LINE = 64, MAX_LINES = 64 };
+    const Split *s = &draw->dataset->split[split];
+    const int64_t bytes = shape_count(&draw->dataset->sample);
+    const int64_t at = s->index ? s->index[i] : i;
+    for (int64_t k = 0; k < bytes && k < LINE * MAX_LINES; k += LINE)
+        __builtin_prefetch(s->images + at * bytes + k);
+}
+
 void dataset_example(const Dataset *d, SplitId split, int64_t i, bool augment, uint64_t seed,
                      int64_t epoch, float *x, int32_t *label)
 {

@@ -18,4 +18,7 @@ void image_draw_prepare(ImageDraw *draw, const Dataset *d);
 void image_draw(const ImageDraw *draw, SplitId split, int64_t i, bool augment, uint64_t seed,
                 int64_t epoch, float *x, int32_t *label);
 
+/* Starts to bring example i into the cache: shuffled examples come from memory otherwise. */
+void image_draw_fetch(const ImageDraw *draw, SplitId split, int64_t i);
+
 #endif

@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PREFETCH_FLOATS = 1 << 18 };
+enum { PREFETCH_FLOATS = 1 << 18, AHEAD = 2 };
 
 typedef struct Slot {
     int64_t step; /* -1: nothing */
@@ -58,8 +58,10 @@ static void fill(Loader *l, Slot *s)
     const int64_t first = s->step % l->steps_per_epoch * size;
     int64_t n = l->n - first < size ? l->n - first : size;
     if (l->o.shuffle) order_of_epoch(l, epoch);
+    const int64_t *order = l->o.shuffle ? l->order + first : NULL;
     for (int64_t i = 0; i < n; i++) {
-        int64_t example = l->o.shuffle ? l->order[first + i] : first + i;
+        const int64_t example = order ? order[i] : first + i;
+        if (order && i + AHEAD < n) image_draw_fetch(&l->draw, l->o.split, order[i + AHEAD]);
         image_draw(&l->draw, l->o.split, example, l->o.augment, l->o.seed, epoch,
                    s->x + i * l->sample_floats, &s->label[i]);
     }

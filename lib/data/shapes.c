@@ -61,18 +61,20 @@ static bool inside(int class, double u, double v)
 
 typedef struct Figure {
     int class;
-    double y, x, radius, cosine, sine; /* in pixels */
+    double y, x, radius; /* in pixels */
+    double cosine, sine; /* of the angle, over the radius */
 } Figure;
 
 /* The share of pixel (y, x) that the figure covers, from SAMPLES^2 points. */
 static double coverage(const Figure *f, int64_t y, int64_t x)
 {
+    const double to_y = (double)y + 0.5 - f->y, to_x = (double)x + 0.5 - f->x;
     int hits = 0;
+    if (to_y * to_y + to_x * to_x > (f->radius + 1) * (f->radius + 1)) return 0;
     for (int i = 0; i < SAMPLES * SAMPLES; i++) {
         double dy = (double)y + (i / SAMPLES + 0.5) / SAMPLES - f->y;
         double dx = (double)x + (i % SAMPLES + 0.5) / SAMPLES - f->x;
-        double u = (f->cosine * dx + f->sine * dy) / f->radius;
-        double v = (f->cosine * dy - f->sine * dx) / f->radius;
+        double u = f->cosine * dx + f->sine * dy, v = f->cosine * dy - f->sine * dx;
         hits += u * u + v * v < 1 && inside(f->class, u, v);
     }
     return hits / (double)(SAMPLES * SAMPLES);
@@ -95,8 +97,8 @@ static void draw_image(const ShapesOptions *o, int class, Pcg *rng, uint8_t *pix
     f.y = f.radius * 0.9 + (side - 1.8 * f.radius) * (double)pcg_uniform(rng);
     f.x = f.radius * 0.9 + (side - 1.8 * f.radius) * (double)pcg_uniform(rng);
     const double turns = (double)pcg_uniform(rng);
-    f.cosine = real_cos_turns(turns);
-    f.sine = real_sin_turns(turns);
+    f.cosine = real_cos_turns(turns) / f.radius;
+    f.sine = real_sin_turns(turns) / f.radius;
     for (int64_t k = 0; k < o->channels; k++) {
         contrast[k] = 0.25 + 0.35 * (double)pcg_uniform(rng);
         ground[k] = (1 - contrast[k]) * (double)pcg_uniform(rng);
