@@ -1,0 +1,256 @@
+/* list -- `seqlab list`: what there is, out of the registries themselves. */
+#include "cmd/command.h"
+
+#include "base/text.h"
+#include "cmd/json_write.h"
+#include "data/dataset.h"
+#include "graph/op.h"
+#include "methods/method.h"
+#include "optim/optimizer.h"
+#include "optim/schedule.h"
+
+#include <string.h>
+
+/* A row of any registry. */
+typedef struct Component {
+    const char *name, *summary;
+    const char *paper;          /* or NULL */
+    const OptionTable *options; /* or NULL */
+    const Op *op;               /* of an op, else NULL */
+} Component;
+
+/* Each gives row i of its registry, false after the last. */
+static bool get_model(int i, Component *out)
+{
+    const Model *m = model_registry[i];
+    if (m) *out = (Component){m->name, m->summary, m->paper, &m->options, NULL};
+    return m != NULL;
+}
+
+static bool get_dataset(int i, Component *out)
+{
+    const DatasetKind *d = dataset_registry[i];
+    if (d) *out = (Component){d->name, d->summary, NULL, &d->options, NULL};
+    return d != NULL;
+}
+
+static bool get_method(int i, Component *out)
+{
+    const Method *m = method_registry[i];
+    if (m) *out = (Component){m->name, m->summary, m->paper, &m->options, NULL};
+    return m != NULL;
+}
+
+static bool get_optimizer(int i, Component *out)
+{
+    const Optimizer *o = optimizer_registry[i];
+    if (o) *out = (Component){o->name, o->summary, o->paper, &o->options, NULL};
+    return o != NULL;
+}
+
+static bool get_schedule(int i, Component *out)
+{
+    const Schedule *s = schedule_registry[i];
+    if (s) *out = (Component){s->name, s->summary, s->paper, &s->options, NULL};
+    return s != NULL;
+}
+
+static bool get_op(int i, Component *out)
+{
+    if (i >= N_OPS) return false;
+    *out = (Component){op_table[i]->name, op_table[i]->formula, NULL, NULL, op_table[i]};
+    return true;
+}
+
+static const struct Kind {
+    const char *name;
+    bool (*get)(int i, Component *out);
+} kinds[] = {
+    {"models",     get_model    },
+    {"data",       get_dataset  },
+    {"methods",    get_method   },
+    {"optimizers", get_optimizer},
+    {"schedules",  get_schedule },
+    {"ops",        get_op       },
+};
+enum { N_KINDS = sizeof kinds / sizeof kinds[0], KIND_OPS = N_KINDS - 1 };
+enum { NAMES_MAX = 512 };
+
+static int find_kind(const char *name)
+{
+    for (int k = 0; k < N_KINDS; k++)
+        if (strcmp(kinds[k].name, name) == 0) return k;
+    return -1;
+}
+
+static bool find_in(int kind, const char *name, Component *out)
+{
+    for (int i = 0; kinds[kind].get(i, out); i++)
+        if (strcmp(out->name, name) == 0) return true;
+    return false;
+}
+
+static void print_summaries(int kind)
+{
+    Component c;
+    for (int i = 0; kinds[kind].get(i, &c); i++)
+        (void)printf("  %-20s %s\n", c.name, c.summary ? c.summary : "");
+}
+
+static void range_text(const Option *o, char out[64])
+{
+    bool number = o->type == OPTION_INT || o->type == OPTION_REAL || o->type == OPTION_INTS;
+    out[0] = '\0';
+    if (!number) return;
+    if (o->max >= 1e9)
+        (void)snprintf(out, 64, ", at least %g", o->min);
+    else
+        (void)snprintf(out, 64, ", %g to %g", o->min, o->max);
+}
+
+static void print_options(const OptionTable *table)
+{
+    for (int i = 0; i < table->n; i++) {
+        const Option *o = &table->options[i];
+        char range[64];
+        range_text(o, range);
+        (void)printf("\n  %s: %s\n      %s%s", o->name, o->help, option_type_text(o), range);
+        (void)printf("; default %s\n", *o->value ? o->value : "none");
+    }
+}
+
+static void print_op(const Op *op)
+{
+    if (op->arity >= 0)
+        (void)printf("  sources: %d\n", op->arity);
+    else
+        (void)printf("  sources: any number\n");
+    if (op->grad)
+        (void)printf("  gradient: a rule of its own\n");
+    else if (op->expand)
+        (void)printf("  gradient: through the ops it stands for\n");
+    else
+        (void)printf("  gradient: none (%s)\n", op->no_grad ? op->no_grad : "no rule");
+}
+
+static void print_component(int kind, const Component *c)
+{
+    (void)printf("%s (%s): %s\n", c->name, kinds[kind].name, c->summary ? c->summary : "");
+    if (c->paper) (void)printf("  paper: %s\n", c->paper);
+    if (c->options) print_options(c->options);
+    if (c->op) print_op(c->op);
+}
+
+static void json_option(Json *j, const Option *o)
+{
+    char range[64];
+    range_text(o, range);
+    json_open(j, NULL, '{');
+    json_text(j, "name", o->name);
+    json_text(j, "type", option_type_text(o));
+    json_text(j, "default", o->value);
+    if (range[0]) {
+        json_real(j, "min", o->min);
+        json_real(j, "max", o->max);
+    }
+    json_text(j, "help", o->help);
+    json_close(j, '}');
+}
+
+static void json_component(Json *j, int kind, const Component *c)
+{
+    json_open(j, NULL, '{');
+    json_text(j, "kind", kinds[kind].name);
+    json_text(j, "name", c->name);
+    json_text(j, "summary", c->summary);
+    json_text(j, "paper", c->paper);
+    json_open(j, "options", '[');
+    for (int i = 0; c->options && i < c->options->n; i++) json_option(j, &c->options->options[i]);
+    json_close(j, ']');
+    json_close(j, '}');
+}
+
+/* All of one kind, or of all (kind -1), or the one called `name`. */
+static void print_json(int kind, const char *name)
+{
+    Json j = {0};
+    json_open(&j, NULL, '[');
+    for (int k = 0; k < N_KINDS; k++) {
+        Component c;
+        if (kind >= 0 && k != kind) continue;
+        for (int i = 0; kinds[k].get(i, &c); i++)
+            if (!name || strcmp(c.name, name) == 0) json_component(&j, k, &c);
+    }
+    json_close(&j, ']');
+    json_print(&j);
+}
+
+/* Names the nearest of the kinds (when `kind` is -1) and of the names in `kind`, or in all. */
+static bool fail_unknown(int kind, const char *word, Error *err)
+{
+    static const Place place = {.file = "command line"};
+    const char *names[NAMES_MAX];
+    int n = 0;
+    for (int k = 0; k < N_KINDS; k++) {
+        Component c;
+        if (kind >= 0 && k != kind) continue;
+        if (kind < 0) names[n++] = kinds[k].name;
+        for (int i = 0; n < NAMES_MAX - N_KINDS && kinds[k].get(i, &c); i++) names[n++] = c.name;
+    }
+    const char *near = text_nearest(word, names, n), *what = kind < 0 ? "anything" : kinds[kind].name;
+    if (near)
+        return fail(err, FAIL_USAGE, &place, "'%.60s' is not the name of %s%s; did you mean '%s'?",
+                    word, kind < 0 ? "" : "one of the ", what, near);
+    return fail(err, FAIL_USAGE, &place, "'%.60s' is not the name of %s%s", word,
+                kind < 0 ? "" : "one of the ", what);
+}
+
+static void print_everything(void)
+{
+    for (int k = 0; k < KIND_OPS; k++) {
+        (void)printf("%s%s:\n", k > 0 ? "\n" : "", kinds[k].name);
+        print_summaries(k);
+    }
+    (void)printf("\nops: %d, see 'seqlab list ops'\n", (int)N_OPS);
+}
+
+/* A name of any kind; the same name may be in two. */
+static bool list_named(int kind, const char *name, bool json, Error *err)
+{
+    bool found = false;
+    for (int k = 0; k < N_KINDS; k++) {
+        Component c;
+        if ((kind >= 0 && k != kind) || !find_in(k, name, &c)) continue;
+        if (!json) print_component(k, &c);
+        found = true;
+    }
+    if (!found) return fail_unknown(kind, name, err);
+    if (json) print_json(kind, name);
+    return true;
+}
+
+static bool list(const Invocation *in, Error *err)
+{
+    TRY(command_word_count(in, 0, 2, err));
+    bool json = in->flags.json;
+    int kind = in->n_words > 0 ? find_kind(in->words[0]) : -1;
+    if (in->n_words == 2 && kind < 0) return fail_unknown(-1, in->words[0], err);
+    if (in->n_words == 2) return list_named(kind, in->words[1], json, err);
+    if (in->n_words == 1 && kind < 0) return list_named(-1, in->words[0], json, err);
+    if (json)
+        print_json(kind, NULL);
+    else if (kind >= 0)
+        print_summaries(kind);
+    else
+        print_everything();
+    return true;
+}
+
+const Command command_list = {
+    .name = "list",
+    .summary = "List models, data, methods, optimizers, schedules and ops",
+    .usage = "[models|data|methods|optimizers|schedules|ops] [NAME]",
+    .flags = "json",
+    .help = "With NAME: every option with its type, range, default and meaning.\n",
+    .run = list,
+};
