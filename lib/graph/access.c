@@ -1,0 +1,106 @@
+/* access -- see access.h.
+ *
+ * The walk keeps, for each dim of the node it stands at, the domain's dim that feeds it and where
+ * it starts: index[t] = start[t] + domain_index[from[t]]. A reshape that only adds or drops dims of
+ * size 1 keeps that form; any other reshape keeps it only for the whole dense value ("flat"), of
+ * which every reshape is again the whole. */
+#include "graph/access.h"
+
+typedef struct Walk {
+    Shape shape; /* of the node where the walk stands */
+    int from[MAX_RANK];
+    int64_t start[MAX_RANK];
+    bool flat; /* element i of the domain is element i here, whatever the shapes */
+} Walk;
+
+Node *node_root(Node *n)
+{
+    while (n->op->kind == OP_VIEW) n = n->src[0];
+    return n;
+}
+
+static bool is_whole(const Walk *w, const Shape *domain)
+{
+    if (w->flat) return true;
+    if (!shape_equal(&w->shape, domain)) return false;
+    for (int t = 0; t < w->shape.rank; t++)
+        if (w->shape.dim[t] != 1 && (w->from[t] != t || w->start[t] != 0)) return false;
+    return true;
+}
+
+static void become_identity(Walk *w, const Shape *domain)
+{
+    w->shape = *domain;
+    w->flat = false;
+    for (int t = 0; t < domain->rank; t++) {
+        w->from[t] = t;
+        w->start[t] = 0;
+    }
+}
+
+/* False when the reshape cannot be followed. */
+static bool through_reshape(Walk *w, const Shape *to, const Shape *domain)
+{
+    if (is_whole(w, domain)) {
+        w->flat = true;
+        w->shape = *to;
+        if (shape_equal(to, domain)) become_identity(w, domain);
+        return true;
+    }
+    Walk next = {.shape = *to};
+    int t = 0;
+    for (int s = 0; s < to->rank; s++) {
+        next.from[s] = -1;
+        if (to->dim[s] == 1) continue;
+        while (t < w->shape.rank && w->shape.dim[t] == 1) t++;
+        if (t == w->shape.rank || w->shape.dim[t] != to->dim[s]) return false;
+        next.from[s] = w->from[t];
+        next.start[s] = w->start[t++];
+    }
+    while (t < w->shape.rank && w->shape.dim[t] == 1) t++;
+    if (t < w->shape.rank) return false;
+    *w = next;
+    return true;
+}
+
+static void through_remap(Walk *w, const Node *n)
+{
+    const Shape *to = &n->src[0]->shape;
+    Walk next = {.shape = *to};
+    int extra = n->shape.rank - to->rank;
+    for (int t = 0; t < n->shape.rank; t++) {
+        int s = n->op == &op_permute ? n->args.permute.perm[t] : t - extra;
+        if (s < 0) continue;
+        bool repeated = n->op == &op_broadcast && to->dim[s] == 1 && n->shape.dim[t] != 1;
+        next.from[s] = repeated ? -1 : w->from[t];
+        next.start[s] = repeated ? 0 : w->start[t];
+        if (n->op == &op_slice) next.start[s] += n->args.slice.start[s];
+    }
+    *w = next;
+}
+
+Access access_of(Node *n)
+{
+    const Shape *domain = &n->shape;
+    Walk w;
+    become_identity(&w, domain);
+    for (;; n = n->src[0]) {
+        if (n->op->kind == OP_VIEW) {
+            const Shape *to = &n->src[0]->shape;
+            if (!shape_equal(&n->shape, to) && !through_reshape(&w, to, domain)) break;
+        } else if (n->op->kind == OP_REMAP && !w.flat) {
+            through_remap(&w, n);
+        } else {
+            break;
+        }
+    }
+    Access a = {.base = node_root(n)};
+    int64_t dense[MAX_RANK];
+    a.identity = is_whole(&w, domain) && shape_equal(&a.base->shape, domain);
+    shape_strides(w.flat ? domain : &w.shape, w.flat ? a.stride : dense);
+    for (int t = 0; t < w.shape.rank && !w.flat; t++) {
+        a.offset += w.start[t] * dense[t];
+        if (w.from[t] >= 0 && w.shape.dim[t] != 1) a.stride[w.from[t]] += dense[t];
+    }
+    return a;
+}
