@@ -79,25 +79,25 @@ static void print_details(const Recipe *r)
 
 static void json_recipe(Json *j, const Recipe *r, const char *folder)
 {
-    json_open(j, NULL, '{');
-    json_text(j, "name", r->name);
-    json_text(j, "summary", r->summary);
-    json_text(j, "state", state_text(r, folder));
-    json_int(j, "bytes", recipe_bytes(r));
-    json_text(j, "licence", r->licence);
-    json_text(j, "citation", r->citation);
-    json_text(j, "debian_package", r->debian_package);
-    json_open(j, "files", '[');
+    json_begin(j, NULL, '{');
+    json_add_text(j, "name", r->name);
+    json_add_text(j, "summary", r->summary);
+    json_add_text(j, "state", state_text(r, folder));
+    json_add_int(j, "bytes", recipe_bytes(r));
+    json_add_text(j, "licence", r->licence);
+    json_add_text(j, "citation", r->citation);
+    json_add_text(j, "debian_package", r->debian_package);
+    json_begin(j, "files", '[');
     for (int i = 0; i < r->n_files; i++) {
-        json_open(j, NULL, '{');
-        json_text(j, "name", r->files[i].name);
-        json_text(j, "url", r->files[i].url);
-        json_int(j, "bytes", r->files[i].bytes);
-        json_text(j, "sha256", r->files[i].sha256);
-        json_close(j, '}');
+        json_begin(j, NULL, '{');
+        json_add_text(j, "name", r->files[i].name);
+        json_add_text(j, "url", r->files[i].url);
+        json_add_int(j, "bytes", r->files[i].bytes);
+        json_add_text(j, "sha256", r->files[i].sha256);
+        json_end(j, '}');
     }
-    json_close(j, ']');
-    json_close(j, '}');
+    json_end(j, ']');
+    json_end(j, '}');
 }
 
 static bool data_list(const Shelf *s, const Recipe *const chosen[], int n, const Invocation *in,
@@ -107,7 +107,7 @@ static bool data_list(const Shelf *s, const Recipe *const chosen[], int n, const
     bool details = in->n_words > 1 || in->flags.verbose;
     Json j = {0};
     if (in->flags.json)
-        json_open(&j, NULL, '[');
+        json_begin(&j, NULL, '[');
     else
         (void)printf("%-16s %-8s %10s  %-20s %s\n", "name", "state", "size", "licence", "what");
     for (int i = 0; i < n; i++) {
@@ -123,7 +123,7 @@ static bool data_list(const Shelf *s, const Recipe *const chosen[], int n, const
         if (details) print_details(r);
     }
     if (in->flags.json) {
-        json_close(&j, ']');
+        json_end(&j, ']');
         json_print(&j);
     }
     return true;

@@ -1,5 +1,5 @@
-/* eval -- `seqlab eval`: loss, top-1, top-5, a table by class and the confusion matrix of weights on
- * one split. */
+/* eval -- `seqlab eval`: loss, top-1, top-5, a table by class and the confusion matrix of weights
+ * on one split. */
 #include "cmd/json_write.h"
 #include "cmd/target.h"
 #include "run/checkpoint.h"
@@ -66,30 +66,30 @@ static void print_json(const Evaluation *e, const Dataset *d, const char *split,
 {
     Json j = {0};
     double n = e->n > 0 ? (double)e->n : 1;
-    json_open(&j, NULL, '{');
-    json_text(&j, "data", d->kind->name);
-    json_text(&j, "split", split);
-    json_int(&j, "n", e->n);
-    json_real(&j, "top1", (double)e->n_top1 / n);
-    json_real(&j, "top5", (double)e->n_top5 / n);
-    json_real(&j, "loss", e->loss);
-    json_open(&j, "classes", '[');
+    json_begin(&j, NULL, '{');
+    json_add_text(&j, "data", d->kind->name);
+    json_add_text(&j, "split", split);
+    json_add_int(&j, "n", e->n);
+    json_add_real(&j, "top1", (double)e->n_top1 / n);
+    json_add_real(&j, "top5", (double)e->n_top5 / n);
+    json_add_real(&j, "loss", e->loss);
+    json_begin(&j, "classes", '[');
     for (int c = 0; c < e->n_classes; c++) {
         char text[16];
         ClassRow r = class_row(e, c);
-        json_open(&j, NULL, '{');
-        json_text(&j, "name", class_name(d, c, text));
-        json_int(&j, "n", r.n);
-        json_real(&j, "top1", r.n > 0 ? (double)r.n_right / (double)r.n : 0);
-        json_open(&j, "predicted", '[');
+        json_begin(&j, NULL, '{');
+        json_add_text(&j, "name", class_name(d, c, text));
+        json_add_int(&j, "n", r.n);
+        json_add_real(&j, "top1", r.n > 0 ? (double)r.n_right / (double)r.n : 0);
+        json_begin(&j, "predicted", '[');
         for (int k = 0; k < e->n_classes; k++)
-            json_int(&j, NULL, e->confusion[(int64_t)c * e->n_classes + k]);
-        json_close(&j, ']');
-        json_close(&j, '}');
+            json_add_int(&j, NULL, e->confusion[(int64_t)c * e->n_classes + k]);
+        json_end(&j, ']');
+        json_end(&j, '}');
     }
-    json_close(&j, ']');
-    json_text(&j, "confusion_png", png);
-    json_close(&j, '}');
+    json_end(&j, ']');
+    json_add_text(&j, "confusion_png", png);
+    json_end(&j, '}');
     json_print(&j);
 }
 
@@ -128,9 +128,8 @@ static bool evaluate_split(const Target *t, const Invocation *in, Network *n, Ev
                            Error *err)
 {
     TRY(load_weights(t, in, n, err));
-    LoaderOptions o = {.split = (SplitId)in->flags.split,
-                       .batch_size = n->eval.batch_size,
-                       .prefetch = true};
+    LoaderOptions o = {
+        .split = (SplitId)in->flags.split, .batch_size = n->eval.batch_size, .prefetch = true};
     Loader *loader = loader_new(&t->data, &o, err);
     if (!loader) return false;
     *out = (Evaluation){.n_classes = t->data.n_classes};
@@ -182,7 +181,8 @@ static bool eval(const Invocation *in, Error *err)
 {
     Target *t = arena_alloc(in->arena, sizeof *t);
     TRY(target_load(t, in, err));
-    /* An experiment's run is found by its id, which covers all data; otherwise one split will do. */
+    /* An experiment's run is found by its id, which covers all data; otherwise one split will do.
+     */
     bool by_id = !t->is_run && !in->flags.checkpoint;
     unsigned splits = by_id ? (unsigned)SPLITS_ALL : 1U << in->flags.split;
     TRY(target_open_data(t, in, splits, err));
@@ -201,9 +201,10 @@ const Command command_eval = {
     .summary = "Evaluate a run, or any checkpoint, on one split of the data",
     .usage = "RUN|FILE.yaml [key=value ...]",
     .flags = "checkpoint best split output results threads json",
-    .help = "Prints loss, top-1, top-5 and a table by class, and writes the confusion matrix as\n"
-            "PNG. FILE.yaml without --checkpoint means the run that 'seqlab train FILE.yaml' made;\n"
-            "with it, these weights in the file's model on the file's data.\n",
+    .help =
+        "Prints loss, top-1, top-5 and a table by class, and writes the confusion matrix as\n"
+        "PNG. FILE.yaml without --checkpoint means the run that 'seqlab train FILE.yaml' made;\n"
+        "with it, these weights in the file's model on the file's data.\n",
     .computes = true,
     .run = eval,
 };

@@ -158,8 +158,7 @@ static bool parse_long(const char *names, int argc, char *const argv[], int *i, 
     const Flag *f = find(names, name, n);
     if (!f) return fail_unknown(names, name, n, err);
     if (f->type == FLAG_SWITCH) {
-        if (name[n] == '=')
-            return fail(err, FAIL_USAGE, &place, "--%s takes no value", f->name);
+        if (name[n] == '=') return fail(err, FAIL_USAGE, &place, "--%s takes no value", f->name);
         return store(f, NULL, out, err);
     }
     if (name[n] == '=') return store(f, name + n + 1, out, err);

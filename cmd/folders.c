@@ -26,7 +26,7 @@ const char *folder_of_data(Arena *a, const char *file)
     char path[PATH_MAX];
     if (chosen) return chosen;
     if (!file || !realpath(file, path)) return "data";
-    for (char *slash; (slash = strrchr(path, '/')); ) {
+    for (char *slash; (slash = strrchr(path, '/'));) {
         *slash = '\0';
         const char *data = arena_printf(a, "%s/data", path);
         if (is_folder(data)) return data;

@@ -16,20 +16,20 @@ static void begin(Json *j, const char *key)
     j->comma = true;
 }
 
-void json_open(Json *j, const char *key, char bracket)
+void json_begin(Json *j, const char *key, char bracket)
 {
     begin(j, key);
     text_addf(&j->text, "%c", bracket);
     j->comma = false;
 }
 
-void json_close(Json *j, char bracket)
+void json_end(Json *j, char bracket)
 {
     text_addf(&j->text, "%c", bracket);
     j->comma = true;
 }
 
-void json_text(Json *j, const char *key, const char *value)
+void json_add_text(Json *j, const char *key, const char *value)
 {
     begin(j, key);
     if (value)
@@ -38,13 +38,13 @@ void json_text(Json *j, const char *key, const char *value)
         text_add(&j->text, "null");
 }
 
-void json_int(Json *j, const char *key, int64_t value)
+void json_add_int(Json *j, const char *key, int64_t value)
 {
     begin(j, key);
     text_addf(&j->text, "%" PRId64, value);
 }
 
-void json_real(Json *j, const char *key, double value)
+void json_add_real(Json *j, const char *key, double value)
 {
     char text[32];
     begin(j, key);
@@ -52,12 +52,12 @@ void json_real(Json *j, const char *key, double value)
     text_addf(&j->text, isfinite(value) ? "%s" : "\"%s\"", text);
 }
 
-void json_bool(Json *j, const char *key, bool value)
+void json_add_bool(Json *j, const char *key, bool value)
 {
-    json_raw(j, key, value ? "true" : "false");
+    json_add_raw(j, key, value ? "true" : "false");
 }
 
-void json_raw(Json *j, const char *key, const char *value)
+void json_add_raw(Json *j, const char *key, const char *value)
 {
     begin(j, key);
     text_add(&j->text, value && *value ? value : "null");
@@ -69,34 +69,34 @@ static void add_number(Json *j, const char *key, const Yaml *y)
     double value;
     int64_t whole;
     if (yaml_int(y, &whole, NULL))
-        json_int(j, key, whole);
+        json_add_int(j, key, whole);
     else if (yaml_real(y, &value, NULL))
-        json_real(j, key, value);
+        json_add_real(j, key, value);
     else
-        json_text(j, key, y->text);
+        json_add_text(j, key, y->text);
 }
 
-void json_yaml(Json *j, const char *key, const Yaml *value)
+void json_add_yaml(Json *j, const char *key, const Yaml *value)
 {
     switch (value->kind) {
     case YAML_NULL:
-        json_raw(j, key, "null");
+        json_add_raw(j, key, "null");
         break;
     case YAML_SCALAR:
         if (!value->quoted && yaml_is_number(value))
             add_number(j, key, value);
         else if (!value->quoted &&
                  (strcmp(value->text, "true") == 0 || strcmp(value->text, "false") == 0))
-            json_raw(j, key, value->text);
+            json_add_raw(j, key, value->text);
         else
-            json_text(j, key, value->text);
+            json_add_text(j, key, value->text);
         break;
     case YAML_LIST:
     case YAML_MAP:
-        json_open(j, key, value->kind == YAML_MAP ? '{' : '[');
+        json_begin(j, key, value->kind == YAML_MAP ? '{' : '[');
         for (const Yaml *y = value->first; y; y = y->next)
-            json_yaml(j, value->kind == YAML_MAP ? y->key : NULL, y);
-        json_close(j, value->kind == YAML_MAP ? '}' : ']');
+            json_add_yaml(j, value->kind == YAML_MAP ? y->key : NULL, y);
+        json_end(j, value->kind == YAML_MAP ? '}' : ']');
         break;
     }
 }

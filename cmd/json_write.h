@@ -13,14 +13,14 @@ typedef struct Json {
     bool comma; /* something stands before in the open bracket */
 } Json;
 
-void json_open(Json *j, const char *key, char bracket); /* '{' or '[' */
-void json_close(Json *j, char bracket);                 /* '}' or ']' */
-void json_text(Json *j, const char *key, const char *value); /* NULL: null */
-void json_int(Json *j, const char *key, int64_t value);
-void json_real(Json *j, const char *key, double value);
-void json_bool(Json *j, const char *key, bool value);
-void json_raw(Json *j, const char *key, const char *value); /* is JSON already; "": null */
-void json_yaml(Json *j, const char *key, const Yaml *value);
+void json_begin(Json *j, const char *key, char bracket);         /* '{' or '[' */
+void json_end(Json *j, char bracket);                            /* '}' or ']' */
+void json_add_text(Json *j, const char *key, const char *value); /* NULL: null */
+void json_add_int(Json *j, const char *key, int64_t value);
+void json_add_real(Json *j, const char *key, double value);
+void json_add_bool(Json *j, const char *key, bool value);
+void json_add_raw(Json *j, const char *key, const char *value); /* is JSON already; "": null */
+void json_add_yaml(Json *j, const char *key, const Yaml *value);
 
 /* To stdout, with a newline; frees. */
 void json_print(Json *j);

@@ -145,43 +145,43 @@ static void json_option(Json *j, const Option *o)
 {
     char range[64];
     range_text(o, range);
-    json_open(j, NULL, '{');
-    json_text(j, "name", o->name);
-    json_text(j, "type", option_type_text(o));
-    json_text(j, "default", o->value);
+    json_begin(j, NULL, '{');
+    json_add_text(j, "name", o->name);
+    json_add_text(j, "type", option_type_text(o));
+    json_add_text(j, "default", o->value);
     if (range[0]) {
-        json_real(j, "min", o->min);
-        json_real(j, "max", o->max);
+        json_add_real(j, "min", o->min);
+        json_add_real(j, "max", o->max);
     }
-    json_text(j, "help", o->help);
-    json_close(j, '}');
+    json_add_text(j, "help", o->help);
+    json_end(j, '}');
 }
 
 static void json_component(Json *j, int kind, const Component *c)
 {
-    json_open(j, NULL, '{');
-    json_text(j, "kind", kinds[kind].name);
-    json_text(j, "name", c->name);
-    json_text(j, "summary", c->summary);
-    json_text(j, "paper", c->paper);
-    json_open(j, "options", '[');
+    json_begin(j, NULL, '{');
+    json_add_text(j, "kind", kinds[kind].name);
+    json_add_text(j, "name", c->name);
+    json_add_text(j, "summary", c->summary);
+    json_add_text(j, "paper", c->paper);
+    json_begin(j, "options", '[');
     for (int i = 0; c->options && i < c->options->n; i++) json_option(j, &c->options->options[i]);
-    json_close(j, ']');
-    json_close(j, '}');
+    json_end(j, ']');
+    json_end(j, '}');
 }
 
 /* All of one kind, or of all (kind -1), or the one called `name`. */
 static void print_json(int kind, const char *name)
 {
     Json j = {0};
-    json_open(&j, NULL, '[');
+    json_begin(&j, NULL, '[');
     for (int k = 0; k < N_KINDS; k++) {
         Component c;
         if (kind >= 0 && k != kind) continue;
         for (int i = 0; kinds[k].get(i, &c); i++)
             if (!name || strcmp(c.name, name) == 0) json_component(&j, k, &c);
     }
-    json_close(&j, ']');
+    json_end(&j, ']');
     json_print(&j);
 }
 
@@ -197,7 +197,8 @@ static bool fail_unknown(int kind, const char *word, Error *err)
         if (kind < 0) names[n++] = kinds[k].name;
         for (int i = 0; n < NAMES_MAX - N_KINDS && kinds[k].get(i, &c); i++) names[n++] = c.name;
     }
-    const char *near = text_nearest(word, names, n), *what = kind < 0 ? "anything" : kinds[kind].name;
+    const char *near = text_nearest(word, names, n),
+               *what = kind < 0 ? "anything" : kinds[kind].name;
     if (near)
         return fail(err, FAIL_USAGE, &place, "'%.60s' is not the name of %s%s; did you mean '%s'?",
                     word, kind < 0 ? "" : "one of the ", what, near);

@@ -19,8 +19,7 @@ static bool is_file_name(const char *word)
 
 static bool check_words(const Invocation *in, Error *err)
 {
-    if (in->n_words == 0)
-        return fail(err, FAIL_USAGE, &place, "FILE.yaml or RUN is missing");
+    if (in->n_words == 0) return fail(err, FAIL_USAGE, &place, "FILE.yaml or RUN is missing");
     if (strchr(in->words[0], '=') && !is_file_name(in->words[0]))
         return fail(err, FAIL_USAGE, &place, "'%.60s' stands where FILE.yaml or RUN is expected",
                     in->words[0]);
@@ -51,8 +50,7 @@ bool target_load(Target *t, const Invocation *in, Error *err)
         path = arena_printf(in->arena, "%s/config.yaml", t->folder);
     }
     TRY(experiment_load(&t->experiment, in->arena, path, in->words + 1, in->n_words - 1, err));
-    if (t->is_run)
-        t->results = results_of(in->arena, t->folder, t->experiment.name, t->results);
+    if (t->is_run) t->results = results_of(in->arena, t->folder, t->experiment.name, t->results);
     t->data_folder = folder_of_data(in->arena, path);
     return true;
 }

@@ -78,17 +78,17 @@ static void print_result(const Target *t, const Flags *flags, TrainOutcome outco
         return;
     }
     Json j = {0};
-    json_open(&j, NULL, '{');
-    json_text(&j, "id", t->experiment.id);
-    json_text(&j, "folder", t->folder);
-    json_text(&j, "status", run_status_name[RUN_DONE]);
-    json_bool(&j, "already_done", outcome == TRAIN_ALREADY_DONE);
-    json_int(&j, "steps", r->step);
-    json_int(&j, "restarts", r->restarts);
-    json_real(&j, "wall_s", r->wall_s);
-    json_real(&j, "cpu_s", r->cpu_s);
-    json_raw(&j, "metrics", r->final_metrics);
-    json_close(&j, '}');
+    json_begin(&j, NULL, '{');
+    json_add_text(&j, "id", t->experiment.id);
+    json_add_text(&j, "folder", t->folder);
+    json_add_text(&j, "status", run_status_name[RUN_DONE]);
+    json_add_bool(&j, "already_done", outcome == TRAIN_ALREADY_DONE);
+    json_add_int(&j, "steps", r->step);
+    json_add_int(&j, "restarts", r->restarts);
+    json_add_real(&j, "wall_s", r->wall_s);
+    json_add_real(&j, "cpu_s", r->cpu_s);
+    json_add_raw(&j, "metrics", r->final_metrics);
+    json_end(&j, '}');
     json_print(&j);
 }
 

@@ -87,18 +87,18 @@ static void print_text(const Target *t, const Invocation *in, const Forecast *f)
 
 static void print_json_parameters(Json *j, const Params *params)
 {
-    json_open(j, "parameter_table", '[');
+    json_begin(j, "parameter_table", '[');
     for (const Param *p = params->first; p; p = p->next) {
-        json_open(j, NULL, '{');
-        json_text(j, "name", p->name);
-        json_open(j, "shape", '[');
-        for (int i = 0; i < p->shape.rank; i++) json_int(j, NULL, p->shape.dim[i]);
-        json_close(j, ']');
-        json_text(j, "role", param_role_name[p->role]);
-        json_bool(j, "trainable", p->trainable);
-        json_close(j, '}');
+        json_begin(j, NULL, '{');
+        json_add_text(j, "name", p->name);
+        json_begin(j, "shape", '[');
+        for (int i = 0; i < p->shape.rank; i++) json_add_int(j, NULL, p->shape.dim[i]);
+        json_end(j, ']');
+        json_add_text(j, "role", param_role_name[p->role]);
+        json_add_bool(j, "trainable", p->trainable);
+        json_end(j, '}');
     }
-    json_close(j, ']');
+    json_end(j, ']');
 }
 
 static bool print_json(const Target *t, const Invocation *in, const Forecast *f, Error *err)
@@ -108,31 +108,31 @@ static bool print_json(const Target *t, const Invocation *in, const Forecast *f,
     Yaml *tree;
     TRY(yaml_parse(in->arena, config, strlen(config), "config.yaml", &tree, err));
     Json j = {0};
-    json_open(&j, NULL, '{');
-    json_text(&j, "id", t->experiment.id);
-    json_text(&j, "folder", t->folder);
-    json_text(&j, "status", run_status_name[f->status]);
-    json_int(&j, "steps", c->steps);
-    json_int(&j, "steps_per_epoch", c->steps_per_epoch);
-    json_int(&j, "parameters", c->n_parameters);
-    json_int(&j, "peak_bytes", c->peak_bytes);
-    json_int(&j, "parameter_bytes", c->parameter_bytes);
-    json_int(&j, "optimizer_bytes", c->optimizer_bytes);
-    json_int(&j, "train_bytes", c->train_bytes);
-    json_int(&j, "eval_bytes", c->eval_bytes);
-    json_int(&j, "batch_bytes", c->batch_bytes);
-    json_int(&j, "data_bytes", c->data_bytes);
-    json_real(&j, "flops_per_step", c->flops_per_step);
-    json_real(&j, "traffic_bytes_per_step", c->traffic_bytes);
+    json_begin(&j, NULL, '{');
+    json_add_text(&j, "id", t->experiment.id);
+    json_add_text(&j, "folder", t->folder);
+    json_add_text(&j, "status", run_status_name[f->status]);
+    json_add_int(&j, "steps", c->steps);
+    json_add_int(&j, "steps_per_epoch", c->steps_per_epoch);
+    json_add_int(&j, "parameters", c->n_parameters);
+    json_add_int(&j, "peak_bytes", c->peak_bytes);
+    json_add_int(&j, "parameter_bytes", c->parameter_bytes);
+    json_add_int(&j, "optimizer_bytes", c->optimizer_bytes);
+    json_add_int(&j, "train_bytes", c->train_bytes);
+    json_add_int(&j, "eval_bytes", c->eval_bytes);
+    json_add_int(&j, "batch_bytes", c->batch_bytes);
+    json_add_int(&j, "data_bytes", c->data_bytes);
+    json_add_real(&j, "flops_per_step", c->flops_per_step);
+    json_add_real(&j, "traffic_bytes_per_step", c->traffic_bytes);
     if (isnan(c->step_s))
-        json_raw(&j, "step_s", NULL);
+        json_add_raw(&j, "step_s", NULL);
     else
-        json_real(&j, "step_s", c->step_s);
-    json_int(&j, "threads", threads_count());
-    json_text(&j, "data_sha256", t->data.sha256);
-    json_yaml(&j, "config", tree);
+        json_add_real(&j, "step_s", c->step_s);
+    json_add_int(&j, "threads", threads_count());
+    json_add_text(&j, "data_sha256", t->data.sha256);
+    json_add_yaml(&j, "config", tree);
     if (in->flags.verbose) print_json_parameters(&j, f->params);
-    json_close(&j, '}');
+    json_end(&j, '}');
     json_print(&j);
     return true;
 }

@@ -9,9 +9,9 @@
 
 typedef struct DryRun {
     int64_t steps, steps_per_epoch;
-    int64_t n_parameters;    /* buffers not counted */
-    int64_t parameter_bytes; /* weights, gradients, buffers */
-    int64_t optimizer_bytes; /* slots and moving average */
+    int64_t n_parameters;            /* buffers not counted */
+    int64_t parameter_bytes;         /* weights, gradients, buffers */
+    int64_t optimizer_bytes;         /* slots and moving average */
     int64_t train_bytes, eval_bytes; /* activations and scratch of the two plans */
     int64_t batch_bytes;             /* the loader's two batches */
     int64_t data_bytes;
