@@ -6,7 +6,6 @@
 #include "run/evaluate.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 /* The counts of one class, out of the confusion matrix. */
 typedef struct ClassRow {
@@ -95,13 +94,12 @@ static void print_json(const Evaluation *e, const Dataset *d, const char *split,
 
 /* The last checkpoint's weights are those of the optimizer; what is evaluated in training is their
  * moving average, where there is one. */
-static bool load_averaged(const char *folder, const char *id, const Experiment *e, Network *n,
-                          Error *err)
+static bool load_averaged(const char *folder, const Experiment *e, Network *n, Error *err)
 {
     OptimizerState optimizer = {0};
     TrainState state;
     TRY(optimizer_start(&optimizer, e->optimizer, e->optimizer_options, n->params, n->arena, err));
-    bool ok = checkpoint_read(folder, id, n->params, &optimizer, &state, err);
+    bool ok = checkpoint_read(folder, NULL, n->params, &optimizer, &state, err);
     if (ok) optimizer_swap_ema(&optimizer);
     optimizer_free(&optimizer);
     return ok;
@@ -116,12 +114,10 @@ static bool load_weights(const Target *t, const Invocation *in, Network *n, Erro
     if (!checkpoint_exists(folder))
         return fail(err, FAIL_DATA, NULL, "%s is not there: run 'seqlab train %s' first", folder,
                     in->words[0]);
-    const char *id = strrchr(t->folder, '/');
-    id = id ? id + 1 : t->folder;
     const OptimizerCommon *common = e->optimizer_options;
-    if (common->ema_decay > 0 && !in->flags.best) return load_averaged(folder, id, e, n, err);
+    if (common->ema_decay > 0 && !in->flags.best) return load_averaged(folder, e, n, err);
     TrainState state;
-    return checkpoint_read(folder, id, n->params, NULL, &state, err);
+    return checkpoint_read(folder, NULL, n->params, NULL, &state, err);
 }
 
 static bool evaluate_split(const Target *t, const Invocation *in, Network *n, Evaluation *out,

@@ -3,97 +3,77 @@
 
 #include "base/text.h"
 #include "cmd/json_write.h"
-#include "data/dataset.h"
 #include "graph/op.h"
-#include "methods/method.h"
-#include "optim/optimizer.h"
-#include "optim/schedule.h"
+#include "run/component.h"
 
 #include <string.h>
 
+/* What `list` shows a kind as; the ops come last, since they are no choice of an experiment. */
+static const char *const kind_names[] = {
+    [COMPONENT_DATA] = "data",          [COMPONENT_MODEL] = "models",
+    [COMPONENT_METHOD] = "methods",     [COMPONENT_OPTIMIZER] = "optimizers",
+    [COMPONENT_SCHEDULE] = "schedules", [N_COMPONENT_KINDS] = "ops",
+};
+enum { KIND_OPS = N_COMPONENT_KINDS, N_KINDS };
+
 /* A row of any registry. */
-typedef struct Component {
+typedef struct Row {
     const char *name, *summary;
     const char *paper;          /* or NULL */
-    const OptionTable *options; /* or NULL */
+    const OptionTable *options; /* NULL for an op */
     const Op *op;               /* of an op, else NULL */
-} Component;
+} Row;
 
-/* Each gives row i of its registry, false after the last. */
-static bool get_model(int i, Component *out)
+static const char *paper_of(int kind, const void *self)
 {
-    const Model *m = model_registry[i];
-    if (m) *out = (Component){m->name, m->summary, m->paper, &m->options, NULL};
-    return m != NULL;
+    switch (kind) {
+    case COMPONENT_MODEL:
+        return ((const Model *)self)->paper;
+    case COMPONENT_METHOD:
+        return ((const Method *)self)->paper;
+    case COMPONENT_OPTIMIZER:
+        return ((const Optimizer *)self)->paper;
+    case COMPONENT_SCHEDULE:
+        return ((const Schedule *)self)->paper;
+    default:
+        return NULL;
+    }
 }
 
-static bool get_dataset(int i, Component *out)
+/* The i-th of a kind; false past the last. */
+static bool row_at(int kind, int i, Row *out)
 {
-    const DatasetKind *d = dataset_registry[i];
-    if (d) *out = (Component){d->name, d->summary, NULL, &d->options, NULL};
-    return d != NULL;
-}
-
-static bool get_method(int i, Component *out)
-{
-    const Method *m = method_registry[i];
-    if (m) *out = (Component){m->name, m->summary, m->paper, &m->options, NULL};
-    return m != NULL;
-}
-
-static bool get_optimizer(int i, Component *out)
-{
-    const Optimizer *o = optimizer_registry[i];
-    if (o) *out = (Component){o->name, o->summary, o->paper, &o->options, NULL};
-    return o != NULL;
-}
-
-static bool get_schedule(int i, Component *out)
-{
-    const Schedule *s = schedule_registry[i];
-    if (s) *out = (Component){s->name, s->summary, s->paper, &s->options, NULL};
-    return s != NULL;
-}
-
-static bool get_op(int i, Component *out)
-{
-    if (i >= N_OPS) return false;
-    *out = (Component){op_table[i]->name, op_table[i]->formula, NULL, NULL, op_table[i]};
+    Component c;
+    if (kind == KIND_OPS) {
+        if (i >= N_OPS) return false;
+        *out = (Row){.name = op_table[i]->name, .summary = op_table[i]->formula, .op = op_table[i]};
+        return true;
+    }
+    if (!component_at((ComponentKind)kind, i, &c)) return false;
+    *out = (Row){c.name, c.summary, paper_of(kind, c.self), c.options, NULL};
     return true;
 }
 
-static const struct Kind {
-    const char *name;
-    bool (*get)(int i, Component *out);
-} kinds[] = {
-    {"models",     get_model    },
-    {"data",       get_dataset  },
-    {"methods",    get_method   },
-    {"optimizers", get_optimizer},
-    {"schedules",  get_schedule },
-    {"ops",        get_op       },
-};
-enum { N_KINDS = sizeof kinds / sizeof kinds[0], KIND_OPS = N_KINDS - 1 };
 enum { NAMES_MAX = 512 };
 
 static int find_kind(const char *name)
 {
     for (int k = 0; k < N_KINDS; k++)
-        if (strcmp(kinds[k].name, name) == 0) return k;
+        if (strcmp(kind_names[k], name) == 0) return k;
     return -1;
 }
 
-static bool find_in(int kind, const char *name, Component *out)
+static bool find_in(int kind, const char *name, Row *out)
 {
-    for (int i = 0; kinds[kind].get(i, out); i++)
+    for (int i = 0; row_at(kind, i, out); i++)
         if (strcmp(out->name, name) == 0) return true;
     return false;
 }
 
 static void print_summaries(int kind)
 {
-    Component c;
-    for (int i = 0; kinds[kind].get(i, &c); i++)
+    Row c;
+    for (int i = 0; row_at(kind, i, &c); i++)
         (void)printf("  %-20s %s\n", c.name, c.summary ? c.summary : "");
 }
 
@@ -133,9 +113,9 @@ static void print_op(const Op *op)
         (void)printf("  gradient: none (%s)\n", op->no_grad ? op->no_grad : "no rule");
 }
 
-static void print_component(int kind, const Component *c)
+static void print_row(int kind, const Row *c)
 {
-    (void)printf("%s (%s): %s\n", c->name, kinds[kind].name, c->summary ? c->summary : "");
+    (void)printf("%s (%s): %s\n", c->name, kind_names[kind], c->summary ? c->summary : "");
     if (c->paper) (void)printf("  paper: %s\n", c->paper);
     if (c->options) print_options(c->options);
     if (c->op) print_op(c->op);
@@ -157,10 +137,10 @@ static void json_option(Json *j, const Option *o)
     json_end(j, '}');
 }
 
-static void json_component(Json *j, int kind, const Component *c)
+static void json_row(Json *j, int kind, const Row *c)
 {
     json_begin(j, NULL, '{');
-    json_add_text(j, "kind", kinds[kind].name);
+    json_add_text(j, "kind", kind_names[kind]);
     json_add_text(j, "name", c->name);
     json_add_text(j, "summary", c->summary);
     json_add_text(j, "paper", c->paper);
@@ -176,10 +156,10 @@ static void print_json(int kind, const char *name)
     Json j = {0};
     json_begin(&j, NULL, '[');
     for (int k = 0; k < N_KINDS; k++) {
-        Component c;
+        Row c;
         if (kind >= 0 && k != kind) continue;
-        for (int i = 0; kinds[k].get(i, &c); i++)
-            if (!name || strcmp(c.name, name) == 0) json_component(&j, k, &c);
+        for (int i = 0; row_at(k, i, &c); i++)
+            if (!name || strcmp(c.name, name) == 0) json_row(&j, k, &c);
     }
     json_end(&j, ']');
     json_print(&j);
@@ -192,13 +172,13 @@ static bool fail_unknown(int kind, const char *word, Error *err)
     const char *names[NAMES_MAX];
     int n = 0;
     for (int k = 0; k < N_KINDS; k++) {
-        Component c;
+        Row c;
         if (kind >= 0 && k != kind) continue;
-        if (kind < 0) names[n++] = kinds[k].name;
-        for (int i = 0; n < NAMES_MAX - N_KINDS && kinds[k].get(i, &c); i++) names[n++] = c.name;
+        if (kind < 0) names[n++] = kind_names[k];
+        for (int i = 0; n < NAMES_MAX - N_KINDS && row_at(k, i, &c); i++) names[n++] = c.name;
     }
     const char *near = text_nearest(word, names, n),
-               *what = kind < 0 ? "anything" : kinds[kind].name;
+               *what = kind < 0 ? "anything" : kind_names[kind];
     if (near)
         return fail(err, FAIL_USAGE, &place, "'%.60s' is not the name of %s%s; did you mean '%s'?",
                     word, kind < 0 ? "" : "one of the ", what, near);
@@ -209,7 +189,7 @@ static bool fail_unknown(int kind, const char *word, Error *err)
 static void print_everything(void)
 {
     for (int k = 0; k < KIND_OPS; k++) {
-        (void)printf("%s%s:\n", k > 0 ? "\n" : "", kinds[k].name);
+        (void)printf("%s%s:\n", k > 0 ? "\n" : "", kind_names[k]);
         print_summaries(k);
     }
     (void)printf("\nops: %d, see 'seqlab list ops'\n", (int)N_OPS);
@@ -220,9 +200,9 @@ static bool list_named(int kind, const char *name, bool json, Error *err)
 {
     bool found = false;
     for (int k = 0; k < N_KINDS; k++) {
-        Component c;
+        Row c;
         if ((kind >= 0 && k != kind) || !find_in(k, name, &c)) continue;
-        if (!json) print_component(k, &c);
+        if (!json) print_row(k, &c);
         found = true;
     }
     if (!found) return fail_unknown(kind, name, err);

@@ -3,24 +3,30 @@
 
 #include "base/text.h"
 #include "cmd/folders.h"
+#include "io/file.h"
 
 #include <string.h>
 #include <sys/stat.h>
 
 static const Place place = {.file = "command line"};
 
-static bool is_file_name(const char *word)
+/* A file, or what would be one; but config.yaml and run.json of a run's folder mean the run. */
+static bool is_experiment_file(const char *word, Arena *a)
 {
     struct stat st;
-    if (stat(word, &st) == 0) return S_ISREG(st.st_mode);
-    const char *dot = strrchr(word, '.');
-    return dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
+    const char *dot = strrchr(word, '.'), *slash = strrchr(word, '/');
+    if (stat(word, &st) != 0) return dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
+    if (!S_ISREG(st.st_mode)) return false;
+    const char *name = slash ? slash + 1 : word;
+    if (strcmp(name, "run.json") == 0) return false;
+    return strcmp(name, "config.yaml") != 0 ||
+           !file_exists(arena_printf(a, "%.*srun.json", (int)(name - word), word));
 }
 
 static bool check_words(const Invocation *in, Error *err)
 {
     if (in->n_words == 0) return fail(err, FAIL_USAGE, &place, "FILE.yaml or RUN is missing");
-    if (strchr(in->words[0], '=') && !is_file_name(in->words[0]))
+    if (strchr(in->words[0], '=') && !is_experiment_file(in->words[0], in->arena))
         return fail(err, FAIL_USAGE, &place, "'%.60s' stands where FILE.yaml or RUN is expected",
                     in->words[0]);
     for (int i = 1; i < in->n_words; i++)
@@ -44,7 +50,7 @@ bool target_load(Target *t, const Invocation *in, Error *err)
 {
     TRY(check_words(in, err));
     const char *path = in->words[0];
-    *t = (Target){.results = in->flags.results, .is_run = !is_file_name(path)};
+    *t = (Target){.results = in->flags.results, .is_run = !is_experiment_file(path, in->arena)};
     if (t->is_run) {
         TRY(rundir_resolve(in->flags.results, path, t->folder, err));
         path = arena_printf(in->arena, "%s/config.yaml", t->folder);
