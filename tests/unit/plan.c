@@ -154,7 +154,7 @@ static float *run_plan(Trained *t, const PlanOptions *o, int64_t *n, PlanCost *c
     if (cost) *cost = plan_cost(plan);
     if (getenv("SEQLAB_TEST_PLAN")) {
         char *text = plan_text(plan);
-        print_message("%s", text);
+        fputs(text, stderr);
         free(text);
     }
     plan_free(plan);
