@@ -49,13 +49,15 @@ static bool time_step(Network *n, const Experiment *e, const void *x, const void
     TRY(optimizer_start(&optimizer, e->optimizer, e->optimizer_options, n->params, a, err));
     plan_bind(n->train.plan, n->train.x, x);
     plan_bind(n->train.plan, n->train.label, label);
-    for (uint64_t step = 0; step < 2; step++) {
+    bool ok = true;
+    for (uint64_t step = 0; step < 2 && ok; step++) {
         double start = clock_s();
         plan_run(n->train.plan, step);
-        (void)optimizer_step(&optimizer, 0, NULL);
+        ok = optimizer_step(&optimizer, 0, NULL);
         *seconds = clock_s() - start;
     }
     optimizer_free(&optimizer);
+    if (!ok) *seconds = (double)NAN;
     return true;
 }
 
