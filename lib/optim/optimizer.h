@@ -21,8 +21,8 @@
 /* Every optimizer's options start with these. */
 typedef struct OptimizerCommon {
     double lr, weight_decay;
-    int decay_on;     /* a DecayOn */
-    double clip_norm; /* 0: off. Bound of the norm over all gradients, as torch's clip_grad_norm_ */
+    int decay_on;      /* a DecayOn */
+    double clip_norm;  /* 0: off. Bound of the norm of all gradients, as torch's clip_grad_norm_ */
     double clip_value; /* 0: off. Bound of every |g|, after clip_norm */
     double ema_decay;  /* 0: off. ema = d ema + (1 - d) w after each step; evaluation uses it */
 } OptimizerCommon;
