@@ -89,7 +89,7 @@ bool optimizer_start(OptimizerState *s, const Optimizer *optimizer, const void *
  * updates, moves the ema. Allocates nothing. *grad_norm (may be NULL) gets the norm before clipping
  * when clip_norm is on, else NaN. Returns false, having changed nothing, when a gradient is not
  * finite. */
-bool optimizer_step(OptimizerState *s, double lr, double *grad_norm) MUST_CHECK;
+bool optimizer_step(OptimizerState *s, double lr, double *grad_norm);
 void optimizer_free(OptimizerState *s);
 /* Swaps weights and ema (no-op without ema): evaluation calls it before and after. */
 void optimizer_swap_ema(OptimizerState *s);
