@@ -115,7 +115,8 @@ static void print_op(const Op *op)
 
 static void print_row(int kind, const Row *c)
 {
-    (void)printf("%s (%s): %s\n", c->name, kind_names[kind], c->summary ? c->summary : "");
+    (void)printf("%s '%s': %s\n", kind == KIND_OPS ? "op" : component_word[kind], c->name,
+                 c->summary ? c->summary : "");
     if (c->paper) (void)printf("  paper: %s\n", c->paper);
     if (c->options) print_options(c->options);
     if (c->op) print_op(c->op);

@@ -52,8 +52,8 @@ static bool time_step(Network *n, const Experiment *e, const void *x, const void
     for (uint64_t step = 0; step < 2; step++) {
         double start = clock_s();
         plan_run(n->train.plan, step);
-        (void)optimizer_step(&optimizer, 0, NULL);
-        *seconds = clock_s() - start;
+        bool updated = optimizer_step(&optimizer, 0, NULL);
+        *seconds = updated ? clock_s() - start : (double)NAN; /* a gradient was not finite */
     }
     optimizer_free(&optimizer);
     return true;

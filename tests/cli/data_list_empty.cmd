@@ -1,0 +1,1 @@
+SEQLAB_DATA=$T $SEQLAB data list cifar10

@@ -1,0 +1,1 @@
+SEQLAB_DATA=$T $SEQLAB train tests/cli/cifar.yaml

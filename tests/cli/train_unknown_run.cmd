@@ -1,0 +1,1 @@
+$SEQLAB train --results $T 7f3a9c01
