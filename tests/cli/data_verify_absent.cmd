@@ -1,1 +1,1 @@
-SEQLAB_DATA=$T $SEQLAB data verify cifar10
+SEQLAB_DATA=tests/cli/none $SEQLAB data verify cifar10

@@ -1,1 +1,1 @@
-SEQLAB_DATA=$T $SEQLAB train tests/cli/cifar.yaml
+SEQLAB_DATA=tests/cli/none $SEQLAB train tests/cli/cifar.yaml
