@@ -146,7 +146,8 @@ static bool data_get(const Shelf *s, const Recipe *const chosen[], int n, const 
     if (in->n_words == 1) return fail(err, FAIL_USAGE, &place, "which data? 'get' needs a name");
     bool ok = true;
     for (int i = 0; i < n; i++) {
-        bool got = recipe_get(chosen[i], s->folder, say, (void *)(uintptr_t)in, err);
+        bool packaged = recipe_state(chosen[i], s->folder) == RECIPE_DEBIAN;
+        bool got = packaged || recipe_get(chosen[i], s->folder, say, (void *)(uintptr_t)in, err);
         if (got) (void)printf("%s %s\n", chosen[i]->name, state_text(chosen[i], s->folder));
         ok = ok && got;
     }
