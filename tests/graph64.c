@@ -65,12 +65,18 @@ static double gelu_tanh64(double x)
     return 0.5 * x * (1 + tanh(sqrt(2 / acos(-1.0)) * (x + 0.044715 * x * x * x)));
 }
 
+/* A view's further sources serve its gradient only. */
+static int sources_of(const Node *n)
+{
+    return n->op->kind == OP_VIEW ? 1 : n->n_src;
+}
+
 /* a, b, c the sources; p, q the immediates. */
 #define EACH(name, expression)                                                                     \
     static void name##64_eval(const Eval *e)                                                       \
     {                                                                                              \
         const double p = (double)e->n->args.map.p, q = (double)e->n->args.map.q;                   \
-        const int n_src = e->n->n_src;                                                             \
+        const int n_src = sources_of(e->n);                                                        \
         for (int64_t i = 0; i < e->count; i++) {                                                   \
             const double a = e->src[0][i], b = n_src > 1 ? e->src[1][i] : 0,                       \
                          c = n_src > 2 ? e->src[2][i] : 0;                                         \
@@ -605,9 +611,7 @@ const double *graph64_value(Graph64 *v, const Node *n)
         for (int64_t i = 0; i < count; i++) e.y[i] = (double)((const float *)n->data)[i];
         return e.y;
     }
-    /* A view's further sources serve its gradient only. */
-    const int n_src = n->op->kind == OP_VIEW ? 1 : n->n_src;
-    for (int i = 0; i < n_src; i++) e.src[i] = graph64_value(v, n->src[i]);
+    for (int i = 0; i < sources_of(n); i++) e.src[i] = graph64_value(v, n->src[i]);
     evals[id_of(n->op)](&e);
     return e.y;
 }

@@ -359,43 +359,43 @@ static Node *dropout_case(Trial *t, int arg)
 /* -- The list */
 
 typedef struct GraphCase {
-    const char *name;
+    const char *group, *name;
     Node *(*build)(Trial *t, int arg);
     int n_args; /* arg runs over 0..n_args-1 */
     bool not_smooth;
 } GraphCase;
 
 static const GraphCase cases[] = {
-    {"where",            where_case,            1,  false},
-    {"comparisons",      equal_case,            1,  false},
-    {"chain",            chain_case,            1,  false},
-    {"straight_through", straight_through_case, 1,  true },
-    {"stop_gradient",    stop_gradient_case,    1,  true },
-    {"sum",              sum_case,              16, false},
-    {"mean",             mean_case,             16, false},
-    {"max_reduce",       max_case,              16, false},
-    {"broadcast",        broadcast_case,        5,  false},
-    {"permute",          permute_case,          3,  false},
-    {"slice",            slice_case,            3,  false},
-    {"pad",              pad_case,              3,  false},
-    {"concat",           concat_case,           3,  false},
-    {"transpose",        transpose_case,        1,  false},
-    {"gather",           gather_case,           2,  false},
-    {"scatter_add",      scatter_case,          2,  false},
-    {"argmax",           argmax_case,           1,  false},
-    {"matmul",           matmul_case,           16, false},
-    {"linear",           linear_case,           3,  false},
-    {"conv2d",           conv_case,             7,  false},
-    {"max_pool",         max_pool_case,         3,  false},
-    {"avg_pool",         avg_pool_case,         3,  false},
-    {"global_avg_pool",  global_pool_case,      1,  false},
-    {"batch_norm",       batch_norm_case,       8,  false},
-    {"batch_moments",    moments_case,          1,  false},
-    {"layer_norm",       layer_norm_case,       4,  false},
-    {"rms_norm",         rms_norm_case,         2,  false},
-    {"softmax",          softmax_case,          2,  false},
-    {"cross_entropy",    cross_entropy_case,    4,  false},
-    {"dropout",          dropout_case,          1,  false},
+    {"map",     "where",            where_case,            1,  false},
+    {"map",     "comparisons",      equal_case,            1,  false},
+    {"map",     "chain",            chain_case,            1,  false},
+    {"map",     "straight_through", straight_through_case, 1,  true },
+    {"map",     "stop_gradient",    stop_gradient_case,    1,  true },
+    {"reduce",  "sum",              sum_case,              16, false},
+    {"reduce",  "mean",             mean_case,             16, false},
+    {"reduce",  "max_reduce",       max_case,              16, false},
+    {"move",    "broadcast",        broadcast_case,        5,  false},
+    {"move",    "permute",          permute_case,          3,  false},
+    {"move",    "slice",            slice_case,            3,  false},
+    {"move",    "pad",              pad_case,              3,  false},
+    {"move",    "concat",           concat_case,           3,  false},
+    {"move",    "transpose",        transpose_case,        1,  false},
+    {"index",   "gather",           gather_case,           2,  false},
+    {"index",   "scatter_add",      scatter_case,          2,  false},
+    {"index",   "argmax",           argmax_case,           1,  false},
+    {"product", "matmul",           matmul_case,           16, false},
+    {"product", "linear",           linear_case,           3,  false},
+    {"conv",    "conv2d",           conv_case,             7,  false},
+    {"pool",    "max_pool",         max_pool_case,         3,  false},
+    {"pool",    "avg_pool",         avg_pool_case,         3,  false},
+    {"pool",    "global_avg_pool",  global_pool_case,      1,  false},
+    {"norm",    "batch_norm",       batch_norm_case,       8,  false},
+    {"norm",    "batch_moments",    moments_case,          1,  false},
+    {"norm",    "layer_norm",       layer_norm_case,       4,  false},
+    {"norm",    "rms_norm",         rms_norm_case,         2,  false},
+    {"loss",    "softmax",          softmax_case,          2,  false},
+    {"loss",    "cross_entropy",    cross_entropy_case,    4,  false},
+    {"random",  "dropout",          dropout_case,          1,  false},
 };
 enum { N_CASES = sizeof cases / sizeof cases[0] };
 
@@ -428,6 +428,14 @@ const char *graph_case_name(int i)
     const Op *op = NULL;
     const GraphCase *c = find_case(i, &arg, &op);
     return c ? c->name : op->name;
+}
+
+const char *graph_case_group(int i)
+{
+    int arg;
+    const Op *op = NULL;
+    const GraphCase *c = find_case(i, &arg, &op);
+    return c ? c->group : "map";
 }
 
 bool graph_case_is_smooth(int i)

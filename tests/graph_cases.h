@@ -7,7 +7,7 @@
 #include "graph/op.h"
 #include "tests/graph64.h"
 
-enum { TRIAL_LEAVES = 10 };
+enum { TRIAL_LEAVES = 24 };
 
 /* One graph with its inputs and their numbers, which are floats. */
 typedef struct Trial {
@@ -23,6 +23,7 @@ typedef struct Trial {
 
 int graph_case_count(void);
 const char *graph_case_name(int i);
+const char *graph_case_group(int i); /* map reduce move index product conv pool norm loss random */
 /* False: its gradient is not the derivative of its value, on purpose. */
 bool graph_case_is_smooth(int i);
 

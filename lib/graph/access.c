@@ -19,13 +19,19 @@ Node *node_root(Node *n)
     return n;
 }
 
+/* Dims of size 1 apart, index t is the domain's index t. */
 static bool is_whole(const Walk *w, const Shape *domain)
 {
+    int d = 0;
     if (w->flat) return true;
-    if (!shape_equal(&w->shape, domain)) return false;
-    for (int t = 0; t < w->shape.rank; t++)
-        if (w->shape.dim[t] != 1 && (w->from[t] != t || w->start[t] != 0)) return false;
-    return true;
+    for (int t = 0; t < w->shape.rank; t++) {
+        if (w->shape.dim[t] == 1) continue;
+        while (d < domain->rank && domain->dim[d] == 1) d++;
+        if (d == domain->rank || w->from[t] != d || w->start[t] != 0) return false;
+        if (w->shape.dim[t] != domain->dim[d++]) return false;
+    }
+    while (d < domain->rank && domain->dim[d] == 1) d++;
+    return d == domain->rank;
 }
 
 static void become_identity(Walk *w, const Shape *domain)
@@ -38,17 +44,12 @@ static void become_identity(Walk *w, const Shape *domain)
     }
 }
 
-/* False when the reshape cannot be followed. */
-static bool through_reshape(Walk *w, const Shape *to, const Shape *domain)
+/* A reshape that only adds or drops dims of size 1. */
+static bool match_dims(Walk *w, const Shape *to)
 {
-    if (is_whole(w, domain)) {
-        w->flat = true;
-        w->shape = *to;
-        if (shape_equal(to, domain)) become_identity(w, domain);
-        return true;
-    }
     Walk next = {.shape = *to};
     int t = 0;
+    if (w->flat) return false;
     for (int s = 0; s < to->rank; s++) {
         next.from[s] = -1;
         if (to->dim[s] == 1) continue;
@@ -60,6 +61,17 @@ static bool through_reshape(Walk *w, const Shape *to, const Shape *domain)
     while (t < w->shape.rank && w->shape.dim[t] == 1) t++;
     if (t < w->shape.rank) return false;
     *w = next;
+    return true;
+}
+
+/* False when the reshape cannot be followed. */
+static bool through_reshape(Walk *w, const Shape *to, const Shape *domain)
+{
+    if (match_dims(w, to)) return true;
+    if (!is_whole(w, domain)) return false;
+    w->flat = true;
+    w->shape = *to;
+    if (shape_equal(to, domain)) become_identity(w, domain);
     return true;
 }
 
@@ -103,4 +115,12 @@ Access access_of(Node *n)
         if (w.from[t] >= 0 && w.shape.dim[t] != 1) a.stride[w.from[t]] += dense[t];
     }
     return a;
+}
+
+int64_t access_touched(const Access *a, const Shape *domain)
+{
+    int64_t n = 1;
+    for (int i = 0; i < domain->rank; i++)
+        if (a->stride[i] != 0) n *= domain->dim[i];
+    return n;
 }

@@ -12,6 +12,9 @@ typedef struct Access {
     int64_t stride[MAX_RANK]; /* over the dims of the domain, elements of base */
 } Access;
 
+/* Elements of base that the domain touches. */
+int64_t access_touched(const Access *a, const Shape *domain);
+
 /* The node whose bytes a view shows. */
 Node *node_root(Node *n);
 

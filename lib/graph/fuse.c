@@ -96,13 +96,21 @@ static bool is_map(const Fuser *f, const Node *n)
     return n->op->kind == OP_MAP && !f->kernel_of[n->id] && !f->absorbed[n->id];
 }
 
-static bool full_size(const Access *a, const Shape *domain)
+static bool is_cheap(const Fuser *f, int id)
 {
-    return shape_count(&a->base->shape) >= shape_count(domain);
+    return f->full_reads[id] <= 1 && f->flops[id] <= CHEAP_FLOPS;
 }
 
-/* Sizes of what each elementwise node expands to when all that it reads is inlined; a node that
- * would grow too large gets its sources stored. Counts from the leaves up. */
+/* Whether the value that `a` reads will live in a register, as far as its readers tell. */
+static bool inlinable(const Fuser *f, const Access *a)
+{
+    int b = a->base->id;
+    return a->identity && is_map(f, a->base) && !f->stored[b] &&
+           (f->n_readers[b] == 1 || is_cheap(f, b));
+}
+
+/* Sizes of what each elementwise node expands to; one that would grow too large gets its sources
+ * stored. Counts from the leaves up. */
 static void measure(Fuser *f)
 {
     for (int id = 0; id < f->n; id++) {
@@ -114,12 +122,13 @@ static void measure(Fuser *f)
             for (int i = 0; i < n->n_src; i++) {
                 Access a = access_of(n->src[i]);
                 int b = a.base->id;
-                bool inlined = a.identity && is_map(f, a.base) && !f->stored[b];
+                bool inlined = inlinable(f, &a);
                 if (inlined && cut) f->stored[b] = true;
                 inlined = inlined && !cut;
                 weight += inlined ? f->weight[b] : 0;
                 reads += inlined ? f->reads[b] : 1;
-                full += inlined ? f->full_reads[b] : full_size(&a, &n->shape);
+                full += inlined ? f->full_reads[b]
+                                : access_touched(&a, &n->shape) == shape_count(&n->shape);
                 flops += inlined ? f->flops[b] : 0;
             }
             f->weight[id] = weight;
@@ -136,6 +145,27 @@ static void store(Fuser *f, Node *n)
     f->stored[node_root(n)->id] = true;
 }
 
+static void ask(Fuser *f, Node *n)
+{
+    f->asked[node_root(n)->id] = true;
+    store(f, n);
+}
+
+/* What outputs, updates and kernels read is stored, whatever else is chosen. */
+static void store_sources(Fuser *f, const PlanOutput outputs[], int n_outputs)
+{
+    const Graph *g = f->graph;
+    for (int i = 0; i < n_outputs; i++) ask(f, outputs[i].node);
+    for (int i = 0; i < g->n_updates; i++) ask(f, g->updates[i].value);
+    for (int id = 0; id < f->n; id++) {
+        Node *kernel = f->kernel_of[id];
+        if (!f->needed[id] || !kernel) continue;
+        f->stored[id] = true;
+        for (int i = 0; i < kernel->n_src; i++) store(f, kernel->src[i]);
+        if (f->bias_of[kernel->id]) store(f, f->bias_of[kernel->id]);
+    }
+}
+
 static void read_over(Fuser *f, Node *n, int times)
 {
     Access a = access_of(n);
@@ -148,25 +178,18 @@ static void read_over(Fuser *f, Node *n, int times)
 static void choose_map(Fuser *f, Node *n, bool no_fuse)
 {
     int id = n->id;
-    bool cheap = f->full_reads[id] <= 1 && f->flops[id] <= CHEAP_FLOPS;
     if (f->uses[id] == 0 && !f->stored[id]) return;
-    if (no_fuse || (f->uses[id] > 1 && !cheap)) f->stored[id] = true;
+    if (no_fuse || (f->uses[id] > 1 && !is_cheap(f, id))) f->stored[id] = true;
     for (int i = 0; i < n->n_src; i++) read_over(f, n->src[i], f->stored[id] ? 1 : f->uses[id]);
 }
 
-static void choose_stored(Fuser *f, const PlanOutput outputs[], int n_outputs, bool no_fuse)
+/* From the outputs down, so that all readers of a node have been seen. */
+static void choose_stored(Fuser *f, bool no_fuse)
 {
-    const Graph *g = f->graph;
-    for (int i = 0; i < n_outputs; i++) store(f, outputs[i].node);
-    for (int i = 0; i < g->n_updates; i++) store(f, g->updates[i].value);
-    for (int id = g->n_nodes - 1; id >= 0; id--) {
-        Node *n = g->nodes[id], *kernel = f->kernel_of[id];
-        if (!f->needed[id] || f->absorbed[id]) continue;
-        if (kernel) {
-            f->stored[id] = true;
-            for (int i = 0; i < kernel->n_src; i++) store(f, kernel->src[i]);
-            if (f->bias_of[kernel->id]) store(f, f->bias_of[kernel->id]);
-        } else if (n->op->kind == OP_REDUCE) {
+    for (int id = f->n - 1; id >= 0; id--) {
+        Node *n = f->graph->nodes[id];
+        if (!f->needed[id] || f->absorbed[id] || f->kernel_of[id]) continue;
+        if (n->op->kind == OP_REDUCE) {
             f->stored[id] = true;
             read_over(f, n->src[0], 1);
         } else if (n->op->kind == OP_REMAP && f->stored[id]) {
@@ -181,6 +204,7 @@ Fused fuse(Graph *g, const PlanOutput outputs[], int n, bool no_fuse, Arena *are
 {
     Fuser f = {.graph = g, .arena = arena, .n = g->n_nodes};
     f.needed = arena_new_array(arena, bool, f.n);
+    f.asked = arena_new_array(arena, bool, f.n);
     f.stored = arena_new_array(arena, bool, f.n);
     f.absorbed = arena_new_array(arena, bool, f.n);
     f.n_readers = arena_new_array(arena, int, f.n);
@@ -196,7 +220,8 @@ Fused fuse(Graph *g, const PlanOutput outputs[], int n, bool no_fuse, Arena *are
     mark_needed(&f, outputs, n);
     for (int id = 0; id < f.n && !no_fuse; id++)
         if (f.needed[id] && g->nodes[id]->op->takes_epilogue) take_epilogue(&f, g->nodes[id]);
+    store_sources(&f, outputs, n);
     measure(&f);
-    choose_stored(&f, outputs, n, no_fuse);
+    choose_stored(&f, no_fuse);
     return fuse_units(&f, no_fuse);
 }

@@ -310,7 +310,11 @@ typedef struct Readers {
 
 static bool is_full(const Unit *u, int input)
 {
-    return shape_count(&u->inputs[input]->shape) >= shape_count(domain_of(u->roots[0]));
+    const MapProgram *p = u->program;
+    int64_t touched = 1;
+    for (int i = 0; i < p->rank; i++)
+        if (p->inputs[input].stride[i] != 0) touched *= p->dim[i];
+    return touched == p->outer * p->reduce * p->inner;
 }
 
 static Readers list_readers(const Merger *m)
@@ -351,6 +355,36 @@ static void merge_around(Merger *m, const Readers *readers, int u)
                 if (other != u) again = merge(m, u, other);
             }
         }
+    }
+}
+
+/* Values that only the program itself reads need no memory any more. */
+static void drop_unread(Merger *m)
+{
+    bool *read = arena_new_array(m->f->arena, bool, m->f->n);
+    for (int id = 0; id < m->f->n; id++)
+        read[id] = m->f->asked[id] || m->f->graph->nodes[id]->op->kind == OP_REDUCE;
+    for (int u = 0; u < m->n_units; u++) {
+        const Unit *unit = &m->units[u];
+        if (alive(m, u) != u) continue;
+        for (int i = 0; unit->kernel && i < unit->kernel->n_src; i++)
+            read[node_root(unit->kernel->src[i])->id] = true;
+        if (unit->bias) read[unit->bias->id] = true;
+        for (int i = 0; !unit->kernel && i < unit->program->n_inputs; i++)
+            read[unit->inputs[i]->id] = true;
+    }
+    for (int u = 0; u < m->n_units; u++) {
+        Unit *unit = &m->units[u];
+        int kept = 0;
+        if (alive(m, u) != u || unit->kernel) continue;
+        for (int i = 0; i < unit->n_roots; i++) {
+            Node *root = unit->roots[i];
+            m->f->stored[root->id] = read[root->id];
+            if (read[root->id]) unit->roots[kept++] = root;
+        }
+        if (kept == unit->n_roots) continue;
+        unit->n_roots = kept;
+        (void)build_program(m, unit); /* no larger than before */
     }
 }
 
@@ -401,6 +435,7 @@ Fused fuse_units(Fuser *f, bool no_merge)
         Readers readers = list_readers(&m);
         for (int u = 0; u < m.n_units; u++)
             if (alive(&m, u) == u && !m.units[u].kernel) merge_around(&m, &readers, u);
+        drop_unread(&m);
     }
     return order_units(&m);
 }

@@ -45,7 +45,8 @@ static ConvShape grad_w_shape(const Node *n)
 
 static double conv_flops(const ConvShape *s)
 {
-    return 2 * (double)(s->n * s->oh * s->ow * s->o) * (double)(s->c / s->groups * s->kh * s->kw);
+    const int64_t products = s->c / s->groups * s->kh * s->kw; /* of one output */
+    return 2 * (double)(s->n * s->oh * s->ow * s->o) * (double)products;
 }
 
 /* The three passes differ in which of the shapes is the result. */

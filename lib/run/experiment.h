@@ -24,9 +24,10 @@ typedef struct TrainOptions {
     int64_t
         eval_batch_size; /* 0: batch_size. Changes memory and time, no bit; not part of the id */
     int64_t seed;
-    Steps eval_every;       /* default 1ep; the last step is always evaluated */
-    Steps checkpoint_every; /* default: with every evaluation; not part of the id */
-    int best_by;            /* BestBy: what the best checkpoint is chosen by; never by test */
+    Steps eval_every;       /* the last step is always evaluated; 0: only that */
+    Steps checkpoint_every; /* 0: with every evaluation; not part of the id */
+    int best_by; /* BestBy: what the best checkpoint is chosen by; never by test; not part of the id
+                  */
 } TrainOptions;
 
 /* One named choice with its options, filled from the component's own table. */
@@ -55,6 +56,16 @@ typedef struct Experiment {
 } Experiment;
 
 extern const OptionTable train_option_table;
+
+/* The keys at the top of a file; ends with a NULL name. Those that are not `is_read` are kept for
+ * the commands that use them. */
+typedef struct TopKey {
+    const char *name;
+    int kinds; /* what may stand there */
+    bool is_read;
+    const char *help;
+} TopKey;
+extern const TopKey experiment_keys[];
 
 /* Loads `path` (experiment file, or a run folder's config.yaml), composes `extends`, applies the
  * command line's words in order, validates. All memory is the arena's. */

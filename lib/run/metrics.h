@@ -31,10 +31,11 @@ typedef struct MetricWriter {
     int fd, times_fd;
     TfEvents events;
 } MetricWriter;
-/* Opens for appending in `folder`, keeping only the lines up to and including `step` (-1: none). */
+/* Opens for appending in `folder`, keeping only the lines up to and including `step` (-1: none).
+ * Fails with FAIL_DATA when a damaged line stands before one that is to be kept. */
 bool metrics_open(MetricWriter *m, const char *folder, int64_t step, Error *err) MUST_CHECK;
-/* times.jsonl gets the same step with wall_s since the start, step_ms, images_per_s, phase seconds.
- */
+/* times.jsonl gets `times` (may be NULL): the same step with wall_s since the start, step_ms,
+ * images_per_s, phase seconds. */
 bool metrics_write(MetricWriter *m, const MetricLine *line, const MetricLine *times,
                    Error *err) MUST_CHECK;
 bool metrics_sync(MetricWriter *m,

@@ -1,7 +1,8 @@
 /* stop -- signals as flags that the trainer looks at between steps.
  *
  * INT, TERM, USR1: finish the step, write a checkpoint, status `stopped`, exit 75. A second INT
- * ends the process at once with 130. USR2: checkpoint and go on. CONT and PIPE are ignored. */
+ * ends the process at once with 130. USR2: checkpoint and go on. CONT and PIPE are ignored; so is
+ * XFSZ, so that a file size limit is an error of write() as a full disk is. */
 #ifndef SEQLAB_RUN_STOP_H
 #define SEQLAB_RUN_STOP_H
 
