@@ -259,9 +259,12 @@ static Node *two_products_case(Trial *t, int rows)
 
 static Node *linear_case(Trial *t, int arg)
 {
-    Node *x = trial_real(t, arg == 0 ? S(4) : arg == 1 ? S(3, 4) : S(2, 3, 4));
+    Node *(*const activation[])(Graph *, Node *) = {relu, gelu,    gelu_tanh,
+                                                    silu, sigmoid, tanh_node};
+    const int rank = arg % 3 + 1;
+    Node *x = trial_real(t, rank == 1 ? S(4) : rank == 2 ? S(3, 4) : S(2, 3, 4));
     Node *w = trial_real(t, S(5, 4)), *b = trial_real(t, S(5));
-    return gelu(t->g, linear(t->g, x, w, arg == 1 ? NULL : b));
+    return activation[arg % 6](t->g, linear(t->g, x, w, arg < 6 ? b : NULL));
 }
 
 static const struct {
@@ -403,7 +406,7 @@ static const GraphCase cases[] = {
     {"index",   "argmax",           argmax_case,           1,  false},
     {"product", "matmul",           matmul_case,           16, false},
     {"product", "two_products",     two_products_case,     2,  false},
-    {"product", "linear",           linear_case,           3,  false},
+    {"product", "linear",           linear_case,           12, false},
     {"conv",    "conv2d",           conv_case,             7,  false},
     {"pool",    "max_pool",         max_pool_case,         3,  false},
     {"pool",    "avg_pool",         avg_pool_case,         3,  false},
