@@ -28,7 +28,7 @@ static double slope(Graph64 *v, const Node *y, double *data)
     return (above - below) / (2 * STEP);
 }
 
-enum { MAX_CHECKED = 20 }; /* elements of a source, spread over it */
+enum { MAX_CHECKED = 13 }; /* elements of a source, spread over it */
 
 static void check_gradient(const Trial *t, const Node *y, Node *const wrt[], double *const data[],
                            Node *const grad[], int n, const char *what)
