@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-/* How many classes come before `label` in the order of the logits; ties go to the lower class. NaN comes first. */
+/* How many classes come before `label` in the order of the logits; ties go to the lower class. NaN
+ * comes first. */
 static int rank_of(const float *logits, int n, int label)
 {
     const float own = logits[label];
@@ -23,7 +24,8 @@ static int predicted(const float *logits, int n)
     return best;
 }
 
-static void add_example(Evaluation *out, const float *logits, int32_t label, double *loss_sum, float loss)
+static void add_example(Evaluation *out, const float *logits, int32_t label, double *loss_sum,
+                        float loss)
 {
     int rank = rank_of(logits, out->n_classes, label);
     out->n++;
