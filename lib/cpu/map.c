@@ -1,214 +1,24 @@
 /* map -- the tile interpreter of map.h.
  *
  * The flat domain is cut into units (the grain of threads), a unit into tiles of at most MAP_TILE
- * elements. For a tile every input is made a contiguous run of floats: in place where it is one
- * already, else copied through its strides (a run that comes back in every tile, such as a
- * per-channel vector, is copied once). Then each instruction is one loop over the tile. The order
- * of additions is stated in map.h; units and tiles do not change it. */
-#include "cpu/map_program.h"
+ * elements, so that all registers of a tile stay in L1 (map_tile.c). A reducing output takes its
+ * terms from the tile's registers. The order of additions is stated in map.h; units and tiles do
+ * not change it. A lane starts at +0 and so never holds -0: adding +0 for lanes past the end of a
+ * row changes nothing. */
+#include "cpu/map_tile.h"
 
 #include "base/threads.h"
-#include "cpu/kernel.h"
-#include "cpu/vecmath.h"
+#include "cpu/lanes.h"
+#include "cpu/simd.h"
 
 #include <string.h>
 
-enum { LANES = 16, COLUMN_ACCUMULATORS = 4, SLOTS = MAP_MAX_INSTR, WORK_PER_THREAD = 16384 };
-
-/* The domain with its mergeable dims merged. */
-typedef struct Domain {
-    int rank;
-    int64_t dim[MAP_MAX_RANK];
-    int64_t stride[MAP_MAX_INPUTS][MAP_MAX_RANK];
-    bool dense[MAP_MAX_INPUTS]; /* readable in place at any flat index */
-    int64_t count;
-} Domain;
-
-/* What one thread works with. */
-typedef struct Tiler {
-    const MapProgram *p;
-    const Domain *d;
-    const void *const *inputs;
-    void *const *outputs;
-    const int8_t *slot; /* of each instruction: a buffer, or -1 - output to write in place */
-    const bool *copied; /* output i is copied from its register after the tile */
-    const float *reg[MAP_MAX_REGS];
-    int64_t filled_phase[MAP_MAX_INPUTS],
-        filled_n[MAP_MAX_INPUTS]; /* what stands in an input's buffer */
-    _Alignas(64) float input_buffer[MAP_MAX_INPUTS][MAP_TILE];
-    _Alignas(64) float buffer[SLOTS][MAP_TILE];
-} Tiler;
-
-/* -- Reading
- * -------------------------------------------------------------------------------------------------------
- */
-
-static void merge_dims(const MapProgram *p, Domain *d)
-{
-    d->rank = 0;
-    d->count = 1;
-    for (int k = 0; k < p->rank; k++) {
-        d->count *= p->dim[k];
-        if (p->dim[k] == 1) continue;
-        int last = d->rank - 1;
-        bool merge = last >= 0;
-        for (int i = 0; merge && i < p->n_inputs; i++)
-            merge = d->stride[i][last] == p->inputs[i].stride[k] * p->dim[k];
-        if (!merge) last = d->rank++;
-        d->dim[last] = merge ? d->dim[last] * p->dim[k] : p->dim[k];
-        for (int i = 0; i < p->n_inputs; i++) d->stride[i][last] = p->inputs[i].stride[k];
-    }
-    if (d->rank == 0) {
-        d->rank = 1;
-        d->dim[0] = 1;
-        for (int i = 0; i < p->n_inputs; i++) d->stride[i][0] = 0;
-    }
-    for (int i = 0; i < p->n_inputs; i++) {
-        int64_t expected = 1;
-        d->dense[i] = !p->inputs[i].is_int;
-        for (int k = d->rank - 1; k >= 0; k--) {
-            d->dense[i] = d->dense[i] && d->stride[i][k] == expected;
-            expected *= d->dim[k];
-        }
-    }
-}
-
-static void copy_run(float *to, const float *from, int64_t stride, int64_t n)
-{
-    if (stride == 1)
-        memcpy(to, from, sizeof(float) * (size_t)n);
-    else if (stride == 0)
-        for (int64_t i = 0; i < n; i++) to[i] = *from;
-    else
-        for (int64_t i = 0; i < n; i++) to[i] = from[i * stride];
-}
-
-static void copy_int_run(float *to, const int32_t *from, int64_t stride, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++) to[i] = (float)from[i * stride];
-}
-
-/* Elements flat..flat+n of the domain, through the strides of input i. */
-static void read_strided(const Domain *d, const int64_t stride[], bool is_int, const void *base,
-                         int64_t flat, int64_t n, float *to)
-{
-    int64_t index[MAP_MAX_RANK], offset = 0, rest = flat;
-    int last = d->rank - 1;
-    for (int k = last; k >= 0; k--) {
-        index[k] = rest % d->dim[k];
-        rest /= d->dim[k];
-        offset += index[k] * stride[k];
-    }
-    while (n > 0) {
-        int64_t run = d->dim[last] - index[last];
-        run = run < n ? run : n;
-        if (is_int)
-            copy_int_run(to, (const int32_t *)base + offset, stride[last], run);
-        else
-            copy_run(to, (const float *)base + offset, stride[last], run);
-        to += run;
-        n -= run;
-        index[last] += run;
-        offset += run * stride[last];
-        for (int k = last; k > 0 && index[k] == d->dim[k]; k--) {
-            offset += stride[k - 1] - index[k] * stride[k];
-            index[k] = 0;
-            index[k - 1]++;
-        }
-    }
-}
-
-static void read_input(Tiler *t, int i, int64_t flat, int64_t n)
-{
-    const Domain *d = t->d;
-    const int64_t *stride = d->stride[i];
-    const float *base = t->inputs[i];
-    if (d->dense[i]) {
-        t->reg[i] = base + flat;
-        return;
-    }
-    int last = d->rank - 1;
-    bool same_rows = true; /* every row of the domain reads the same */
-    for (int k = 0; k < last; k++) same_rows = same_rows && stride[k] == 0;
-    int64_t phase = flat % d->dim[last];
-    if (stride[last] == 1 && !t->p->inputs[i].is_int && phase + n <= d->dim[last]) {
-        int64_t row = flat / d->dim[last], offset = phase; /* inside one row: in place */
-        for (int k = last - 1; k >= 0; k--) {
-            offset += row % d->dim[k] * stride[k];
-            row /= d->dim[k];
-        }
-        t->reg[i] = base + offset;
-        return;
-    }
-    t->reg[i] = t->input_buffer[i];
-    bool standing =
-        same_rows && t->filled_n[i] >= n && (stride[last] == 0 || t->filled_phase[i] == phase);
-    if (standing) return;
-    read_strided(d, stride, t->p->inputs[i].is_int, base, flat, n, t->input_buffer[i]);
-    t->filled_phase[i] = phase;
-    t->filled_n[i] = n;
-}
-
-/* -- Instructions
- * --------------------------------------------------------------------------------------------------
- */
-
-static void run_instr(const MapInstr *in, const float *x, const float *u, const float *v, float *y,
-                      int64_t n)
-{
-    const float p = in->p, q = in->q;
-    (void)p, (void)q;
-    switch (in->op) {
-#define MAP(name, arity, expression)                                                               \
-    case MAP_##name: {                                                                             \
-        _Pragma("GCC ivdep") for (int64_t i = 0; i < n; i++)                                       \
-        {                                                                                          \
-            const float a = x[i], b = u[i], c = v[i];                                              \
-            (void)b, (void)c;                                                                      \
-            y[i] = expression;                                                                     \
-        }                                                                                          \
-        break;                                                                                     \
-    }
-#include "cpu/map.def"
-#undef MAP
-    case MAP_N_OPS:
-        break;
-    }
-}
-
-static void run_periodic(const MapInstr *in, const float *x, float *y, int64_t n)
-{
-    if (in->op == MAP_SIN)
-        K(vsin)(n, x, y);
-    else
-        K(vcos)(n, x, y);
-}
-
-/* All registers of one tile; stored outputs are in place afterwards. */
-static void run_tile(Tiler *t, int64_t flat, int64_t n)
-{
-    const MapProgram *p = t->p;
-    for (int i = 0; i < p->n_inputs; i++) read_input(t, i, flat, n);
-    for (int i = 0; i < p->n_instr; i++) {
-        const MapInstr *in = &p->instr[i];
-        float *y =
-            t->slot[i] >= 0 ? t->buffer[t->slot[i]] : (float *)t->outputs[-1 - t->slot[i]] + flat;
-        const float *a = t->reg[in->a];
-        if (in->op == MAP_SIN || in->op == MAP_COS)
-            run_periodic(in, a, y, n);
-        else
-            run_instr(in, a, t->reg[in->b], t->reg[in->c], y, n);
-        t->reg[p->n_inputs + i] = y;
-    }
-    for (int i = 0; i < p->n_outputs; i++)
-        if (t->copied[i])
-            memmove((float *)t->outputs[i] + flat, t->reg[p->outputs[i].reg],
-                    sizeof(float) * (size_t)n);
-}
-
-/* -- Reductions
- * ----------------------------------------------------------------------------------------------------
- */
+enum {
+    COLUMN_ACCUMULATORS = 4,
+    PARTS = LANES / VL,        /* vectors that hold the lanes of a row */
+    NARROW = MAP_TILE / 4,     /* columns: four rows fit a tile */
+    CYCLES_PER_THREAD = 16000, /* below, a second thread costs more than it brings */
+};
 
 static inline float join(MapStore kind, float a, float b)
 {
@@ -216,22 +26,61 @@ static inline float join(MapStore kind, float a, float b)
     return a > b || a != a ? a : b;
 }
 
-static inline float neutral(MapStore kind)
+static void set_neutral(MapStore kind, float *to, int64_t n)
 {
-    return kind == MAP_SUM ? 0.0f : -__builtin_inff();
+    for (int64_t i = 0; i < n; i++) to[i] = kind == MAP_SUM ? 0.0f : -__builtin_inff();
 }
 
-/* Element i of a block goes to lane i % LANES; `first` is the tile's place in its block, a multiple
- * of LANES. */
+/* -- Rows (inner == 1) ------------------------------------------------------------------------ */
+
+SIMD void add_row(vf part[PARTS], const float *x, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int k = 0; k < PARTS; k++) part[k] += vf_load(x + i + k * VL);
+    for (int k = 0; k < PARTS && i < n; k++, i += VL)
+        part[k] += vf_load_n(x + i, n - i < VL ? n - i : VL);
+}
+
+/* The steps of the tree that join whole vectors. */
+SIMD vf fold_parts(vf part[PARTS])
+{
+    for (int width = PARTS / 2; width > 0; width /= 2)
+        for (int k = 0; k < width; k++) part[k] += part[k + width];
+    return part[0];
+}
+
+/* n rows of `length` side by side: VL of them go through the lower steps of the tree together,
+ * after a transposition. */
+static void sum_rows(const float *x, int64_t n, int64_t length, float *to)
+{
+    for (int64_t r = 0; r < n; r += VL) {
+        vf lane[VL];
+        for (int k = 0; k < VL; k++) {
+            vf part[PARTS];
+            for (int j = 0; j < PARTS; j++) part[j] = vf_zero();
+            if (r + k < n) add_row(part, x + (r + k) * length, length);
+            lane[k] = fold_parts(part);
+        }
+        vf_transpose(lane);
+        for (int width = VL / 2; width > 0; width /= 2)
+            for (int k = 0; k < width; k++) lane[k] += lane[k + width];
+        vf_store_n(to + r, lane[0], n - r < VL ? n - r : VL);
+    }
+}
+
 static void join_lanes(MapStore kind, const float *x, int64_t n, float *lane)
 {
     int64_t i = 0;
-    if (kind == MAP_SUM)
-        for (; i + LANES <= n; i += LANES)
-            for (int l = 0; l < LANES; l++) lane[l] += x[i + l];
-    else
-        for (; i + LANES <= n; i += LANES)
-            for (int l = 0; l < LANES; l++) lane[l] = join(kind, lane[l], x[i + l]);
+    if (kind == MAP_SUM) {
+        vf part[PARTS];
+        for (int k = 0; k < PARTS; k++) part[k] = vf_load(lane + k * VL);
+        add_row(part, x, n);
+        for (int k = 0; k < PARTS; k++) vf_store(lane + k * VL, part[k]);
+        return;
+    }
+    for (; i + LANES <= n; i += LANES)
+        for (int l = 0; l < LANES; l++) lane[l] = join(kind, lane[l], x[i + l]);
     for (int l = 0; i + l < n; l++) lane[l] = join(kind, lane[l], x[i + l]);
 }
 
@@ -242,26 +91,23 @@ static float join_tree(MapStore kind, float *lane)
     return lane[0];
 }
 
-static void set_neutral(MapStore kind, float *to, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++) to[i] = neutral(kind);
-}
-
-/* Rows shorter than a tile: several whole rows a tile, one result each. */
-static void reduce_short_rows(Tiler *t, float *const partial[], int64_t row, int64_t n_rows)
+/* Rows that fit a tile: several whole rows a tile, one result each. */
+static void reduce_short_rows(MapTiler *t, float *const partial[], int64_t row, int64_t n_rows)
 {
     const MapProgram *p = t->p;
-    int64_t length = p->reduce, rows_a_tile = MAP_TILE / length;
+    const int64_t length = p->reduce, rows_a_tile = MAP_TILE / length;
     for (int64_t r = row; r < row + n_rows; r += rows_a_tile) {
-        int64_t rows = row + n_rows - r < rows_a_tile ? row + n_rows - r : rows_a_tile;
-        run_tile(t, r * length, rows * length);
+        const int64_t rows = row + n_rows - r < rows_a_tile ? row + n_rows - r : rows_a_tile;
+        K(map_tile)(t, r * length, rows * length);
         for (int o = 0; o < p->n_outputs; o++) {
-            MapStore kind = p->outputs[o].kind;
-            if (kind == MAP_STORE) continue;
+            const MapStore kind = p->outputs[o].kind;
+            const float *x = t->reg[p->outputs[o].reg];
+            if (kind == MAP_SUM) sum_rows(x, rows, length, partial[o] + r);
+            if (kind != MAP_MAX_REDUCE) continue;
             for (int64_t k = 0; k < rows; k++) {
                 float lane[LANES];
                 set_neutral(kind, lane, LANES);
-                join_lanes(kind, t->reg[p->outputs[o].reg] + k * length, length, lane);
+                join_lanes(kind, x + k * length, length, lane);
                 partial[o][r + k] = join_tree(kind, lane);
             }
         }
@@ -269,14 +115,14 @@ static void reduce_short_rows(Tiler *t, float *const partial[], int64_t row, int
 }
 
 /* One block of a long row. */
-static void reduce_block(Tiler *t, float *const partial[], int64_t at, int64_t flat, int64_t n)
+static void reduce_block(MapTiler *t, float *const partial[], int64_t at, int64_t flat, int64_t n)
 {
     const MapProgram *p = t->p;
     float lane[MAP_MAX_OUTPUTS][LANES];
     for (int o = 0; o < p->n_outputs; o++) set_neutral(p->outputs[o].kind, lane[o], LANES);
     for (int64_t i = 0; i < n; i += MAP_TILE) {
-        int64_t m = n - i < MAP_TILE ? n - i : MAP_TILE;
-        run_tile(t, flat + i, m);
+        const int64_t m = n - i < MAP_TILE ? n - i : MAP_TILE;
+        K(map_tile)(t, flat + i, m);
         for (int o = 0; o < p->n_outputs; o++)
             if (p->outputs[o].kind != MAP_STORE)
                 join_lanes(p->outputs[o].kind, t->reg[p->outputs[o].reg], m, lane[o]);
@@ -285,6 +131,8 @@ static void reduce_block(Tiler *t, float *const partial[], int64_t at, int64_t f
         if (p->outputs[o].kind != MAP_STORE)
             partial[o][at] = join_tree(p->outputs[o].kind, lane[o]);
 }
+
+/* -- Columns (inner > 1) ---------------------------------------------------------------------- */
 
 typedef struct Columns {
     _Alignas(64) float at[MAP_MAX_OUTPUTS][COLUMN_ACCUMULATORS][MAP_TILE];
@@ -298,11 +146,34 @@ static void join_row(MapStore kind, float *restrict to, const float *restrict x,
         for (int64_t j = 0; j < n; j++) to[j] = join(kind, to[j], x[j]);
 }
 
+/* Rows 0..n of m columns, side by side, onto the accumulators, which stay in registers. */
+static void add_narrow(float to[COLUMN_ACCUMULATORS][MAP_TILE], const float *x, int64_t n,
+                       int64_t m)
+{
+    for (int64_t j = 0; j < m; j += VL) {
+        const int64_t width = m - j < VL ? m - j : VL;
+        vf a[COLUMN_ACCUMULATORS];
+        const float *from = x + j;
+        int64_t r = 0;
+        for (int k = 0; k < COLUMN_ACCUMULATORS; k++) a[k] = vf_load(to[k] + j);
+        if (width == VL)
+            for (; r + COLUMN_ACCUMULATORS <= n; r += COLUMN_ACCUMULATORS)
+                for (int k = 0; k < COLUMN_ACCUMULATORS; k++) a[k] += vf_load(from + (r + k) * m);
+        else
+            for (; r + COLUMN_ACCUMULATORS <= n; r += COLUMN_ACCUMULATORS)
+                for (int k = 0; k < COLUMN_ACCUMULATORS; k++)
+                    a[k] += vf_load_n(from + (r + k) * m, width);
+        for (int k = 0; k < COLUMN_ACCUMULATORS && r + k < n; k++)
+            a[k] += vf_load_n(from + (r + k) * m, width);
+        for (int k = 0; k < COLUMN_ACCUMULATORS; k++) vf_store(to[k] + j, a[k]);
+    }
+}
+
 static void finish_columns(const MapProgram *p, Columns *acc, float *const partial[], int64_t at,
                            int64_t columns)
 {
     for (int o = 0; o < p->n_outputs; o++) {
-        MapStore kind = p->outputs[o].kind;
+        const MapStore kind = p->outputs[o].kind;
         if (kind == MAP_STORE) continue;
         float(*a)[MAP_TILE] = acc->at[o];
         for (int64_t j = 0; j < columns; j++)
@@ -313,24 +184,28 @@ static void finish_columns(const MapProgram *p, Columns *acc, float *const parti
 
 /* Rows row..row+n of one outer index, columns column..column+columns; row r of the block goes to
  * accumulator r % 4. */
-static void reduce_columns(Tiler *t, Columns *acc, float *const partial[], int64_t at, int64_t flat,
-                           int64_t n, int64_t columns)
+static void reduce_columns(MapTiler *t, Columns *acc, float *const partial[], int64_t at,
+                           int64_t flat, int64_t n, int64_t columns)
 {
     const MapProgram *p = t->p;
-    bool whole = columns == p->inner;
+    const bool whole = columns == p->inner, narrow = whole && columns <= NARROW;
     int64_t rows_a_tile = whole ? MAP_TILE / columns : 1;
+    if (narrow) rows_a_tile -= rows_a_tile % COLUMN_ACCUMULATORS;
     for (int o = 0; o < p->n_outputs; o++)
-        for (int k = 0; k < COLUMN_ACCUMULATORS; k++)
-            set_neutral(p->outputs[o].kind, acc->at[o][k], columns);
+        for (int k = 0; k < COLUMN_ACCUMULATORS && p->outputs[o].kind != MAP_STORE; k++)
+            set_neutral(p->outputs[o].kind, acc->at[o][k], (columns + VL - 1) / VL * VL);
     for (int64_t r = 0; r < n; r += rows_a_tile) {
-        int64_t rows = n - r < rows_a_tile ? n - r : rows_a_tile;
-        run_tile(t, flat + r * p->inner, rows * columns);
+        const int64_t rows = n - r < rows_a_tile ? n - r : rows_a_tile;
+        K(map_tile)(t, flat + r * p->inner, rows * columns);
         for (int o = 0; o < p->n_outputs; o++) {
-            if (p->outputs[o].kind == MAP_STORE) continue;
+            const MapStore kind = p->outputs[o].kind;
             const float *x = t->reg[p->outputs[o].reg];
-            for (int64_t k = 0; k < rows; k++)
-                join_row(p->outputs[o].kind, acc->at[o][(r + k) % COLUMN_ACCUMULATORS],
-                         x + k * columns, columns);
+            if (kind == MAP_SUM && narrow)
+                add_narrow(acc->at[o], x, rows, columns);
+            else if (kind != MAP_STORE)
+                for (int64_t k = 0; k < rows; k++)
+                    join_row(kind, acc->at[o][(r + k) % COLUMN_ACCUMULATORS], x + k * columns,
+                             columns);
         }
     }
     finish_columns(p, acc, partial, at, columns);
@@ -346,71 +221,43 @@ static void join_blocks(MapStore kind, float *partial, int64_t n_blocks, int64_t
     memcpy(out, partial, sizeof(float) * (size_t)inner);
 }
 
-/* -- Preparation
- * ----------------------------------------------------------------------------------------------------
- */
-
-/* Gives each instruction the buffer of one whose value is no longer read, or lets it write its
- * output in place. An output that is also an input's memory is written in place only by the last
- * instruction. */
-static void assign_slots(const MapProgram *p, const void *const inputs[], void *const outputs[],
-                         int8_t slot[MAP_MAX_INSTR], bool copied[MAP_MAX_OUTPUTS])
-{
-    int last_use[MAP_MAX_REGS] = {0};
-    bool busy[SLOTS] = {false};
-    for (int i = 0; i < p->n_instr; i++)
-        last_use[p->instr[i].a] = last_use[p->instr[i].b] = last_use[p->instr[i].c] = i;
-    for (int o = 0; o < p->n_outputs; o++) {
-        last_use[p->outputs[o].reg] = MAP_MAX_INSTR;
-        copied[o] = p->outputs[o].kind == MAP_STORE;
-    }
-    for (int i = 0; i < p->n_instr; i++) {
-        int reg = p->n_inputs + i, chosen = SLOTS;
-        for (int o = 0; o < p->n_outputs; o++) {
-            bool aliased = false;
-            for (int k = 0; k < p->n_inputs; k++) aliased = aliased || inputs[k] == outputs[o];
-            if (!copied[o] || p->outputs[o].reg != reg || (aliased && i != p->n_instr - 1))
-                continue;
-            chosen = -1 - o;
-            copied[o] = false;
-            break;
-        }
-        for (int s = 0; s < SLOTS && chosen == SLOTS; s++)
-            if (!busy[s]) chosen = s;
-        slot[i] = (int8_t)chosen;
-        if (chosen >= 0) busy[chosen] = true;
-        for (int k = 0; k <= i; k++)
-            if (slot[k] >= 0 && last_use[p->n_inputs + k] <= i) busy[slot[k]] = false;
-        for (int k = 0; k <= i; k++) /* a slot freed by one and taken by another stays busy */
-            if (slot[k] >= 0 && last_use[p->n_inputs + k] > i) busy[slot[k]] = true;
-    }
-}
+/* -- Units ------------------------------------------------------------------------------------ */
 
 typedef struct Job {
     const MapProgram *p;
+    const MapDomain *d;
+    const void *const *inputs;
+    void *const *outputs;
+    bool reduces;
     MapBlocks blocks;
     float *partial[MAP_MAX_OUTPUTS]; /* where a unit's results go */
     int64_t n_units, chunks;         /* chunks: column pieces of a wide row */
     int64_t rows_a_unit;
 } Job;
 
-static void plan_units(Job *j, int64_t count, bool reduces, void *const outputs[], float *scratch)
+static bool has_short_rows(const MapProgram *p)
+{
+    return p->inner == 1 && p->reduce <= MAP_TILE;
+}
+
+static void plan_units(Job *j, float *scratch)
 {
     const MapProgram *p = j->p;
+    j->reduces = map_reduces(p);
     j->blocks = map_blocks(p);
     j->chunks = (p->inner + MAP_TILE - 1) / MAP_TILE;
     j->rows_a_unit = 1;
-    if (!reduces) {
-        j->n_units = (count + MAP_UNIT - 1) / MAP_UNIT;
+    if (!j->reduces) {
+        j->n_units = (j->d->count + MAP_UNIT - 1) / MAP_UNIT;
         return;
     }
     for (int o = 0; o < p->n_outputs; o++) {
-        j->partial[o] = outputs[o];
+        j->partial[o] = j->outputs[o];
         if (p->outputs[o].kind == MAP_STORE || j->blocks.n_blocks == 1) continue;
         j->partial[o] = scratch;
         scratch += p->outer * j->blocks.n_blocks * p->inner;
     }
-    if (p->inner == 1 && p->reduce <= MAP_TILE) {
+    if (has_short_rows(p)) {
         j->rows_a_unit = MAP_UNIT / p->reduce;
         j->n_units = (p->outer + j->rows_a_unit - 1) / j->rows_a_unit;
     } else {
@@ -418,59 +265,77 @@ static void plan_units(Job *j, int64_t count, bool reduces, void *const outputs[
     }
 }
 
-static void run_unit(const Job *j, Tiler *t, Columns *acc, bool reduces, int64_t unit)
+static void run_unit(const Job *j, MapTiler *t, Columns *acc, int64_t unit)
 {
     const MapProgram *p = j->p;
-    if (!reduces) {
-        int64_t lo = unit * MAP_UNIT,
-                hi = lo + MAP_UNIT < t->d->count ? lo + MAP_UNIT : t->d->count;
-        int64_t row =
-            t->d->dim[t->d->rank - 1]; /* whole rows a tile where they fit: inputs stand still */
-        int64_t tile = row <= MAP_TILE ? MAP_TILE / row * row : MAP_TILE;
-        for (int64_t i = lo; i < hi; i += tile) run_tile(t, i, hi - i < tile ? hi - i : tile);
-    } else if (p->inner == 1 && p->reduce <= MAP_TILE) {
-        int64_t row = unit * j->rows_a_unit, left = p->outer - row;
+    if (!j->reduces) {
+        const int64_t lo = unit * MAP_UNIT, left = j->d->count - lo;
+        const int64_t hi = lo + (left < MAP_UNIT ? left : MAP_UNIT);
+        for (int64_t i = lo; i < hi; i += MAP_TILE)
+            K(map_tile)(t, i, hi - i < MAP_TILE ? hi - i : MAP_TILE);
+    } else if (has_short_rows(p)) {
+        const int64_t row = unit * j->rows_a_unit, left = p->outer - row;
         reduce_short_rows(t, j->partial, row, left < j->rows_a_unit ? left : j->rows_a_unit);
     } else {
-        int64_t chunk = unit % j->chunks, at = unit / j->chunks;
-        int64_t b = at % j->blocks.n_blocks, outer = at / j->blocks.n_blocks;
-        int64_t first = b * j->blocks.block, left = p->reduce - first;
-        int64_t n = left < j->blocks.block ? left : j->blocks.block;
-        int64_t column = chunk * MAP_TILE,
-                columns = p->inner - column < MAP_TILE ? p->inner - column : MAP_TILE;
-        int64_t flat = (outer * p->reduce + first) * p->inner + column;
+        const int64_t chunk = unit % j->chunks, at = unit / j->chunks;
+        const int64_t b = at % j->blocks.n_blocks, outer = at / j->blocks.n_blocks;
+        const int64_t first = b * j->blocks.block, left = p->reduce - first;
+        const int64_t n = left < j->blocks.block ? left : j->blocks.block;
+        const int64_t column = chunk * MAP_TILE, rest = p->inner - column;
+        const int64_t flat = (outer * p->reduce + first) * p->inner + column;
         if (p->inner == 1)
             reduce_block(t, j->partial, at, flat, n);
         else
-            reduce_columns(t, acc, j->partial, at * p->inner + column, flat, n, columns);
+            reduce_columns(t, acc, j->partial, at * p->inner + column, flat, n,
+                           rest < MAP_TILE ? rest : MAP_TILE);
     }
+}
+
+/* The units of this thread; outside of a parallel region, all of them. */
+static void run_units(const Job *j)
+{
+    MapTiler t;
+    Columns acc;
+    K(map_tiler)(j->p, j->d, j->inputs, j->outputs, &t);
+#pragma omp for schedule(static) nowait
+    for (int64_t u = 0; u < j->n_units; u++) run_unit(j, &t, &acc, u);
+}
+
+static int useful_threads(const Job *j)
+{
+    static const uint8_t cost[] = {
+#define MAP(name, arity, cost, expression) cost,
+#include "cpu/map.def"
+#undef MAP
+    };
+    int64_t cycles = 2 + 2 * (j->p->n_inputs + j->p->n_outputs), threads = threads_count();
+    for (int i = 0; i < j->p->n_instr; i++) cycles += cost[j->p->instr[i].op];
+    const int64_t useful = j->d->count / 16 * cycles / CYCLES_PER_THREAD;
+    if (useful < threads) threads = useful < 1 ? 1 : useful;
+    return (int)(j->n_units < threads ? j->n_units : threads);
 }
 
 void K(map_run)(const MapProgram *p, const void *const inputs[], void *const outputs[],
                 void *scratch)
 {
-    Domain d;
-    Job job = {.p = p};
-    int8_t slot[MAP_MAX_INSTR];
-    bool copied[MAP_MAX_OUTPUTS], reduces = map_reduces(p);
-    merge_dims(p, &d);
-    if (d.count == 0) return;
-    assign_slots(p, inputs, outputs, slot, copied);
-    plan_units(&job, d.count, reduces, outputs, scratch);
-    int64_t useful = d.count * (p->n_instr + 1) / WORK_PER_THREAD;
-    int threads = threads_count();
-    if (useful < threads) threads = useful < 1 ? 1 : (int)useful;
-    if (job.n_units < threads) threads = (int)job.n_units;
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-        Tiler t;
-        Columns acc;
-        t.p = p, t.d = &d, t.inputs = inputs, t.outputs = outputs, t.slot = slot, t.copied = copied;
-        for (int i = 0; i < MAP_MAX_INPUTS; i++) t.filled_n[i] = 0;
-#pragma omp for schedule(static)
-        for (int64_t u = 0; u < job.n_units; u++) run_unit(&job, &t, &acc, reduces, u);
+    MapDomain d;
+    Job job = {.p = p, .d = &d, .inputs = inputs, .outputs = outputs};
+    K(map_domain)(p, inputs, outputs, &d);
+    if (d.count == 0) { /* a reduction over nothing has the neutral value */
+        for (int o = 0; o < p->n_outputs; o++)
+            if (p->outputs[o].kind != MAP_STORE)
+                set_neutral(p->outputs[o].kind, outputs[o], p->outer * p->inner);
+        return;
     }
-    if (!reduces || job.blocks.n_blocks == 1) return;
+    plan_units(&job, scratch);
+    const int threads = useful_threads(&job);
+    if (threads > 1) {
+#pragma omp parallel num_threads(threads)
+        run_units(&job);
+    } else {
+        run_units(&job); /* a region of one thread is not free */
+    }
+    if (!job.reduces || job.blocks.n_blocks == 1) return;
     for (int o = 0; o < p->n_outputs; o++) {
         if (p->outputs[o].kind == MAP_STORE) continue;
         for (int64_t i = 0; i < p->outer; i++)

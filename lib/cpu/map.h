@@ -20,10 +20,10 @@ enum {
     MAP_MAX_REGS = 64
 };
 
-/* One line an operation of the interpreter: map.def holds MAP(NAME, arity, expression in a, b, c,
- * p, q). */
+/* One line an operation of the interpreter: map.def holds MAP(NAME, arity, cost, expression in
+ * a, b, c, p, q). */
 typedef enum MapOp {
-#define MAP(name, arity, expression) MAP_##name,
+#define MAP(name, arity, cost, expression) MAP_##name,
 #include "cpu/map.def"
 #undef MAP
     MAP_N_OPS

@@ -50,8 +50,9 @@ bool folder_recover(const char *to, Error *err) MUST_CHECK;
 bool file_exists(const char *path);
 
 /* Inflates a .gz file (or reads a plain one: told apart by its magic) of at most max_bytes into
- * memory_map memory. Truncated or corrupt input fails with FAIL_DATA and the byte offset. Free with
- * memory_unmap(*out, *n_mapped). */
+ * memory_map memory. Truncated or corrupt input fails with FAIL_DATA and the byte at which the gzip
+ * member starts. Several members are read one after the other. Free with memory_unmap(*out,
+ * *n_mapped). Safe in several threads. */
 bool gzip_read(const char *path, size_t max_bytes, unsigned char **out, size_t *n, size_t *n_mapped,
                Error *err) MUST_CHECK;
 

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { CHOICES_MAX = 32 };
 
@@ -40,6 +41,8 @@ const char *option_type_text(const Option *o)
         return "list of integers";
     case OPTION_STEPS:
         return "steps (2000 or 10ep)";
+    case OPTION_PATH:
+        return o->max > 1 ? "path or list of paths" : "path";
     }
     return "";
 }
@@ -139,6 +142,62 @@ static bool read_steps(const Option *o, const Yaml *y, Steps *out, Error *err)
     return range_ok(o, y, out->count, err);
 }
 
+const char *path_list_at(const PathList *paths, int i)
+{
+    if (i < 0 || i >= paths->n) return NULL;
+    const char *at = paths->text;
+    while (i-- > 0) at += strlen(at) + 1;
+    return at;
+}
+
+/* The folder that a relative path in `y` starts from, with a slash at its end or "". */
+static bool folder_of(const Yaml *y, char folder[PATH_LIST_BYTES])
+{
+    const char *file = y->at.file ? y->at.file : "";
+    const char *slash = strncmp(file, "command line", 12) == 0 ? NULL : strrchr(file, '/');
+    size_t n = slash ? (size_t)(slash - file) + 1 : 0, used = 0;
+    if (*file != '/' || !slash) {
+        if (!getcwd(folder, PATH_LIST_BYTES - 1)) return false;
+        used = strlen(folder);
+        folder[used++] = '/';
+    }
+    if (used + n >= PATH_LIST_BYTES) return false;
+    memcpy(folder + used, file, n);
+    folder[used + n] = '\0';
+    return true;
+}
+
+static bool add_path(const Option *o, const Yaml *y, PathList *out, size_t *used, Error *err)
+{
+    const char *text;
+    char folder[PATH_LIST_BYTES] = "";
+    TRY(yaml_string(y, &text, err));
+    if (!*text) return true;
+    if (out->n >= (int)o->max)
+        return yaml_fail(y, err, "%s: at most %d path%s", o->name, (int)o->max,
+                         o->max > 1 ? "s" : "");
+    if (*text != '/' && !folder_of(y, folder))
+        return yaml_fail(y, err, "%s: the folder of '%.60s' is not known", o->name, text);
+    while (strncmp(text, "./", 2) == 0) text += 2;
+    size_t room = sizeof out->text - *used;
+    int n = snprintf(out->text + *used, room, "%s%s", folder, text);
+    if (n < 0 || (size_t)n >= room)
+        return yaml_fail(y, err, "%s: more than %d characters of paths", o->name, PATH_LIST_BYTES);
+    *used += (size_t)n + 1;
+    out->n++;
+    return true;
+}
+
+static bool read_paths(const Option *o, const Yaml *y, PathList *out, Error *err)
+{
+    size_t used = 0;
+    out->n = 0;
+    if (y->kind == YAML_NULL) return true;
+    if (y->kind != YAML_LIST) return add_path(o, y, out, &used, err);
+    for (const Yaml *c = y->first; c; c = c->next) TRY(add_path(o, c, out, &used, err));
+    return true;
+}
+
 static bool read_value(const Option *o, const Yaml *y, void *out, Error *err)
 {
     bool ok = false;
@@ -167,6 +226,9 @@ static bool read_value(const Option *o, const Yaml *y, void *out, Error *err)
         break;
     case OPTION_STEPS:
         ok = read_steps(o, y, out, err);
+        break;
+    case OPTION_PATH:
+        ok = read_paths(o, y, out, err);
         break;
     }
     return ok;
@@ -252,6 +314,15 @@ static Yaml *choices_written(const Option *o, unsigned set, Arena *a)
     return list;
 }
 
+static Yaml *paths_written(const Option *o, const PathList *paths, Arena *a)
+{
+    if (o->max <= 1) return yaml_new_scalar(a, paths->n ? paths->text : "", true);
+    Yaml *list = yaml_new_list(a);
+    for (int i = 0; i < paths->n; i++)
+        yaml_append(a, list, NULL, yaml_new_scalar(a, path_list_at(paths, i), true));
+    return list;
+}
+
 static Yaml *written(const Option *o, const void *value, Arena *a)
 {
     char text[256];
@@ -279,6 +350,8 @@ static Yaml *written(const Option *o, const void *value, Arena *a)
         if (!s->epochs) (void)snprintf(text, sizeof text, "%.0f", s->count);
         return yaml_new_scalar(a, arena_printf(a, "%s%s", text, s->epochs ? "ep" : ""), false);
     }
+    case OPTION_PATH:
+        return paths_written(o, value, a);
     case OPTION_INTS:
         break;
     }
@@ -312,6 +385,7 @@ void option_write(const OptionTable *table, const void *values, bool with_defaul
     } standard;
     for (int i = 0; i < table->n; i++) {
         const Option *o = sorted[i];
+        if (o->type == OPTION_PATH && !with_defaults) continue;
         Yaml *value = written(o, (const char *)values + o->offset, a);
         if (!with_defaults) {
             memset(&standard, 0, sizeof standard);
