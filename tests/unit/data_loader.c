@@ -104,10 +104,10 @@ TEST(loader, a_batch_may_be_larger_than_the_split_without_shuffle)
     opened_free(o);
 }
 
-/* 64 x 64 x 64 floats a batch: large enough for the thread. */
+/* 64 x 128 x 128 floats a batch: large enough for the thread. */
 #define LARGE                                                                                      \
-    "{name: shapes, size: 64, n_train: 200, n_test: 10, augment: [crop, flip], crop_pad: 4}"
-enum { LARGE_FLOATS = 64 * 64 * 64 };
+    "{name: shapes, size: 128, n_train: 200, n_test: 10, augment: [crop, flip], crop_pad: 4}"
+enum { LARGE_FLOATS = 64 * 128 * 128 };
 
 static LoaderOptions large_options(bool prefetch)
 {
