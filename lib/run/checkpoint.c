@@ -222,7 +222,7 @@ bool checkpoint_write(const char *folder, const char *run_id, const Params *para
     if (ok) {
         ok = write_files(aside, run_id, params, optimizer, state, a, err) &&
              folder_replace(aside, folder, err);
-        if (!ok) (void)folder_remove(aside, NULL);
+        if (!ok && !folder_remove(aside, NULL)) error_note(err, "%s is left over", aside);
     }
     arena_free(a);
     return ok;

@@ -35,7 +35,7 @@ static void add_up_memory(const Experiment *e, const Dataset *data, const Networ
     out->optimizer_bytes = 4 * slots * params->n_trainable;
     out->train_bytes = plan_cost(n->train.plan).arena_bytes;
     out->eval_bytes = plan_cost(n->eval.plan).arena_bytes;
-    out->batch_bytes = 4 * 2 * e->train.batch_size * example;
+    out->batch_bytes = 8 * e->train.batch_size * example;
     for (int i = 0; i < data->n_memory; i++) out->data_bytes += (int64_t)data->memory_bytes[i];
     out->peak_bytes = out->parameter_bytes + out->optimizer_bytes + out->train_bytes +
                       out->eval_bytes + out->batch_bytes + out->data_bytes;
@@ -52,8 +52,8 @@ static bool time_step(Network *n, const Experiment *e, const void *x, const void
     for (uint64_t step = 0; step < 2; step++) {
         double start = clock_s();
         plan_run(n->train.plan, step);
-        (void)optimizer_step(&optimizer, 0, NULL);
-        *seconds = clock_s() - start;
+        bool updated = optimizer_step(&optimizer, 0, NULL);
+        *seconds = updated ? clock_s() - start : (double)NAN; /* a gradient was not finite */
     }
     optimizer_free(&optimizer);
     return true;

@@ -117,7 +117,7 @@ DERIVATIVES_OF(random)
 /* -- The table */
 
 static const int map_arity[MAP_N_OPS] = {
-#define MAP(name, arity, expression) [MAP_##name] = (arity),
+#define MAP(name, arity, ...) [MAP_##name] = (arity),
 #include "cpu/map.def"
 #undef MAP
 };
