@@ -25,6 +25,7 @@ typedef enum YamlKind { YAML_NULL, YAML_SCALAR, YAML_LIST, YAML_MAP } YamlKind;
 typedef struct Yaml Yaml;
 struct Yaml {
     YamlKind kind;
+    int n;              /* number of children */
     Place at;           /* of the value */
     Place key_at;       /* of its key, when it stands in a map */
     const char *from;   /* " (from shape.yaml:4)" when it came by extends, else "" */
@@ -32,7 +33,6 @@ struct Yaml {
     const char *text;   /* scalar text, unquoted */
     bool quoted;        /* a quoted scalar is always a string */
     Yaml *first, *next; /* children in order */
-    int n;              /* number of children */
 };
 
 /* `name` is how messages call the source. Fails with FAIL_CONFIG. */
