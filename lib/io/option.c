@@ -373,7 +373,7 @@ void option_write(const OptionTable *table, const void *values, bool with_defaul
 {
     const Option **sorted = arena_new_array(a, const Option *, table->n);
     for (int i = 0; i < table->n; i++) sorted[i] = &table->options[i];
-    qsort(sorted, (size_t)table->n, sizeof sorted[0], by_name);
+    qsort(sorted, (size_t)table->n, sizeof(void *), by_name);
     union {
         int64_t whole;
         double real;
