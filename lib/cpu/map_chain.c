@@ -2,13 +2,16 @@
  *
  * A pass over a tile is bound by its stores: one vector in two to four cycles on Zen 4, whatever
  * the instruction. So instructions that follow each other and are cheap are run together, VECTORS
- * vectors at a time: a value that only the next instruction reads never leaves the registers. Each
+ * vectors at a time: a value that only the next instruction reads never leaves the registers, and
+ * neither does one that is only summed down its columns, where their number is a power of two. Each
  * step is the expression of map.def in vectors, hence the same bits (tests/unit/map.c compares). */
 #include "cpu/map_chain.h"
 
+#include "cpu/map_program.h"
+
 #include "cpu/simd.h"
 
-enum { VECTORS = VL >= 16 ? 8 : 6 }; /* AVX2 and NEON need registers for operands too */
+enum { VECTORS = 8, BLOCK = VECTORS * VL };
 
 typedef int32_t vi __attribute__((vector_size(VL * sizeof(float))));
 
@@ -72,11 +75,11 @@ static int arity(MapOp op)
     return arities[op];
 }
 
-/* Whether anything but operand `taken` of instruction `next` reads register reg. */
-static bool is_read_elsewhere(const MapProgram *p, int reg, int next, int taken)
+/* Whether anything but operand `taken` of instruction `next` and the chains' sums reads reg. */
+static bool is_read_elsewhere(const MapProgram *p, const MapChains *c, int reg, int next, int taken)
 {
     for (int o = 0; o < p->n_outputs; o++)
-        if (p->outputs[o].reg == reg) return true;
+        if (p->outputs[o].reg == reg && !c->summed[o]) return true;
     for (int i = reg - p->n_inputs + 1; i < p->n_instr; i++) {
         const uint8_t source[3] = {p->instr[i].a, p->instr[i].b, p->instr[i].c};
         for (int k = 0; k < arity(p->instr[i].op); k++)
@@ -92,19 +95,33 @@ static int append_steps(const MapProgram *p, MapChains *c, int n, int begin, int
     const int value = p->n_inputs + i - 1;
     MapStep s;
     int taken = i > begin ? step_of(in, value, &s) : -1;
-    if (i > begin && is_read_elsewhere(p, value, i, taken))
+    if (i > begin && is_read_elsewhere(p, c, value, i, taken))
         c->step[n++] = (MapStep){.code = STEP_STORE, .u = (uint8_t)value};
     if (taken < 0) {
         c->step[n++] = (MapStep){.code = STEP_LOAD, .u = in->a};
         (void)step_of(in, in->a, &s);
     }
     c->step[n++] = s;
+    for (int o = 0; o < p->n_outputs; o++)
+        if (c->ring > 0 && p->outputs[o].kind == MAP_SUM && p->outputs[o].reg == value + 1) {
+            const MapStepCode code = 2 * c->ring == BLOCK ? STEP_SUM_FOLDED : STEP_SUM;
+            c->step[n++] = (MapStep){.code = (uint8_t)code, .u = (uint8_t)o};
+            c->summed[o] = true;
+        }
     return n;
+}
+
+bool K(map_chain_repeats)(int64_t row)
+{
+    return BLOCK % row == 0;
 }
 
 void K(map_chains)(const MapProgram *p, MapChains *c)
 {
+    const int64_t ring = 4 * p->inner;
     int n = 0;
+    c->ring = (ring & (ring - 1)) == 0 && 2 * ring >= BLOCK && ring <= MAP_TILE ? ring : 0;
+    for (int o = 0; o < p->n_outputs; o++) c->summed[o] = false;
     for (int i = 0; i < p->n_instr;) {
         int end = i;
         while (end < p->n_instr && is_chainable(&p->instr[end])) end++;
@@ -115,7 +132,9 @@ void K(map_chains)(const MapProgram *p, MapChains *c)
             continue;
         }
         for (int k = i; k < end; k++) n = append_steps(p, c, n, i, k);
-        c->step[n++] = (MapStep){.code = STEP_STORE, .u = (uint8_t)(p->n_inputs + end - 1)};
+        const int last = p->n_inputs + end - 1;
+        if (is_read_elsewhere(p, c, last, -1, -1))
+            c->step[n++] = (MapStep){.code = STEP_STORE, .u = (uint8_t)last};
         i = end;
         c->first[i] = (uint8_t)n;
     }
@@ -127,6 +146,7 @@ typedef struct Step {
     MapStepCode code;
     float p, q;
     float *u, *v;
+    int64_t mask_u, mask_v; /* of the place in the tile: all ones, or 0 for what stands still */
 } Step;
 
 SIMD vf less(vf a, vf b)
@@ -140,7 +160,8 @@ SIMD vf where(vf condition, vf a, vf b)
     return (vf)((chosen & (vi)a) | (~chosen & (vi)b));
 }
 
-/* Vector j of an operand; `left` elements lie in the last block, of which vector j may have none. */
+/* Vector j of an operand; `left` elements lie in the last block, of which vector j may have none.
+ */
 SIMD int64_t width(int64_t left, int j)
 {
     const int64_t n = left - j * VL;
@@ -157,8 +178,22 @@ SIMD vf load(const float *p, int j, bool whole, int64_t left)
         _Pragma("GCC unroll 8") for (int j = 0; j < VECTORS; j++) x[j] = (result);                 \
     } while (0);                                                                                   \
     break
-#define U load(s->u + i, j, whole, left)
-#define V load(s->v + i, j, whole, left)
+#define U load(s->u + (i & s->mask_u), j, whole, left)
+#define V load(s->v + (i & s->mask_v), j, whole, left)
+
+/* x onto a ring; one of half a block takes vectors j and j + VECTORS / 2 at the same place. */
+SIMD void add_to_ring(const Step *s, const vf x[VECTORS], int64_t i, bool folded, int64_t left)
+{
+    float *ring = s->u + (i & s->mask_u);
+#pragma GCC unroll 8
+    for (int j = 0; j < VECTORS; j++) {
+        if (folded && j >= VECTORS / 2) continue;
+        if (j * VL >= left) continue;
+        vf sum = vf_load(ring + j * VL) + x[j];
+        if (folded && (j + VECTORS / 2) * VL < left) sum += x[(j + VECTORS / 2) % VECTORS];
+        vf_store(ring + j * VL, sum);
+    }
+}
 
 /* All steps over elements i..i+VECTORS*VL, or the `left` that there are. */
 SIMD void run_block(const Step *s, const Step *end, int64_t i, bool whole, int64_t left)
@@ -166,8 +201,7 @@ SIMD void run_block(const Step *s, const Step *end, int64_t i, bool whole, int64
     vf x[VECTORS];
 #pragma GCC unroll 8
     for (int j = 0; j < VECTORS; j++) x[j] = vf_zero();
-    for (; s < end; s++)
-        switch (s->code) {
+    for (; s < end; s++) switch (s->code) {
         case STEP_LOAD:
             EACH(U);
         case STEP_STORE:
@@ -177,6 +211,12 @@ SIMD void run_block(const Step *s, const Step *end, int64_t i, bool whole, int64
                     vf_store(s->u + i + j * VL, x[j]);
                 else
                     vf_store_n(s->u + i + j * VL, x[j], width(left, j));
+            break;
+        case STEP_SUM:
+            add_to_ring(s, x, i, false, left);
+            break;
+        case STEP_SUM_FOLDED:
+            add_to_ring(s, x, i, true, left);
             break;
         case STEP_ADD:
             EACH(x[j] + U);
@@ -206,16 +246,28 @@ SIMD void run_block(const Step *s, const Step *end, int64_t i, bool whole, int64
             EACH(where(U, x[j], V));
         case STEP_WHERE_ELSE:
             EACH(where(U, V, x[j]));
+        default:
+            __builtin_unreachable(); /* spares a comparison a step */
         }
 }
 
-void K(map_chain_run)(const MapChains *c, int from, int to, float *const reg[], int64_t n)
+void K(map_chain_run)(const MapChains *c, int from, int to, const MapPlaces *at, int64_t n)
 {
-    enum { BLOCK = VECTORS * VL };
     Step step[MAP_MAX_STEPS];
     for (int k = from; k < to; k++) {
         const MapStep *s = &c->step[k];
-        step[k] = (Step){(MapStepCode)s->code, s->p, s->q, reg[s->u], reg[s->v]};
+        const bool sum = s->code == STEP_SUM || s->code == STEP_SUM_FOLDED;
+        step[k] = (Step){
+            .code = (MapStepCode)s->code,
+            .p = s->p,
+            .q = s->q,
+            .u = sum ? at->ring[s->u] : at->reg[s->u],
+            .v = at->reg[s->v],
+            .mask_u = sum               ? c->ring - 1
+                      : at->still[s->u] ? 0
+                                        : -1,
+            .mask_v = at->still[s->v] ? 0 : -1,
+        };
     }
     int64_t i = 0;
     for (; i + BLOCK <= n; i += BLOCK) run_block(step + from, step + to, i, true, BLOCK);

@@ -24,7 +24,7 @@ typedef struct MapDomain {
     int64_t stride[MAP_MAX_INPUTS][MAP_MAX_RANK];
     int64_t count;
     MapReading reading[MAP_MAX_INPUTS];
-    int8_t slot[MAP_MAX_INSTR];    /* a buffer, or -1 - output to write in place */
+    int8_t slot[MAP_MAX_INSTR];   /* a buffer, or -1 - output to write in place */
     bool copied[MAP_MAX_OUTPUTS]; /* stored from its register after the tile */
     MapChains chains;
 } MapDomain;
@@ -35,7 +35,7 @@ typedef struct MapTiler {
     const MapDomain *d;
     const void *const *inputs;
     void *const *outputs;
-    float *reg[MAP_MAX_REGS]; /* inputs are only read */
+    MapPlaces at;
     bool filled[MAP_MAX_INPUTS]; /* a periodic input stands in its buffer */
     _Alignas(64) float input_buffer[MAP_MAX_INPUTS][MAP_TILE + MAP_PERIOD];
     _Alignas(64) float buffer[MAP_MAX_INSTR][MAP_TILE];

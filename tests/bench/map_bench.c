@@ -17,8 +17,10 @@ enum { MAX_ROUNDS = 4000, MAX_FLOATS = 1 << 23 };
 typedef struct Case {
     const char *name;
     int64_t rows, inner;
-    const char *inputs;  /* per input: f full, c one per column, r one per row, t transposed, 1 scalar */
-    const char *outputs; /* per output: s stored, c column sums, r row sums; of the last registers */
+    const char
+        *inputs; /* per input: f full, c one per column, r one per row, t transposed, 1 scalar */
+    const char
+        *outputs; /* per output: s stored, c column sums, r row sums; of the last registers */
     MapInstr instr[8];
     int n_instr;
 } Case;
@@ -75,7 +77,10 @@ static double median(double *x, int n)
 
 static MapProgram program_of(const Case *c, double *bytes)
 {
-    MapProgram p = {.rank = 2, .dim = {c->rows, c->inner}, .n_instr = c->n_instr};
+    MapProgram p = {
+        .rank = 2, .dim = {c->rows, c->inner},
+             .n_instr = c->n_instr
+    };
     double floats = 0;
     p.n_inputs = (int)strlen(c->inputs), p.n_outputs = (int)strlen(c->outputs);
     p.outer = c->rows, p.reduce = c->inner, p.inner = 1;

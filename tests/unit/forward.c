@@ -68,7 +68,7 @@ static void logits_are(const char *model, const char *options, int64_t h, int64_
                        const double expected[6])
 {
     TestModel m = test_model(model, options, shape(3, h, w, INT64_C(3)), 3);
-    test_model_init(&m, 2, 0);
+    test_model_allocate(&m, 2);
     fill(m.build.params);
     float *x = arena_new_array(m.arena, float, 2 * h * w * 3);
     for (int64_t i = 0; i < 2 * h * w * 3; i++) x[i] = 2 * number("x", i);
@@ -129,6 +129,61 @@ TEST(forward, mlp_with_batch_norm_and_gelu_equals_torch)
                (double[]){0.2133964, 0.2986808, 0.3055617, 0.009788147, -0.1147931, -0.1501566});
 }
 
+static void mlp_is(const char *activation, const double expected[6])
+{
+    char options[96];
+    (void)snprintf(options, sizeof options, "{hidden: [9, 7], activation: %s}", activation);
+    logits_are("mlp", options, 2, 2, expected);
+}
+
+TEST(forward, mlp_with_relu_equals_torch)
+{
+    mlp_is("relu",
+           (double[]){0.04985117, 0.08316173, -0.2767005, 0.2652629, 0.3412299, -0.2117554});
+}
+
+TEST(forward, mlp_with_leaky_relu_equals_torch)
+{
+    mlp_is("leaky_relu",
+           (double[]){0.05171661, 0.08367462, -0.2819965, 0.2648868, 0.338684, -0.215292});
+}
+
+TEST(forward, mlp_with_tanh_equals_torch)
+{
+    mlp_is("tanh",
+           (double[]){0.1496268, 0.1678695, -0.675568, -0.2842202, -0.2641914, -0.08048956});
+}
+
+TEST(forward, mlp_with_sigmoid_equals_torch)
+{
+    mlp_is("sigmoid",
+           (double[]){0.08628072, 0.04475223, 0.1234197, 0.06324306, 0.01980909, 0.1574513});
+}
+
+TEST(forward, mlp_with_gelu_equals_torch)
+{
+    mlp_is("gelu",
+           (double[]){0.00489648, 0.07598522, -0.2998686, 0.1012029, 0.1615034, -0.2393755});
+}
+
+TEST(forward, mlp_with_silu_equals_torch)
+{
+    mlp_is("silu",
+           (double[]){-0.00281416, 0.07010117, -0.2963067, 0.02260828, 0.07969007, -0.2199466});
+}
+
+TEST(forward, mlp_with_softplus_equals_torch)
+{
+    mlp_is("softplus",
+           (double[]){0.4458926, 0.2730474, -0.1859733, 0.4195149, 0.2738005, -0.06154528});
+}
+
+TEST(forward, mlp_with_identity_equals_torch)
+{
+    mlp_is("identity",
+           (double[]){0.1577792, 0.1938828, -0.7357798, -0.2326219, -0.2136653, -0.1707262});
+}
+
 /* -- Published weights
  * -------------------------------------------------------------------------------- */
 
@@ -175,7 +230,7 @@ static const float *published(TestModel *m, const char *model, const char *file,
                               int label[PICTURES])
 {
     *m = test_model(model, "{}", shape(3, INT64_C(32), INT64_C(32), INT64_C(3)), 10);
-    test_model_init(m, PICTURES, 0);
+    test_model_allocate(m, PICTURES);
     float *x = arena_new_array(m->arena, float, PICTURES *PIXELS * 3);
     return read_cifar(x, label) && load(m->build.params, file) ? logits(m, x) : NULL;
 }

@@ -96,11 +96,11 @@ TEST(lsuv, scales_orthogonal_weights_and_moves_no_statistic)
     test_model_init(&m, 4, 5);
     const float *x = batch(&m, 4);
     ASSERT_OK(lsuv_init(m.model, m.options, &m.build, x, 4, TOLERANCE, &err), &err);
-    const Param *w = params_find(m.build.params, "layer2.0.conv1.weight"); /* (32, 16 * 9) */
+    const Param *w = params_find(m.build.params, "layer3.0.conv2.weight"); /* (64, 64 * 9) */
     double first = 0, dot = 0;
-    for (int64_t i = 0; i < 144; i++) {
+    for (int64_t i = 0; i < 576; i++) {
         first += (double)w->data[i] * (double)w->data[i];
-        dot += (double)w->data[i] * (double)w->data[144 + i];
+        dot += (double)w->data[i] * (double)w->data[576 + i];
     }
     assert_true(fabs(dot) < 1e-6 * first);
     assert_true(fabs(first - 1) > 0.1); /* it was scaled */

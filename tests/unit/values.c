@@ -92,7 +92,7 @@ static void each_case(const char *group,
     assert_true(n_cases > 0);
 }
 
-static void check_values(const Trial *t, const Outputs *o, const char *name)
+static void compare(const Trial *t, const Outputs *o, const char *name)
 {
     float *value[MAX_OUTPUTS];
     Graph64 *v = trial_reference(t);
@@ -111,6 +111,15 @@ static void check_values(const Trial *t, const Outputs *o, const char *name)
     }
 }
 
+/* All outputs, then the value alone, as evaluation runs it: then more can be fused. */
+static void check_values(const Trial *t, const Outputs *o, const char *name)
+{
+    Outputs forward = {0};
+    put(&forward, t->y);
+    compare(t, o, name);
+    compare(t, &forward, name);
+}
+
 static void check_same(const Outputs *o, float *const a[], float *const b[], const char *name)
 {
     for (int k = 0; k < o->n; k++) {
@@ -120,7 +129,7 @@ static void check_same(const Outputs *o, float *const a[], float *const b[], con
     }
 }
 
-static void check_bits(const Trial *t, const Outputs *o, const char *name)
+static void compare_bits(const Trial *t, const Outputs *o, const char *name)
 {
     static const PlanOptions options[] = {
         {false, false},
@@ -142,6 +151,14 @@ static void check_bits(const Trial *t, const Outputs *o, const char *name)
     }
     Error err = {0};
     ASSERT_OK(cpu_select(NULL, &err), &err);
+}
+
+static void check_bits(const Trial *t, const Outputs *o, const char *name)
+{
+    Outputs forward = {0};
+    put(&forward, t->y);
+    compare_bits(t, o, name);
+    compare_bits(t, &forward, name);
 }
 
 #define VALUES_OF(group)                                                                           \
