@@ -126,7 +126,7 @@ format-check:
 
 cppcheck:
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
-	    --std=c11 -j 2 --suppress=missingIncludeSystem -Ilib -I. -D_GNU_SOURCE -DISA=v3 -D__x86_64__ \
+	    --std=c11 -j 2 --suppress=missingIncludeSystem -Ilib -I. -D_GNU_SOURCE -DISA=v3 -D__x86_64__ -D__AVX2__ \
 	    -DSEQLAB_VERSION='"lint"' $(C_FILES)
 
 tidy:
