@@ -166,15 +166,14 @@ TEST(checkpoint, equal_state_gives_equal_bytes)
 {
     Setup s = setup();
     Error err = {0};
-    char one[HASH_HEX], two[HASH_HEX];
+    char hash[2][3][HASH_HEX];
     static const char *const files[] = {"model.safetensors", "optimizer.safetensors", "state.json"};
-    for (int i = 0; i < 3; i++) {
+    for (int time = 0; time < 2; time++) {
         ASSERT_OK(save(&s, &err), &err);
-        ASSERT_OK(hash_file(beside(&s, files[i]), one, &err), &err);
-        ASSERT_OK(save(&s, &err), &err);
-        ASSERT_OK(hash_file(beside(&s, files[i]), two, &err), &err);
-        assert_string_equal(one, two);
+        for (int i = 0; i < 3; i++)
+            ASSERT_OK(hash_file(beside(&s, files[i]), hash[time][i], &err), &err);
     }
+    for (int i = 0; i < 3; i++) assert_string_equal(hash[0][i], hash[1][i]);
     done(&s);
 }
 
@@ -256,15 +255,16 @@ TEST(checkpoint, any_truncation_is_found)
     Setup s = setup();
     Error err = {0};
     static const char *const files[] = {"model.safetensors", "optimizer.safetensors", "state.json"};
-    for (int i = 0; i < 3; i++)
-        for (int part = 0; part < 8; part++) {
-            set_all(&s, 7);
-            ASSERT_OK(save(&s, &err), &err);
-            struct stat st;
-            assert_int_equal(stat(beside(&s, files[i]), &st), 0);
-            assert_int_equal(truncate(beside(&s, files[i]), st.st_size * part / 8), 0);
+    for (int i = 0; i < 3; i++) {
+        struct stat st;
+        set_all(&s, 7);
+        ASSERT_OK(save(&s, &err), &err);
+        assert_int_equal(stat(beside(&s, files[i]), &st), 0);
+        for (int part = 15; part >= 0; part--) {
+            assert_int_equal(truncate(beside(&s, files[i]), st.st_size * part / 16), 0);
             refused(&s, files[i]);
         }
+    }
     done(&s);
 }
 
