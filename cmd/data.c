@@ -105,11 +105,15 @@ static bool data_list(const Shelf *s, const Recipe *const chosen[], int n, const
 {
     (void)err;
     bool details = in->n_words > 1 || in->flags.verbose;
+    int wide = (int)strlen("licence");
+    for (int i = 0; i < n; i++)
+        if ((int)strlen(chosen[i]->licence) > wide) wide = (int)strlen(chosen[i]->licence);
     Json j = {0};
     if (in->flags.json)
         json_begin(&j, NULL, '[');
     else
-        (void)printf("%-16s %-8s %10s  %-20s %s\n", "name", "state", "size", "licence", "what");
+        (void)printf("%-16s %-8s %10s  %-*s  %s\n", "name", "state", "size", wide, "licence",
+                     "what");
     for (int i = 0; i < n; i++) {
         const Recipe *r = chosen[i];
         char size[16];
@@ -118,7 +122,7 @@ static bool data_list(const Shelf *s, const Recipe *const chosen[], int n, const
             json_recipe(&j, r, s->folder);
             continue;
         }
-        (void)printf("%-16s %-8s %10s  %-20s %s\n", r->name, state_text(r, s->folder), size,
+        (void)printf("%-16s %-8s %10s  %-*s  %s\n", r->name, state_text(r, s->folder), size, wide,
                      r->licence, r->summary);
         if (details) print_details(r);
     }
@@ -142,11 +146,21 @@ static bool data_get(const Shelf *s, const Recipe *const chosen[], int n, const 
     if (in->n_words == 1) return fail(err, FAIL_USAGE, &place, "which data? 'get' needs a name");
     bool ok = true;
     for (int i = 0; i < n; i++) {
-        bool got = recipe_get(chosen[i], s->folder, say, (void *)(uintptr_t)in, err);
+        bool packaged = recipe_state(chosen[i], s->folder) == RECIPE_DEBIAN;
+        bool got = packaged || recipe_get(chosen[i], s->folder, say, (void *)(uintptr_t)in, err);
         if (got) (void)printf("%s %s\n", chosen[i]->name, state_text(chosen[i], s->folder));
         ok = ok && got;
     }
     return ok;
+}
+
+static bool fail_absent(const Recipe *r, const char *folder, Error *err)
+{
+    char size[16];
+    text_bytes(size, (double)recipe_bytes(r));
+    return fail(err, FAIL_DATA, NULL,
+                "%s is not in %s/: run 'seqlab data get %s' (%s) on a machine with a network",
+                r->name, folder, r->name, size);
 }
 
 /* All that are here when none is named; an absent one that is named is a failure. */
@@ -155,9 +169,13 @@ static bool data_verify(const Shelf *s, const Recipe *const chosen[], int n, con
 {
     bool ok = true;
     for (int i = 0; i < n; i++) {
-        if (in->n_words == 1 && recipe_state(chosen[i], s->folder) == RECIPE_ABSENT) continue;
-        bool good = recipe_verify(chosen[i], s->folder, err);
-        (void)printf("%s %s\n", chosen[i]->name, good ? "ok" : "damaged or not whole");
+        const Recipe *r = chosen[i];
+        if (recipe_state(r, s->folder) == RECIPE_ABSENT) {
+            if (in->n_words > 1) ok = fail_absent(r, s->folder, err);
+            continue;
+        }
+        bool good = recipe_verify(r, s->folder, err);
+        (void)printf("%s %s\n", r->name, good ? "ok" : "damaged or not whole");
         ok = ok && good;
     }
     return ok;

@@ -19,7 +19,7 @@ static bool help(const Invocation *in, Error *err)
     }
     const char *text = experiment_key_help(in->arena, word, &near);
     if (text) {
-        (void)fputs(text, stdout);
+        (void)puts(text);
         return true;
     }
     if (near)

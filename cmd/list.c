@@ -115,7 +115,8 @@ static void print_op(const Op *op)
 
 static void print_row(int kind, const Row *c)
 {
-    (void)printf("%s (%s): %s\n", c->name, kind_names[kind], c->summary ? c->summary : "");
+    (void)printf("%s '%s': %s\n", kind == KIND_OPS ? "op" : component_word[kind], c->name,
+                 c->summary ? c->summary : "");
     if (c->paper) (void)printf("  paper: %s\n", c->paper);
     if (c->options) print_options(c->options);
     if (c->op) print_op(c->op);
@@ -177,13 +178,13 @@ static bool fail_unknown(int kind, const char *word, Error *err)
         if (kind < 0) names[n++] = kind_names[k];
         for (int i = 0; n < NAMES_MAX - N_KINDS && row_at(k, i, &c); i++) names[n++] = c.name;
     }
-    const char *near = text_nearest(word, names, n),
-               *what = kind < 0 ? "anything" : kind_names[kind];
+    const char *near = text_nearest(word, names, n);
+    const char *none = kind < 0 ? "nothing" : "none of the ",
+               *what = kind < 0 ? "" : kind_names[kind];
     if (near)
-        return fail(err, FAIL_USAGE, &place, "'%.60s' is not the name of %s%s; did you mean '%s'?",
-                    word, kind < 0 ? "" : "one of the ", what, near);
-    return fail(err, FAIL_USAGE, &place, "'%.60s' is not the name of %s%s", word,
-                kind < 0 ? "" : "one of the ", what);
+        return fail(err, FAIL_USAGE, &place, "%s%s is called '%.60s'; did you mean '%s'?", none,
+                    what, word, near);
+    return fail(err, FAIL_USAGE, &place, "%s%s is called '%.60s'", none, what, word);
 }
 
 static void print_everything(void)

@@ -119,10 +119,29 @@ static bool train_target(const Target *t, const Invocation *in, Error *err)
     return true;
 }
 
+/* What the file asks for and this command does not do must not pass in silence. */
+static bool check_file(const Experiment *e, const Flags *flags, Error *err)
+{
+    static const char *const others[] = {"base", "teacher"};
+    const Yaml *run = yaml_get(e->root, "run");
+    bool ok = true;
+    if (run && strcmp(e->run, "train") != 0)
+        ok = yaml_fail(run, err, "this file is for '%s', not for 'train'", e->run);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        const Yaml *y = yaml_get(e->root, others[i]);
+        if (y && y->kind != YAML_NULL)
+            ok = yaml_fail_key(y, err, "'%s' has no meaning for 'train'", others[i]);
+    }
+    if (ok && !flags->quiet && yaml_get(e->root, "sweep"))
+        (void)fprintf(stderr, "%s: one run; the sweep is not expanded\n", e->path);
+    return ok;
+}
+
 static bool train(const Invocation *in, Error *err)
 {
     Target *t = arena_alloc(in->arena, sizeof *t);
     TRY(target_load(t, in, err));
+    TRY(check_file(&t->experiment, &in->flags, err));
     TRY(target_open_data(t, in, SPLITS_ALL, err));
     bool ok = in->flags.dry_run ? train_dry_run(t, in, err) : train_target(t, in, err);
     target_close(t);

@@ -51,8 +51,8 @@ static void print_memory(const DryRun *c)
     text_bytes(eval, (double)c->eval_bytes);
     text_bytes(batch, (double)c->batch_bytes);
     text_bytes(data, (double)c->data_bytes);
-    (void)printf("memory      %s: parameters and gradients %s, optimizer %s, training %s, "
-                 "evaluation %s, batches %s, data %s\n",
+    (void)printf("memory      %s at peak: parameters and gradients %s, optimizer %s,\n"
+                 "            training %s, evaluation %s, batches %s, data %s\n",
                  peak, parameters, optimizer, train, eval, batch, data);
 }
 
@@ -72,14 +72,15 @@ static void print_text(const Target *t, const Invocation *in, const Forecast *f)
     print_memory(c);
     text_si(flops, c->flops_per_step);
     text_bytes(traffic, c->traffic_bytes);
-    (void)printf("a step      %sFLOP, %s of memory traffic\n", flops, traffic);
+    int digits = (int)strcspn(flops, "kMGTP");
+    (void)printf("a step      %.*s %sFLOP, %s of memory traffic\n", digits, flops, flops + digits,
+                 traffic);
     if (isnan(c->step_s)) {
         (void)printf("time        not measured: a step is too large to try\n");
     } else {
         text_duration(total, c->step_s * (double)c->steps);
-        (void)snprintf(step, sizeof step, "%.3g ms", c->step_s * 1e3);
-        (void)printf("time        %s a step with %d thread%s, so %s for all, evaluation and data "
-                     "left out\n",
+        (void)snprintf(step, sizeof step, c->step_s < 0.1 ? "%.3g ms" : "%.0f ms", c->step_s * 1e3);
+        (void)printf("time        %s a step with %d thread%s: %s, without evaluation and data\n",
                      step, threads_count(), threads_count() == 1 ? "" : "s", total);
     }
     if (in->flags.verbose) print_parameters(f->params);

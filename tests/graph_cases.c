@@ -133,6 +133,15 @@ static Node *chain_case(Trial *t, int arg)
     return sum(t->g, square(t->g, y), 1u << 1, false);
 }
 
+/* The scaled values can take x's memory while the sum still reads x; no gradient keeps x. */
+static Node *in_place_case(Trial *t, int arg)
+{
+    Node *x = matmul(t->g, trial_real(t, S(6, 4)), trial_real(t, S(4, 5)), false, false);
+    (void)arg;
+    Node *parts[] = {reshape(t->g, affine(t->g, x, 2, 1), S(30)), sum(t->g, x, 1, false)};
+    return concat(t->g, parts, 2, 0);
+}
+
 /* -- Gradients that are not derivatives */
 
 static Node *straight_through_case(Trial *t, int arg)
@@ -240,11 +249,22 @@ static Node *matmul_case(Trial *t, int arg)
     return matmul(t->g, left, right, ta, tb);
 }
 
+/* With one row, either product could be the other's bias. */
+static Node *two_products_case(Trial *t, int rows)
+{
+    Node *a = matmul(t->g, trial_real(t, S(rows + 1, 4)), trial_real(t, S(4, 5)), false, false);
+    Node *b = matmul(t->g, trial_real(t, S(rows + 1, 3)), trial_real(t, S(3, 5)), false, false);
+    return silu(t->g, add(t->g, a, b));
+}
+
 static Node *linear_case(Trial *t, int arg)
 {
-    Node *x = trial_real(t, arg == 0 ? S(4) : arg == 1 ? S(3, 4) : S(2, 3, 4));
+    Node *(*const activation[])(Graph *, Node *) = {relu, gelu,    gelu_tanh,
+                                                    silu, sigmoid, tanh_node};
+    const int rank = arg % 3 + 1;
+    Node *x = trial_real(t, rank == 1 ? S(4) : rank == 2 ? S(3, 4) : S(2, 3, 4));
     Node *w = trial_real(t, S(5, 4)), *b = trial_real(t, S(5));
-    return gelu(t->g, linear(t->g, x, w, arg == 1 ? NULL : b));
+    return activation[arg % 6](t->g, linear(t->g, x, w, arg < 6 ? b : NULL));
 }
 
 static const struct {
@@ -369,6 +389,7 @@ static const GraphCase cases[] = {
     {"map",     "where",            where_case,            1,  false},
     {"map",     "comparisons",      equal_case,            1,  false},
     {"map",     "chain",            chain_case,            1,  false},
+    {"map",     "in_place",         in_place_case,         1,  false},
     {"map",     "straight_through", straight_through_case, 1,  true },
     {"map",     "stop_gradient",    stop_gradient_case,    1,  true },
     {"reduce",  "sum",              sum_case,              16, false},
@@ -384,7 +405,8 @@ static const GraphCase cases[] = {
     {"index",   "scatter_add",      scatter_case,          2,  false},
     {"index",   "argmax",           argmax_case,           1,  false},
     {"product", "matmul",           matmul_case,           16, false},
-    {"product", "linear",           linear_case,           3,  false},
+    {"product", "two_products",     two_products_case,     2,  false},
+    {"product", "linear",           linear_case,           12, false},
     {"conv",    "conv2d",           conv_case,             7,  false},
     {"pool",    "max_pool",         max_pool_case,         3,  false},
     {"pool",    "avg_pool",         avg_pool_case,         3,  false},

@@ -37,12 +37,17 @@ void test_model_build(TestModel *m, int64_t batch, bool training)
     m->logits = m->model->build(&m->build, m->options, m->x);
 }
 
-void test_model_init(TestModel *m, int64_t batch, uint64_t seed)
+void test_model_allocate(TestModel *m, int64_t batch)
 {
     Error err = {0};
     test_model_build(m, batch, false);
     ASSERT_OK(graph_ok(m->build.graph, &err), &err);
     ASSERT_OK(params_allocate(m->build.params, &err), &err);
+}
+
+void test_model_init(TestModel *m, int64_t batch, uint64_t seed)
+{
+    test_model_allocate(m, batch);
     params_init(m->build.params, seed);
 }
 

@@ -16,7 +16,9 @@ typedef struct TestModel {
 TestModel test_model(const char *name, const char *options, Shape sample, int classes);
 /* Builds for a batch; with `training`. The parameters are there afterwards, not allocated. */
 void test_model_build(TestModel *m, int64_t batch, bool training);
-/* Builds for evaluation, allocates and initialises. */
+/* Builds for evaluation and allocates. */
+void test_model_allocate(TestModel *m, int64_t batch);
+/* The same, with first values. */
 void test_model_init(TestModel *m, int64_t batch, uint64_t seed);
 void test_model_free(TestModel *m);
 

@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-double real_log(double x);       /* x > 0, normal; relative error below 5e-16 */
+double real_log(double x);       /* x > 0, normal; relative error below 4e-16 */
 double real_cos_turns(double t); /* cos(2 pi t), any finite t; absolute error below 3e-16 */
 double real_sin_turns(double t);
 double real_sqrt(double x);          /* correctly rounded */

@@ -101,7 +101,7 @@ static void reduce_short_rows(MapTiler *t, float *const partial[], int64_t row, 
         K(map_tile)(t, r * length, rows * length);
         for (int o = 0; o < p->n_outputs; o++) {
             const MapStore kind = p->outputs[o].kind;
-            const float *x = t->reg[p->outputs[o].reg];
+            const float *x = t->at.reg[p->outputs[o].reg];
             if (kind == MAP_SUM) sum_rows(x, rows, length, partial[o] + r);
             if (kind != MAP_MAX_REDUCE) continue;
             for (int64_t k = 0; k < rows; k++) {
@@ -125,7 +125,7 @@ static void reduce_block(MapTiler *t, float *const partial[], int64_t at, int64_
         K(map_tile)(t, flat + i, m);
         for (int o = 0; o < p->n_outputs; o++)
             if (p->outputs[o].kind != MAP_STORE)
-                join_lanes(p->outputs[o].kind, t->reg[p->outputs[o].reg], m, lane[o]);
+                join_lanes(p->outputs[o].kind, t->at.reg[p->outputs[o].reg], m, lane[o]);
     }
     for (int o = 0; o < p->n_outputs; o++)
         if (p->outputs[o].kind != MAP_STORE)
@@ -135,7 +135,8 @@ static void reduce_block(MapTiler *t, float *const partial[], int64_t at, int64_
 /* -- Columns (inner > 1) ---------------------------------------------------------------------- */
 
 typedef struct Columns {
-    _Alignas(64) float at[MAP_MAX_OUTPUTS][COLUMN_ACCUMULATORS][MAP_TILE];
+    _Alignas(64) float at[MAP_MAX_OUTPUTS][COLUMN_ACCUMULATORS * MAP_TILE];
+    int64_t stride; /* between the four accumulators of a column */
 } Columns;
 
 static void join_row(MapStore kind, float *restrict to, const float *restrict x, int64_t n)
@@ -147,15 +148,14 @@ static void join_row(MapStore kind, float *restrict to, const float *restrict x,
 }
 
 /* Rows 0..n of m columns, side by side, onto the accumulators, which stay in registers. */
-static void add_narrow(float to[COLUMN_ACCUMULATORS][MAP_TILE], const float *x, int64_t n,
-                       int64_t m)
+static void add_narrow(float *to, int64_t stride, const float *x, int64_t n, int64_t m)
 {
     for (int64_t j = 0; j < m; j += VL) {
         const int64_t width = m - j < VL ? m - j : VL;
         vf a[COLUMN_ACCUMULATORS];
         const float *from = x + j;
         int64_t r = 0;
-        for (int k = 0; k < COLUMN_ACCUMULATORS; k++) a[k] = vf_load(to[k] + j);
+        for (int k = 0; k < COLUMN_ACCUMULATORS; k++) a[k] = vf_load(to + k * stride + j);
         if (width == VL)
             for (; r + COLUMN_ACCUMULATORS <= n; r += COLUMN_ACCUMULATORS)
                 for (int k = 0; k < COLUMN_ACCUMULATORS; k++) a[k] += vf_load(from + (r + k) * m);
@@ -165,7 +165,7 @@ static void add_narrow(float to[COLUMN_ACCUMULATORS][MAP_TILE], const float *x, 
                     a[k] += vf_load_n(from + (r + k) * m, width);
         for (int k = 0; k < COLUMN_ACCUMULATORS && r + k < n; k++)
             a[k] += vf_load_n(from + (r + k) * m, width);
-        for (int k = 0; k < COLUMN_ACCUMULATORS; k++) vf_store(to[k] + j, a[k]);
+        for (int k = 0; k < COLUMN_ACCUMULATORS; k++) vf_store(to + k * stride + j, a[k]);
     }
 }
 
@@ -175,15 +175,15 @@ static void finish_columns(const MapProgram *p, Columns *acc, float *const parti
     for (int o = 0; o < p->n_outputs; o++) {
         const MapStore kind = p->outputs[o].kind;
         if (kind == MAP_STORE) continue;
-        float(*a)[MAP_TILE] = acc->at[o];
+        const float *a0 = acc->at[o], *a1 = a0 + acc->stride, *a2 = a1 + acc->stride,
+                    *a3 = a2 + acc->stride;
         for (int64_t j = 0; j < columns; j++)
-            partial[o][at + j] =
-                join(kind, join(kind, a[0][j], a[2][j]), join(kind, a[1][j], a[3][j]));
+            partial[o][at + j] = join(kind, join(kind, a0[j], a2[j]), join(kind, a1[j], a3[j]));
     }
 }
 
-/* Rows row..row+n of one outer index, columns column..column+columns; row r of the block goes to
- * accumulator r % 4. */
+/* n rows of one outer index, `columns` columns from flat on; row r of the block goes to accumulator
+ * r % 4. Rows whose number of columns lets them are added by the chains. */
 static void reduce_columns(MapTiler *t, Columns *acc, float *const partial[], int64_t at,
                            int64_t flat, int64_t n, int64_t columns)
 {
@@ -191,21 +191,25 @@ static void reduce_columns(MapTiler *t, Columns *acc, float *const partial[], in
     const bool whole = columns == p->inner, narrow = whole && columns <= NARROW;
     int64_t rows_a_tile = whole ? MAP_TILE / columns : 1;
     if (narrow) rows_a_tile -= rows_a_tile % COLUMN_ACCUMULATORS;
-    for (int o = 0; o < p->n_outputs; o++)
-        for (int k = 0; k < COLUMN_ACCUMULATORS && p->outputs[o].kind != MAP_STORE; k++)
-            set_neutral(p->outputs[o].kind, acc->at[o][k], (columns + VL - 1) / VL * VL);
+    acc->stride = (columns + VL - 1) / VL * VL;
+    for (int o = 0; o < p->n_outputs; o++) {
+        t->at.ring[o] = acc->at[o];
+        if (p->outputs[o].kind != MAP_STORE)
+            set_neutral(p->outputs[o].kind, acc->at[o], COLUMN_ACCUMULATORS * acc->stride);
+    }
     for (int64_t r = 0; r < n; r += rows_a_tile) {
         const int64_t rows = n - r < rows_a_tile ? n - r : rows_a_tile;
         K(map_tile)(t, flat + r * p->inner, rows * columns);
         for (int o = 0; o < p->n_outputs; o++) {
             const MapStore kind = p->outputs[o].kind;
-            const float *x = t->reg[p->outputs[o].reg];
+            const float *x = t->at.reg[p->outputs[o].reg];
+            if (kind == MAP_STORE || t->d->chains.summed[o]) continue;
             if (kind == MAP_SUM && narrow)
-                add_narrow(acc->at[o], x, rows, columns);
-            else if (kind != MAP_STORE)
+                add_narrow(acc->at[o], acc->stride, x, rows, columns);
+            else
                 for (int64_t k = 0; k < rows; k++)
-                    join_row(kind, acc->at[o][(r + k) % COLUMN_ACCUMULATORS], x + k * columns,
-                             columns);
+                    join_row(kind, acc->at[o] + (r + k) % COLUMN_ACCUMULATORS * acc->stride,
+                             x + k * columns, columns);
         }
     }
     finish_columns(p, acc, partial, at, columns);

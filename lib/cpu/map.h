@@ -63,11 +63,14 @@ typedef struct MapProgram {
 size_t map_scratch(const MapProgram *p);
 
 /* The order of additions of a reduction depends on (outer, reduce, inner) alone, so a fused program
- * gives the bits of the separate ones: inner == 1: the row is cut into blocks of MAP_BLOCK; in a
- * block element i goes to lane i % 16, the lanes are added by a tree (8, 4, 2, 1); the blocks' sums
- * are added by a balanced tree. inner  > 1: the `reduce` index is cut into blocks of rows; in a
- * block row r goes to accumulator r % 4 of its column, the four are added (0+2)+(1+3); blocks by
- * the same balanced tree. An output of kind MAP_STORE may be the very memory of an input that has
+ * gives the bits of the separate ones.
+ *
+ * inner == 1: the row is cut into blocks of MAP_BLOCK; in a block element i goes to lane i % 16,
+ * which starts at 0, and the lanes are added by a tree (8, 4, 2, 1). inner > 1: the `reduce` index
+ * is cut into blocks of max(64, 8192 / inner) rows; in a block row r goes to accumulator r % 4 of
+ * its column, and the four are added (0 + 2) + (1 + 3). Both: the blocks' sums are added by a
+ * balanced tree, at distance 1, 2, 4 and so on. A sum over nothing is 0, a maximum -inf.
+ * An output of kind MAP_STORE may be the very memory of an input that has
  * the domain's own dense strides. */
 enum { MAP_BLOCK = 1024 };
 

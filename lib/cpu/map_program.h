@@ -5,7 +5,7 @@
 
 #include "cpu/map.h"
 
-enum { MAP_TILE = 512, MAP_UNIT = 8192 };
+enum { MAP_TILE = 1024, MAP_UNIT = 8192 };
 
 /* Reductions: partial results, one a block; n_blocks and block depend on (outer, reduce, inner)
  * alone. */

@@ -1,6 +1,6 @@
-/* map_tile -- see map_tile.h. An input that has the domain's strides is read where it lies; one that
- * every row repeats, such as a bias, is laid out once, one period longer than a tile, so that a tile
- * may start anywhere in a row; the rest is copied through its strides. */
+/* map_tile -- see map_tile.h. An input that has the domain's strides is read where it lies; one
+ * that every row repeats, such as a bias, is laid out once, one period longer than a tile, so that
+ * a tile may start anywhere in a row; the rest is copied through its strides. */
 #include "cpu/map_tile.h"
 
 #include "cpu/simd.h"
@@ -57,7 +57,8 @@ static bool is_output_register(const MapProgram *p, int reg)
 }
 
 /* The stored output that lies in input i's memory, or -1. */
-static int output_over(const MapProgram *p, const void *const inputs[], void *const outputs[], int i)
+static int output_over(const MapProgram *p, const void *const inputs[], void *const outputs[],
+                       int i)
 {
     for (int o = 0; o < p->n_outputs; o++)
         if (p->outputs[o].kind == MAP_STORE && outputs[o] == inputs[i]) return o;
@@ -118,13 +119,20 @@ void K(map_domain)(const MapProgram *p, const void *const inputs[], void *const 
         if (is_output_register(p, i)) d->reading[i] = READ_STRIDED; /* it is read after the store */
     }
     assign_slots(p, over_input, d);
+    K(map_chains)(p, &d->chains);
 }
 
 void K(map_tiler)(const MapProgram *p, const MapDomain *d, const void *const inputs[],
                   void *const outputs[], MapTiler *t)
 {
     t->p = p, t->d = d, t->inputs = inputs, t->outputs = outputs;
-    for (int i = 0; i < p->n_inputs; i++) t->filled[i] = false;
+    for (int i = 0; i < MAP_MAX_REGS; i++) t->at.still[i] = false;
+    for (int i = 0; i < p->n_inputs; i++) {
+        t->filled[i] = false;
+        t->at.still[i] =
+            d->reading[i] == READ_PERIODIC &&
+            (d->stride[i][d->rank - 1] == 0 || K(map_chain_repeats)(d->dim[d->rank - 1]));
+    }
 }
 
 /* -- Reading ---------------------------------------------------------------------------------- */
@@ -192,13 +200,12 @@ static void fill_periodic(MapTiler *t, int i)
 }
 
 /* row and phase: of the tile's first element. */
-static const float *read_input(MapTiler *t, int i, int64_t flat, int64_t n, int64_t row,
-                               int64_t phase)
+static float *read_input(MapTiler *t, int i, int64_t flat, int64_t n, int64_t row, int64_t phase)
 {
     const MapDomain *d = t->d;
     const int64_t *stride = d->stride[i];
     const int last = d->rank - 1;
-    if (d->reading[i] == READ_IN_PLACE) return (const float *)t->inputs[i] + flat;
+    if (d->reading[i] == READ_IN_PLACE) return (float *)t->inputs[i] + flat;
     if (d->reading[i] == READ_PERIODIC) {
         if (!t->filled[i]) fill_periodic(t, i);
         return t->input_buffer[i] + (stride[last] == 0 ? 0 : phase);
@@ -209,7 +216,7 @@ static const float *read_input(MapTiler *t, int i, int64_t flat, int64_t n, int6
             offset += row % d->dim[k] * stride[k];
             row /= d->dim[k];
         }
-        return (const float *)t->inputs[i] + offset;
+        return (float *)t->inputs[i] + offset;
     }
     read_strided(t, i, flat, n, t->input_buffer[i]);
     return t->input_buffer[i];
@@ -223,6 +230,10 @@ static void run_instr(const MapInstr *in, const float *x, const float *u, const 
 {
     const float p = in->p, q = in->q;
     (void)p, (void)q;
+    if (in->op == MAP_SIN || in->op == MAP_COS) { /* with the far arguments */
+        (in->op == MAP_SIN ? K(vsin) : K(vcos))(n, x, y);
+        return;
+    }
     switch (in->op) {
 #define MAP(name, arity, cost, expression)                                                         \
     case MAP_##name: {                                                                             \
@@ -244,24 +255,27 @@ static void run_instr(const MapInstr *in, const float *x, const float *u, const 
 void K(map_tile)(MapTiler *t, int64_t flat, int64_t n)
 {
     const MapProgram *p = t->p;
-    const int64_t length = t->d->dim[t->d->rank - 1], row = flat / length;
+    const MapChains *c = &t->d->chains;
+    const int64_t row_length = t->d->dim[t->d->rank - 1], row = flat / row_length;
     for (int i = 0; i < p->n_inputs; i++)
-        t->reg[i] = read_input(t, i, flat, n, row, flat - row * length);
+        t->at.reg[i] = read_input(t, i, flat, n, row, flat - row * row_length);
     for (int i = 0; i < p->n_instr; i++) {
-        const MapInstr *in = &p->instr[i];
         const int slot = t->d->slot[i];
-        float *y = slot >= 0 ? t->buffer[slot] : (float *)t->outputs[-1 - slot] + flat;
-        const float *a = t->reg[in->a];
-        if (in->op == MAP_SIN)
-            K(vsin)(n, a, y);
-        else if (in->op == MAP_COS)
-            K(vcos)(n, a, y);
+        t->at.reg[p->n_inputs + i] =
+            slot >= 0 ? t->buffer[slot] : (float *)t->outputs[-1 - slot] + flat;
+    }
+    for (int i = 0; i < p->n_instr;) {
+        const MapInstr *in = &p->instr[i];
+        const int length = c->length[i];
+        if (length > 0)
+            K(map_chain_run)(c, c->first[i], c->first[i + length], &t->at, n);
         else
-            run_instr(in, a, t->reg[in->b], t->reg[in->c], y, n);
-        t->reg[p->n_inputs + i] = y;
+            run_instr(in, t->at.reg[in->a], t->at.reg[in->b], t->at.reg[in->c],
+                      t->at.reg[p->n_inputs + i], n);
+        i += length > 0 ? length : 1;
     }
     for (int o = 0; o < p->n_outputs; o++)
         if (t->d->copied[o])
-            memmove((float *)t->outputs[o] + flat, t->reg[p->outputs[o].reg],
+            memmove((float *)t->outputs[o] + flat, t->at.reg[p->outputs[o].reg],
                     sizeof(float) * (size_t)n);
 }

@@ -4,6 +4,7 @@
 #define SEQLAB_CPU_MAP_TILE_H
 
 #include "cpu/kernel.h"
+#include "cpu/map_chain.h"
 #include "cpu/map_program.h"
 
 enum { MAP_PERIOD = 512 };
@@ -23,8 +24,9 @@ typedef struct MapDomain {
     int64_t stride[MAP_MAX_INPUTS][MAP_MAX_RANK];
     int64_t count;
     MapReading reading[MAP_MAX_INPUTS];
-    int8_t slot[MAP_MAX_INSTR];    /* a buffer, or -1 - output to write in place */
+    int8_t slot[MAP_MAX_INSTR];   /* a buffer, or -1 - output to write in place */
     bool copied[MAP_MAX_OUTPUTS]; /* stored from its register after the tile */
+    MapChains chains;
 } MapDomain;
 
 /* What one thread works with. */
@@ -33,7 +35,7 @@ typedef struct MapTiler {
     const MapDomain *d;
     const void *const *inputs;
     void *const *outputs;
-    const float *reg[MAP_MAX_REGS];
+    MapPlaces at;
     bool filled[MAP_MAX_INPUTS]; /* a periodic input stands in its buffer */
     _Alignas(64) float input_buffer[MAP_MAX_INPUTS][MAP_TILE + MAP_PERIOD];
     _Alignas(64) float buffer[MAP_MAX_INSTR][MAP_TILE];

@@ -117,7 +117,7 @@ static inline float vm_tanh(float x)
     float small = vm_fma(p * z, a, a);
     float c = a > 10.0f ? 10.0f : a; /* 1 - tanh(10) is below half an ulp */
     float large = 1.0f - 2.0f / (vm_exp(2.0f * c) + 1.0f);
-    return vm_copysign(a < 0.625f ? small : large, x) + (x != x ? x : 0.0f);
+    return x != x ? x : vm_copysign(a < 0.625f ? small : large, x); /* keeps -0 */
 }
 
 /* Small arguments by an odd polynomial; the rest as 1 - e^L(|x|), L fitted to log(erfc). */
@@ -143,7 +143,7 @@ static inline float vm_erf(float x)
     q = vm_fma(q, c, -0x1.210fdap+0f);
     q = vm_fma(q, c, 0x1.dd37e2p-14f);
     float large = 1.0f - vm_exp(q);
-    return vm_copysign(a < 0.92f ? small : large, x) + (x != x ? x : 0.0f);
+    return x != x ? x : vm_copysign(a < 0.92f ? small : large, x);
 }
 
 /* sin(r + quarter pi / 2), |r| <= pi/4 or a little more: Taylor in double, error below 1e-9

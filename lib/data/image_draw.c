@@ -14,16 +14,12 @@ enum { CROP = 1 << 0, FLIP = 1 << 1, CUTOUT = 1 << 2 };
 
 void image_draw_prepare(ImageDraw *draw, const Dataset *d)
 {
-    const int64_t channels = d->sample.dim[2];
     draw->dataset = d;
-    for (int64_t i = 0; i < channels; i++) {
-        const double std = (double)d->std[i];
+    for (int64_t i = 0; i < DRAW_PERIOD; i++) {
+        const int64_t channel = i % d->sample.dim[2];
+        const double std = (double)d->std[channel];
         draw->scale[i] = (float)(1 / (255 * std));
-        draw->shift[i] = (float)(-(double)d->mean[i] / std);
-    }
-    for (int64_t i = channels; i < DRAW_PERIOD; i++) {
-        draw->scale[i] = draw->scale[i - channels];
-        draw->shift[i] = draw->shift[i - channels];
+        draw->shift[i] = (float)(-(double)d->mean[channel] / std);
     }
 }
 
@@ -41,7 +37,8 @@ static void to_floats(const ImageDraw *draw, const uint8_t *restrict pixel, int6
 /* n pixels times channels of black. */
 static void black(const ImageDraw *draw, int64_t n, float *x)
 {
-    for (int64_t i = 0; i < n; i++) x[i] = draw->shift[i % DRAW_PERIOD];
+    for (; n > 0; n -= DRAW_PERIOD, x += DRAW_PERIOD)
+        memcpy(x, draw->shift, (size_t)(n < DRAW_PERIOD ? n : DRAW_PERIOD) * sizeof *x);
 }
 
 static void flip_row(float *x, int64_t w, int64_t c)
@@ -117,11 +114,11 @@ void image_draw(const ImageDraw *draw, SplitId split, int64_t i, bool augment, u
 
 void image_draw_fetch(const ImageDraw *draw, SplitId split, int64_t i)
 {
-    enum { LINE = 64, MAX_LINES = 64 };
+    enum { LINE = 64, MOST = 64 * LINE };
     const Split *s = &draw->dataset->split[split];
     const int64_t bytes = shape_count(&draw->dataset->sample);
     const int64_t at = s->index ? s->index[i] : i;
-    for (int64_t k = 0; k < bytes && k < LINE * MAX_LINES; k += LINE)
+    for (int64_t k = 0; k < bytes && k < MOST; k += LINE)
         __builtin_prefetch(s->images + at * bytes + k);
 }
 

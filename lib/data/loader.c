@@ -1,13 +1,15 @@
 /* loader -- see loader.h.
  *
  * Two buffers: the batch that was handed out, and the next one. The thread that fills the second is
- * woken by a condition variable, which costs tens of microseconds and, with a kernel thread
- * spinning on every core, a piece of somebody's time slice; it pays only when a batch takes much
- * longer than that to make. So batches below PREFETCH_FLOATS are made by the caller: 60 x 784
- * floats take 10 microseconds. Both ways give the same batches.
+ * woken by a condition variable. With a kernel thread spinning on every core it takes its time from
+ * one of them, so it pays only for batches that take much longer to make than the hand-off (tens of
+ * microseconds): below PREFETCH_FLOATS the caller makes them itself. 60 x 784 floats take 10 us,
+ * 128 images of CIFAR 100 us, 240 us with augmentation, which is below 1 % of a ResNet-20's step.
+ * When the thread was not given a core before the batch is asked for, the caller takes the work
+ * back. All ways give the same batches.
  *
- * Only one thread at a time fills: the caller waits until the other has finished before it fills or
- * asks for anything, so one permutation serves both. */
+ * Only one of the two fills at a time: the caller waits until the other has finished before it
+ * fills or asks for anything, so one permutation serves both. */
 #include "data/loader.h"
 
 #include "base/pcg.h"
@@ -18,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PREFETCH_FLOATS = 1 << 18, AHEAD = 2 };
+enum { PREFETCH_FLOATS = 1 << 20, AHEAD = 2 };
 
 typedef struct Slot {
     int64_t step; /* -1: nothing */
@@ -38,7 +40,8 @@ struct Loader {
     void *memory;
     size_t memory_bytes;
 
-    bool has_thread, wanted, quit; /* wanted: the other slot is being filled, or about to be */
+    bool has_thread, quit;
+    bool wanted, filling; /* by the thread, of the slot that is not current */
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
@@ -82,10 +85,12 @@ static void *fill_ahead(void *loader)
             continue;
         }
         Slot *s = &l->slot[!l->current];
+        l->wanted = false;
+        l->filling = true;
         (void)pthread_mutex_unlock(&l->mutex);
         fill(l, s);
         (void)pthread_mutex_lock(&l->mutex);
-        l->wanted = false;
+        l->filling = false;
         (void)pthread_cond_broadcast(&l->changed);
     }
     (void)pthread_mutex_unlock(&l->mutex);
@@ -178,10 +183,11 @@ Batch loader_batch(Loader *l, int64_t step)
 {
     if (l->has_thread) {
         (void)pthread_mutex_lock(&l->mutex);
-        while (l->wanted) (void)pthread_cond_wait(&l->changed, &l->mutex);
+        while (l->filling) (void)pthread_cond_wait(&l->changed, &l->mutex);
     }
     Slot *next = &l->slot[!l->current];
-    if (next->step != step) {
+    if (next->step != step || l->wanted) {
+        l->wanted = false;
         next->step = step;
         fill(l, next);
     }

@@ -72,8 +72,9 @@ static double coverage(const Figure *f, int64_t y, int64_t x)
     int hits = 0;
     if (to_y * to_y + to_x * to_x > (f->radius + 1) * (f->radius + 1)) return 0;
     for (int i = 0; i < SAMPLES * SAMPLES; i++) {
-        double dy = (double)y + (i / SAMPLES + 0.5) / SAMPLES - f->y;
-        double dx = (double)x + (i % SAMPLES + 0.5) / SAMPLES - f->x;
+        const int row = i / SAMPLES, column = i % SAMPLES;
+        double dy = (double)y + (row + 0.5) / SAMPLES - f->y;
+        double dx = (double)x + (column + 0.5) / SAMPLES - f->x;
         double u = f->cosine * dx + f->sine * dy, v = f->cosine * dy - f->sine * dx;
         hits += u * u + v * v < 1 && inside(f->class, u, v);
     }

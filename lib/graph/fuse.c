@@ -34,24 +34,6 @@ static void mark_needed(Fuser *f, const PlanOutput outputs[], int n_outputs)
 
 /* -- 1. Epilogues ------------------------------------------------------------------------------ */
 
-static Activation activation_of(const Op *op)
-{
-    static const struct {
-        const Op *op;
-        Activation activation;
-    } known[] = {
-        {&op_relu,      ACT_RELU     },
-        {&op_gelu,      ACT_GELU     },
-        {&op_gelu_tanh, ACT_GELU_TANH},
-        {&op_silu,      ACT_SILU     },
-        {&op_sigmoid,   ACT_SIGMOID  },
-        {&op_tanh,      ACT_TANH     }
-    };
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (known[i].op == op) return known[i].activation;
-    return ACT_NONE;
-}
-
 /* The vector that `add` adds to every row of m, or NULL. */
 static Node *bias_of(const Node *add, const Node *m)
 {
@@ -69,18 +51,17 @@ static void take_epilogue(Fuser *f, Node *m)
 {
     Node *result = m;
     if (f->n_readers[m->id] == 1 && f->reader[m->id]) {
-        Node *bias = bias_of(f->reader[m->id], m);
-        if (bias) {
-            result = f->reader[m->id];
+        Node *reader = f->reader[m->id], *bias = bias_of(reader, m);
+        if (bias && !f->kernel_of[reader->id]) { /* else two products were each other's bias */
+            result = reader;
             f->bias_of[m->id] = bias;
         }
     }
     if (f->n_readers[result->id] == 1 && f->reader[result->id]) {
-        Activation act = activation_of(f->reader[result->id]->op);
-        if (act != ACT_NONE) {
+        if (f->reader[result->id]->op == &op_relu) {
             f->absorbed[result->id] = true;
             result = f->reader[result->id];
-            f->activation_of[m->id] = act;
+            f->activation_of[m->id] = ACT_RELU;
         }
     }
     if (result == m) return;

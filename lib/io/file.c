@@ -251,6 +251,9 @@ static bool remove_entry(int parent, const char *name, int depth)
 bool folder_remove(const char *path, Error *err)
 {
     if (remove_entry(AT_FDCWD, path, 0) || errno == ENOENT) return true;
+    if (errno == ELOOP)
+        return fail(err, FAIL_RUN, NULL, "%s: cannot be removed: over %d folders deep", path,
+                    FOLDER_DEPTH_MAX);
     return fail_errno(err, FAIL_RUN, NULL, "%s: cannot be removed", path);
 }
 

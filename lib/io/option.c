@@ -19,7 +19,8 @@ const Option *option_find(const OptionTable *table, const char *name)
 
 int64_t steps_resolve(Steps s, int64_t steps_per_epoch)
 {
-    return s.epochs ? (int64_t)floor(s.count * (double)steps_per_epoch + 0.5) : (int64_t)s.count;
+    double steps = s.epochs ? floor(s.count * (double)steps_per_epoch + 0.5) : s.count;
+    return steps < 0x1p62 ? (int64_t)steps : INT64_MAX;
 }
 
 const char *option_type_text(const Option *o)
@@ -124,8 +125,11 @@ static bool read_steps(const Option *o, const Yaml *y, Steps *out, Error *err)
     const char *text;
     TRY(yaml_string(y, &text, err));
     size_t n = strspn(text, "0123456789.");
-    if (n > 0 && (text[n] == 'e' || text[n] == 'E') && text[n + 1] >= '0' && text[n + 1] <= '9')
-        n += 1 + strspn(text + n + 1, "0123456789"); /* 1e4 */
+    if (n > 0 && (text[n] == 'e' || text[n] == 'E')) { /* 1e4, 1e+04; the ep of 10ep is none */
+        size_t sign = text[n + 1] == '+' || text[n + 1] == '-';
+        size_t digits = strspn(text + n + 1 + sign, "0123456789");
+        if (digits > 0) n += 1 + sign + digits;
+    }
     char *end;
     out->count = strtod(text, &end);
     out->epochs = strcmp(text + n, "ep") == 0;
@@ -257,12 +261,14 @@ static bool listed(const char *const names[], const char *name)
     return false;
 }
 
-static bool unknown_key(const OptionTable *table, const Yaml *key, const char *where, Error *err)
+static bool unknown_key(const OptionTable *table, const Yaml *key, const char *const also[],
+                        const char *where, Error *err)
 {
     enum { NAMES_MAX = 128 };
     const char *names[NAMES_MAX];
     int n = 0;
     for (; n < table->n && n < NAMES_MAX; n++) names[n] = table->options[n].name;
+    for (int i = 0; also && also[i] && n < NAMES_MAX; i++) names[n++] = also[i];
     const char *near = text_nearest(key->key, names, n);
     return yaml_fail_key(key, err, "unknown key '%.80s' %s%s%s%s", key->key, where,
                          near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
@@ -283,7 +289,7 @@ bool option_read(const OptionTable *table, const Yaml *y, const char *const also
         if (listed(also, c->key)) continue;
         const Option *o = option_find(table, c->key);
         if (!o)
-            ok = unknown_key(table, c, where, err);
+            ok = unknown_key(table, c, also, where, err);
         else if (!read_value(o, c, (char *)out + o->offset, err))
             ok = false;
     }
@@ -351,7 +357,9 @@ static Yaml *written(const Option *o, const void *value, Arena *a)
     }
     const IntList *ints = value;
     Yaml *list = yaml_new_list(a);
-    for (int i = 0; i < ints->n; i++) yaml_append(a, list, NULL, number(a, (double)ints->at[i]));
+    for (int i = 0; i < ints->n; i++)
+        yaml_append(a, list, NULL,
+                    yaml_new_scalar(a, arena_printf(a, "%lld", (long long)ints->at[i]), false));
     return list;
 }
 

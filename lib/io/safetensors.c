@@ -280,12 +280,12 @@ void safetensors_to_float(const StTensor *t, float *out)
  * --------------------------------------------------------------------------------------------------------
  */
 
-/* Wider elements first, so that every tensor is aligned to its own width; then by name. */
+/* From the last dtype of the list to the first, so the wider come first and every tensor is aligned
+ * to its own width; then by name. */
 static int write_order(const void *a, const void *b)
 {
     const StTensor *x = *(const StTensor *const *)a, *y = *(const StTensor *const *)b;
-    int wx = st_dtype_bytes[x->dtype], wy = st_dtype_bytes[y->dtype];
-    if (wx != wy) return wy - wx;
+    if (x->dtype != y->dtype) return (int)y->dtype - (int)x->dtype;
     return strcmp(x->name, y->name);
 }
 

@@ -75,8 +75,8 @@ static void write_quoted(Text *out, const char *s)
 /* Some reader of YAML 1.1 or 1.2 takes the plain text for no string. */
 static bool looks_typed(const char *t)
 {
-    static const char *const words[] = {"null", "true", "false", "yes", "no", "on",
-                                        "off",  "y",    "n",     "~",   "=",  "<<"};
+    static const char *const words[] = {"null", "true", "false", "yes", "no",
+                                        "on",   "off",  "~",     "=",   "<<"};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if (strcasecmp(t, words[i]) == 0) return true;
     return strchr("+-.0123456789", *t) != NULL;

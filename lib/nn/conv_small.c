@@ -46,7 +46,7 @@ static const Option conv_small_options[] = {MODEL_OPTION_INIT(ConvSmall)};
     }                                                                                              \
     const Model model_conv##depth = {                                                              \
         .name = "conv" #depth,                                                                     \
-        .summary = text,                                                                           \
+        .summary = (text),                                                                         \
         .paper = "arXiv:1803.03635",                                                               \
         .revision = 1,                                                                             \
         .options = OPTION_TABLE(ConvSmall, conv_small_options),                                    \

@@ -97,7 +97,7 @@ static const ResnetKind kind_50 = {{3, 4, 6, 3}, true};
     }                                                                                              \
     const Model model_resnet##depth = {                                                            \
         .name = "resnet" #depth,                                                                   \
-        .summary = text,                                                                           \
+        .summary = (text),                                                                         \
         .paper = "arXiv:1512.03385",                                                               \
         .revision = 1,                                                                             \
         .options = OPTION_TABLE(Resnet, resnet_options),                                           \

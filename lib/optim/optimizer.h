@@ -21,8 +21,8 @@
 /* Every optimizer's options start with these. */
 typedef struct OptimizerCommon {
     double lr, weight_decay;
-    int decay_on;     /* a DecayOn */
-    double clip_norm; /* 0: off. Bound of the norm over all gradients, as torch's clip_grad_norm_ */
+    int decay_on;      /* a DecayOn */
+    double clip_norm;  /* 0: off. Bound of the norm of all gradients, as torch's clip_grad_norm_ */
     double clip_value; /* 0: off. Bound of every |g|, after clip_norm */
     double ema_decay;  /* 0: off. ema = d ema + (1 - d) w after each step; evaluation uses it */
 } OptimizerCommon;
@@ -89,7 +89,7 @@ bool optimizer_start(OptimizerState *s, const Optimizer *optimizer, const void *
  * updates, moves the ema. Allocates nothing. *grad_norm (may be NULL) gets the norm before clipping
  * when clip_norm is on, else NaN. Returns false, having changed nothing, when a gradient is not
  * finite. */
-bool optimizer_step(OptimizerState *s, double lr, double *grad_norm) MUST_CHECK;
+bool optimizer_step(OptimizerState *s, double lr, double *grad_norm);
 void optimizer_free(OptimizerState *s);
 /* Swaps weights and ema (no-op without ema): evaluation calls it before and after. */
 void optimizer_swap_ema(OptimizerState *s);

@@ -7,12 +7,11 @@
 
 #include "io/option.h"
 
-/* constant, step, multistep, cosine, linear, one_cycle. Every schedule's options start with these.
- */
+/* Every schedule's options start with these. The warm-up stands in front: the schedule itself sees
+ * step - warmup of total - warmup, and its first factor is what the warm-up rises to. */
 typedef struct ScheduleCommon {
-    Steps
-        warmup; /* over this many steps, in front; the rest sees step - warmup of total - warmup */
-    double warmup_start; /* share of the schedule's first factor at step 0; rises linearly to 1 */
+    Steps warmup;        /* linear over this many steps; 0: none */
+    double warmup_start; /* at step 0, as a share of that first factor */
 } ScheduleCommon;
 
 typedef struct Schedule {
@@ -25,11 +24,11 @@ typedef struct Schedule {
     double (*factor)(const void *options, int64_t step, int64_t total, int64_t steps_per_epoch);
 } Schedule;
 
-extern const Schedule *const schedule_registry[]; /* NULL-terminated */
-const Schedule *schedule_find(const char *name);  /* NULL when there is none of that name */
+/* constant, step, multistep, cosine, linear, one_cycle; NULL-terminated */
+extern const Schedule *const schedule_registry[];
+const Schedule *schedule_find(const char *name); /* NULL when there is none of that name */
 
-/* The factor with warm-up. cos is our own double polynomial: the same bits on every
- * machine. */
+/* The factor with warm-up; its cosine is base/realmath's: the same bits on every machine. */
 double schedule_factor(const Schedule *s, const void *options, int64_t step, int64_t total,
                        int64_t steps_per_epoch);
 

@@ -1,7 +1,7 @@
 /* dry_run -- what a training run would cost: steps, parameters, memory, arithmetic, seconds.
  *
  * Everything but the seconds comes from the plans, which are made without memory. The seconds come
- * from one real step on zeros, taken only when it is cheap. */
+ * from real steps on zeros, taken only when they are cheap. */
 #ifndef SEQLAB_RUN_DRY_RUN_H
 #define SEQLAB_RUN_DRY_RUN_H
 

@@ -171,6 +171,25 @@ bool metrics_sync(MetricWriter *m, Error *err)
     return true;
 }
 
+bool metrics_last(const char *folder, char out[LINE], Error *err)
+{
+    char path[4096];
+    FileMap map = {0};
+    out[0] = '\0';
+    if (snprintf(path, sizeof path, "%s/metrics.jsonl", folder) >= (int)sizeof path)
+        return fail(err, FAIL_RUN, NULL, "%.60s...: path too long", folder);
+    TRY(file_map(path, &map, FAIL_DATA, err));
+    const char *text = (const char *)map.data;
+    size_t end = map.bytes > 0 && text[map.bytes - 1] == '\n' ? map.bytes - 1 : 0, start = end;
+    while (start > 0 && text[start - 1] != '\n') start--;
+    if (end - start < LINE) {
+        memcpy(out, text + start, end - start);
+        out[end - start] = '\0';
+    }
+    file_unmap(&map);
+    return true;
+}
+
 void metrics_close(MetricWriter *m)
 {
     if (m->fd >= 0) (void)close(m->fd);

@@ -40,6 +40,8 @@ bool metrics_write(MetricWriter *m, const MetricLine *line, const MetricLine *ti
                    Error *err) MUST_CHECK;
 bool metrics_sync(MetricWriter *m,
                   Error *err) MUST_CHECK; /* fsync: before a checkpoint that claims this step */
+/* The last line of a folder's metrics.jsonl, "" when there is none. */
+bool metrics_last(const char *folder, char out[2048], Error *err) MUST_CHECK;
 void metrics_close(MetricWriter *m);
 
 #endif

@@ -17,14 +17,6 @@ typedef struct Pass {
     int64_t batch_size;
 } Pass;
 
-typedef struct Network {
-    const Experiment *experiment;
-    Params *params;
-    Pass train, eval;
-    MethodCall calls[EXPERIMENT_MAX_METHODS]; /* one a method, in the order of the file */
-    Arena *arena;
-} Network;
-
 typedef struct NetworkOptions {
     Shape sample;
     int n_classes;
@@ -33,6 +25,15 @@ typedef struct NetworkOptions {
     int64_t total_steps, steps_per_epoch;
 } NetworkOptions;
 
+typedef struct Network {
+    const Experiment *experiment;
+    Params *params;
+    Pass train, eval;
+    MethodCall calls[EXPERIMENT_MAX_METHODS]; /* one a method, in the order of the file */
+    NetworkOptions options;
+    Arena *arena;
+} Network;
+
 /* Builds and plans. Shape mistakes of the model come out as FAIL_CONFIG with the model's name.
  * Parameters are allocated (when asked) but not initialised: network_init. */
 bool network_new(Network *n, const Experiment *e, const NetworkOptions *o, Arena *a,
@@ -40,6 +41,8 @@ bool network_new(Network *n, const Experiment *e, const NetworkOptions *o, Arena
 /* First values from train.seed, LSUV where asked (x: one training batch, may be NULL otherwise),
  * then the methods' transform hooks. */
 bool network_init(Network *n, const float *x, Error *err) MUST_CHECK;
+/* The methods' after_step hooks; `step` counts the updates done. No allocation. */
+void network_after_step(Network *n, int64_t step);
 void network_free(Network *n);
 
 #endif

@@ -17,8 +17,10 @@ enum { MAX_ROUNDS = 4000, MAX_FLOATS = 1 << 23 };
 typedef struct Case {
     const char *name;
     int64_t rows, inner;
-    const char *inputs;  /* per input: f full, c one per column, r one per row, t transposed, 1 scalar */
-    const char *outputs; /* per output: s stored, c column sums, r row sums; of the last registers */
+    const char
+        *inputs; /* per input: f full, c one per column, r one per row, t transposed, 1 scalar */
+    const char
+        *outputs; /* per output: s stored, c column sums, r row sums; of the last registers */
     MapInstr instr[8];
     int n_instr;
 } Case;
@@ -26,8 +28,9 @@ typedef struct Case {
 // clang-format off
 #define BIAS_RELU {{MAP_ADD, 0, 1, 0, 0, 0}, {MAP_RELU, 2, 0, 0, 0, 0}}, 2
 #define NORMALISE {{MAP_SUB, 0, 1, 0, 0, 0}, {MAP_MUL, 5, 2, 0, 0, 0}, {MAP_FMA, 6, 3, 4, 0, 0}, {MAP_RELU, 7, 0, 0, 0, 0}}, 4
-#define MOMENTS   {{MAP_SUB, 0, 1, 0, 0, 0}, {MAP_COPY, 2, 0, 0, 0, 0}, {MAP_SQUARE, 2, 0, 0, 0, 0}}, 3
-#define BACKWARD  {{MAP_SUB, 0, 3, 0, 0, 0}, {MAP_MUL, 5, 4, 0, 0, 0}, {MAP_WHERE, 1, 2, 0, 0, 0}, {MAP_MUL, 6, 7, 0, 0, 0}}, 4
+#define MOMENTS   {{MAP_SUB, 0, 1, 0, 0, 0}, {MAP_SQUARE, 2, 0, 0, 0, 0}}, 2
+#define BACKWARD  {{MAP_SUB, 0, 3, 0, 0, 0}, {MAP_LESS, 4, 1, 0, 0, 0}, {MAP_WHERE, 6, 2, 4, 0, 0}, {MAP_MUL, 7, 5, 0, 0, 0}}, 4
+#define GRAD_X    {{MAP_LESS, 5, 1, 0, 0, 0}, {MAP_WHERE, 6, 2, 5, 0, 0}, {MAP_SUB, 7, 3, 0, 0, 0}, {MAP_SUB, 0, 3, 0, 0, 0}, {MAP_MUL, 9, 4, 0, 0, 0}, {MAP_SUB, 8, 10, 0, 0, 0}, {MAP_MUL, 11, 4, 0, 0, 0}}, 7
 
 static const Case cases[] = {
     {"bias + relu",            60,     300,  "fc",    "s",  BIAS_RELU},
@@ -40,9 +43,11 @@ static const Case cases[] = {
     {"moments",                100352, 16,   "fc",    "cc", MOMENTS},
     {"moments",                25088,  32,   "fc",    "cc", MOMENTS},
     {"moments",                6272,   64,   "fc",    "cc", MOMENTS},
-    {"backward sums",          100352, 16,   "fffcc", "cc", BACKWARD},
-    {"backward sums",          25088,  32,   "fffcc", "cc", BACKWARD},
-    {"backward sums",          6272,   64,   "fffcc", "cc", BACKWARD},
+    {"backward sums",          100352, 16,   "fffc1", "cc", BACKWARD},
+    {"backward sums",          25088,  32,   "fffc1", "cc", BACKWARD},
+    {"backward sums",          6272,   64,   "fffc1", "cc", BACKWARD},
+    {"gradient",               100352, 16,   "fffcc1", "s", GRAD_X},
+    {"gradient",               6272,   64,   "fffcc1", "s", GRAD_X},
     {"column sums",            100352, 16,   "f",     "c",  {{0}}, 0},
     {"column sums",            60,     300,  "f",     "c",  {{0}}, 0},
     {"column sums",            1000,   1000, "f",     "c",  {{0}}, 0},
@@ -72,7 +77,10 @@ static double median(double *x, int n)
 
 static MapProgram program_of(const Case *c, double *bytes)
 {
-    MapProgram p = {.rank = 2, .dim = {c->rows, c->inner}, .n_instr = c->n_instr};
+    MapProgram p = {
+        .rank = 2, .dim = {c->rows, c->inner},
+             .n_instr = c->n_instr
+    };
     double floats = 0;
     p.n_inputs = (int)strlen(c->inputs), p.n_outputs = (int)strlen(c->outputs);
     p.outer = c->rows, p.reduce = c->inner, p.inner = 1;
@@ -103,7 +111,7 @@ static void copy(float *to, const float *from, int64_t n)
                sizeof *to * (size_t)(n - piece < 8192 ? n - piece : 8192));
 }
 
-static void run_case(const Case *c, float *memory[8], float *scratch, double seconds)
+static void run_case(const Case *c, float *memory[9], float *scratch, double seconds)
 {
     static double times[2][MAX_ROUNDS];
     double bytes;
@@ -111,7 +119,7 @@ static void run_case(const Case *c, float *memory[8], float *scratch, double sec
     const void *in[MAP_MAX_INPUTS];
     void *out[MAP_MAX_OUTPUTS];
     for (int i = 0; i < p.n_inputs; i++) in[i] = memory[i];
-    for (int o = 0; o < p.n_outputs; o++) out[o] = memory[5 + o];
+    for (int o = 0; o < p.n_outputs; o++) out[o] = memory[6 + o];
     const int64_t half = (int64_t)(bytes / 8);
     const int repeat = 1 + (int)(2e5 / bytes);
     int rounds = 0;
@@ -121,7 +129,7 @@ static void run_case(const Case *c, float *memory[8], float *scratch, double sec
         for (int r = 0; r < repeat; r++) cpu->map_run(&p, in, out, scratch);
         times[0][rounds] = (clock_s() - t) / repeat;
         t = clock_s();
-        for (int r = 0; r < repeat; r++) copy(memory[7], memory[6], half);
+        for (int r = 0; r < repeat; r++) copy(memory[8], memory[7], half);
         times[1][rounds++] = (clock_s() - t) / repeat;
     }
     const double mine = median(times[0], rounds), peer = median(times[1], rounds);
@@ -139,8 +147,8 @@ int main(int argc, char **argv)
         error_print(&err, stderr, false);
         return 2;
     }
-    float *memory[8], *scratch = aligned_alloc(64, sizeof *scratch * MAX_FLOATS);
-    for (int i = 0; i < 8; i++) {
+    float *memory[9], *scratch = aligned_alloc(64, sizeof *scratch * MAX_FLOATS);
+    for (int i = 0; i < 9; i++) {
         memory[i] = aligned_alloc(64, sizeof *scratch * MAX_FLOATS);
         for (size_t k = 0; k < MAX_FLOATS; k++)
             memory[i][k] = (float)((k * 7919) % 1009) / 1009.0f - 0.5f;
@@ -152,7 +160,7 @@ int main(int argc, char **argv)
         for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
             run_case(&cases[i], memory, scratch, seconds);
     }
-    for (int i = 0; i < 8; i++) free(memory[i]);
+    for (int i = 0; i < 9; i++) free(memory[i]);
     free(scratch);
     return 0;
 }

@@ -386,6 +386,19 @@ TEST(color, follows_terminal_TERM_and_NO_COLOR)
     (void)close(master);
 }
 
+/* Reads up to the `~` that was written last: a terminal hands over its bytes in pieces, later. */
+static void read_terminal(int master, char *out, size_t capacity)
+{
+    size_t n = 0;
+    while (n < capacity - 1) {
+        ssize_t more = read(master, out + n, 1);
+        assert_int_equal(more, 1);
+        if (out[n] == '~') break;
+        n++;
+    }
+    out[n] = '\0';
+}
+
 TEST(progress, redraws_one_line_on_a_terminal)
 {
     FILE *tty;
@@ -395,18 +408,19 @@ TEST(progress, redraws_one_line_on_a_terminal)
     Environment before = set_terminal("xterm", "");
     Progress p = progress_start(tty, false);
     progress_draw(&p, "run", 0, 5, 10, "loss 1.5");
+    p.last_draw_s = clock_s() + 3600; /* however slow this machine is now */
     progress_draw(&p, "run", 0, 6, 10, "too soon");
     progress_draw(&p, "run", 0, 10, 10, "done"); /* the last is always drawn */
     progress_clear(&p);
+    (void)fprintf(tty, "~");
     (void)fflush(tty);
-    ssize_t n = read(master, out, sizeof out - 1);
-    assert_true(n > 0);
-    out[n] = '\0';
-    assert_memory_equal(out, "\rrun [##########..........]  50%  loss 1.5", 41);
+    read_terminal(master, out, sizeof out);
+    static const char first[] = "\rrun [##########..........]  50%  loss 1.5";
+    assert_int_equal(strncmp(out, first, sizeof first - 1), 0);
     assert_null(strstr(out, "too soon"));
     assert_non_null(strstr(out, "\rrun [####################] 100%  done"));
     assert_null(strchr(out, '\n'));
-    assert_int_equal(out[n - 1], '\r');
+    assert_int_equal(out[strlen(out) - 1], '\r');
     (void)set_terminal(before.term, before.no_color);
     (void)fclose(tty);
     (void)close(master);

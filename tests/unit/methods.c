@@ -2,6 +2,7 @@
 #include "tests/model.h"
 #include "tests/test.h"
 
+#include "graph/plan.h"
 #include "methods/method.h"
 
 #include <math.h>
@@ -219,6 +220,140 @@ TEST(magnitude_mask, step_after_the_end_is_an_error)
     ASSERT_FAILS(k.call.method->transform(&k.call, &err), &err, FAIL_CONFIG,
                  "method 'magnitude_mask': at is step 110, after the last step (100)");
     test_model_free(&k.m);
+}
+
+/* A step's worth: loss sum(logits^2) and the gradients of all trainable parameters, as masked. */
+static double gradients(Masked *k)
+{
+    enum { MAX_PARAMS = 16 };
+    static const float x[] = {1, -2, 0.5f, 3, -1, 0.25f, 2, -0.75f};
+    Error err = {0};
+    Graph *g = k->m.build.graph;
+    Node *wrt[MAX_PARAMS], *dw[MAX_PARAMS];
+    PlanOutput out[MAX_PARAMS + 1];
+    int n = 0;
+    Node *loss = sum(g, square(g, k->m.logits), ALL_AXES, false);
+    for (Param *p = k->m.build.params->first; p; p = p->next)
+        if (p->trainable) {
+            out[n].to = p->grad;
+            wrt[n++] = param_node(g, p);
+        }
+    graph_grad(g, loss, NULL, wrt, n, dw);
+    for (int i = 0; i < n; i++) out[i].node = dw[i];
+    out[n] = (PlanOutput){.node = loss};
+    Plan *plan = plan_new(g, out, n + 1, NULL, &err);
+    ASSERT_OK(plan != NULL, &err);
+    ASSERT_OK(plan_allocate(plan, &err), &err);
+    plan_bind(plan, k->m.x, x);
+    plan_run(plan, 0);
+    const double value = (double)*(const float *)plan_value(plan, loss);
+    plan_free(plan);
+    return value;
+}
+
+TEST(magnitude_mask, masked_weight_counts_as_zero_and_gets_no_gradient)
+{
+    Masked k, zeroed;
+    masked(&k, "{sparsity: 0.5}");
+    masked(&zeroed, "{sparsity: 0}");
+    transform(&k);
+    const Param *mask = get(&k, "fc.weight_mask"), *first = get(&k, "fc_layers.0.weight_mask");
+    for (int64_t i = 0; i < mask->n; i++) get(&zeroed, "fc.weight")->data[i] *= mask->data[i];
+    for (int64_t i = 0; i < first->n; i++)
+        get(&zeroed, "fc_layers.0.weight")->data[i] *= first->data[i];
+    assert_true(gradients(&k) == gradients(&zeroed));
+    const Param *w = get(&k, "fc.weight"), *dense = get(&zeroed, "fc.weight");
+    for (int64_t i = 0; i < w->n; i++)
+        assert_true(w->grad[i] == (mask->data[i] == 0 ? 0 : dense->grad[i]));
+    test_model_free(&k.m);
+    test_model_free(&zeroed.m);
+}
+
+TEST(magnitude_mask, mask_of_ones_gives_the_dense_bits)
+{
+    Masked k, dense;
+    masked(&k, "{sparsity: 0.5, at: 50}");
+    masked(&dense, "{sparsity: 0}");
+    assert_true(gradients(&k) == gradients(&dense));
+    const Params *a = k.m.build.params, *b = dense.m.build.params;
+    assert_int_equal(a->n_trainable, b->n_trainable);
+    assert_memory_equal(a->grads, b->grads, sizeof(float) * (size_t)a->n_trainable);
+    test_model_free(&k.m);
+    test_model_free(&dense.m);
+}
+
+/* -- label_smoothing
+ * ---------------------------------------------------------------------------------- */
+
+/* The method's loss over three rows of logits, the second of them ignored, and its gradient. */
+static double smoothed(const char *options, bool training, float gradient[12])
+{
+    static const float x[] = {1, -2, 0.5f, 0, 0, 3, -1, 2, 0.25f, 0.5f, -0.75f, 1};
+    static const int32_t label[] = {2, -1, 0};
+    Error err = {0};
+    Arena *a = arena_new();
+    Graph *g = graph_new(a);
+    MethodCall c = {.method = method_find("label_smoothing")};
+    c.options = test_options(a, &c.method->options, options);
+    LossCall l = {.graph = g,
+                  .logits = input(g, "x", F32, shape(2, INT64_C(3), INT64_C(4))),
+                  .label = input(g, "label", I32, shape(1, INT64_C(3))),
+                  .training = training};
+    Node *rows = cross_entropy(g, l.logits, l.label, 0, -1);
+    Node *loss = c.method->loss(&c, &l, affine(g, sum(g, rows, ALL_AXES, false), 0.5f, 0));
+    Node *dx;
+    graph_grad(g, loss, NULL, &l.logits, 1, &dx);
+    const PlanOutput out[] = {
+        {.node = loss   },
+        { .node = dx, .to = gradient}
+    };
+    Plan *plan = plan_new(g, out, 2, NULL, &err);
+    ASSERT_OK(plan != NULL, &err);
+    ASSERT_OK(plan_allocate(plan, &err), &err);
+    plan_bind(plan, l.logits, x);
+    plan_bind(plan, l.label, label);
+    plan_run(plan, 0);
+    const double value = (double)*(const float *)plan_value(plan, loss);
+    plan_free(plan);
+    arena_free(a);
+    return value;
+}
+
+/* torch 1.13, float64: cross_entropy(x, y, ignore_index=-1, label_smoothing=0.1) */
+TEST(label_smoothing, loss_is_torchs)
+{
+    float dx[12];
+    assert_true(fabs(smoothed("{smoothing: 0.1}", true, dx) - 1.4148949273978344) < 1e-6);
+    assert_true(fabs(smoothed("{smoothing: 1}", true, dx) - 1.6961449273978344) < 1e-6);
+}
+
+/* (softmax - q') / 2 for the two rows that count, q' of Szegedy et al., section 7. */
+TEST(label_smoothing, gradient_is_softmax_less_the_mixed_target)
+{
+    static const double x[2][4] = {
+        {1,    -2,  0.5,   0},
+        {0.25, 0.5, -0.75, 1}
+    };
+    static const int row[] = {0, 2}, label[] = {2, 0};
+    float dx[12];
+    (void)smoothed("{smoothing: 0.2}", true, dx);
+    for (int r = 0; r < 2; r++) {
+        double total = 0;
+        for (int j = 0; j < 4; j++) total += exp(x[r][j]);
+        for (int j = 0; j < 4; j++) {
+            const double target = 0.8 * (j == label[r]) + 0.05;
+            const double expected = (exp(x[r][j]) / total - target) / 2;
+            assert_true(fabs((double)dx[4 * row[r] + j] - expected) < 1e-6);
+        }
+    }
+    for (int j = 4; j < 8; j++) assert_true(dx[j] == 0);
+}
+
+TEST(label_smoothing, evaluation_and_0_keep_the_plain_loss)
+{
+    float dx[12];
+    assert_true(fabs(smoothed("{smoothing: 0.1}", false, dx) - 1.3836449273978344) < 1e-6);
+    assert_true(fabs(smoothed("{smoothing: 0}", true, dx) - 1.3836449273978344) < 1e-6);
 }
 
 TEST(methods, unknown_name_is_not_found)

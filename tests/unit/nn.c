@@ -3,6 +3,7 @@
 #include "tests/model.h"
 #include "tests/test.h"
 
+#include "graph/op.h"
 #include "io/safetensors.h"
 
 #include <string.h>
@@ -324,6 +325,23 @@ TEST(nn, training_moves_two_statistics_a_norm_and_evaluation_none)
     assert_int_equal(m.build.graph->n_updates, 2 * 19);
     test_model_build(&m, 2, false);
     assert_int_equal(m.build.graph->n_updates, 0);
+    test_model_free(&m);
+}
+
+static int count_op(const Graph *g, const char *op)
+{
+    int n = 0;
+    for (int i = 0; i < g->n_nodes; i++) n += !strcmp(g->nodes[i]->op->name, op);
+    return n;
+}
+
+TEST(nn, mlp_drops_units_in_training_only)
+{
+    TestModel m = test_model("mlp", "{hidden: [6, 5], dropout: 0.5}", MNIST, 10);
+    test_model_build(&m, 2, true);
+    assert_int_equal(count_op(m.build.graph, "random_bernoulli"), 2);
+    test_model_build(&m, 2, false);
+    assert_int_equal(count_op(m.build.graph, "random_bernoulli"), 0);
     test_model_free(&m);
 }
 

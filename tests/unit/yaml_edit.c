@@ -314,7 +314,7 @@ TEST(yaml_write, block_style_with_short_lists_in_one_line)
                                           "methods:\n"
                                           "  - name: a\n"
                                           "    x:\n"
-                                          "      \"y\": 1\n"
+                                          "      y: 1\n"
                                           "  - b\n"
                                           "e: {}\n"
                                           "l:\n"
