@@ -19,7 +19,7 @@ LIBS := -lyaml -ljansson -lpng -lz -ldeflate -lnettle -lm -lpthread
 ifeq ($(MODE),asan)
 OPT := -O1 -g -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all -fno-omit-frame-pointer
 else ifeq ($(MODE),fuzz)
-OPT := -O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
+OPT := -O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -w # gcc warns for both
 else
 OPT := -O3 -g -D_FORTIFY_SOURCE=2
 endif
@@ -83,6 +83,7 @@ $(BUILD)/%.o: %.c Makefile VERSION
 # -- Tests -----------------------------------------------------------------------------------------------------------
 
 FUZZ_REPLAY := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz_%)
+.SECONDARY: $(FUZZ_SRC:%.c=$(BUILD)/%.o) $(BUILD)/tests/fuzz/replay.o
 
 $(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/libseqlab.a
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
@@ -109,7 +110,8 @@ fuzz: ## build the libFuzzer targets with clang: build/fuzz/NAME tests/fuzz/corp
 fuzz_targets: $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/%)
 ifeq ($(MODE),fuzz)
 $(BUILD)/%: tests/fuzz/%.c $(BUILD)/libseqlab.a
-	$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -fsanitize=fuzzer $< $(BUILD)/libseqlab.a -o $@ $(LIBS)
+	@echo '  LD $@'
+	@$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -fsanitize=fuzzer $< $(BUILD)/libseqlab.a -o $@ $(LIBS)
 endif
 
 # -- Checks ----------------------------------------------------------------------------------------------------------

@@ -44,14 +44,17 @@ void arena_on_exhausted(void (*handler)(size_t bytes))
     on_exhausted = handler ? handler : exhausted_default;
 }
 
+__attribute__((noreturn)) static void exhausted(size_t bytes)
+{
+    on_exhausted(bytes);
+    exhausted_default(bytes); /* the handler came back: it must not */
+}
+
 static void *take(size_t bytes)
 {
     void *memory = calloc(1, bytes);
     atomic_fetch_add(&n_taken, 1);
-    if (!memory) {
-        on_exhausted(bytes);
-        exhausted_default(bytes); /* the handler came back: it must not */
-    }
+    if (!memory) exhausted(bytes);
     return memory;
 }
 
@@ -72,15 +75,16 @@ void arena_free(Arena *arena)
 
 void *arena_alloc(Arena *arena, size_t bytes)
 {
-    if (bytes > SIZE_MAX / 2) exhausted_default(bytes);
+    if (bytes > SIZE_MAX / 2) exhausted(bytes);
     bytes = bytes ? (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT : ALIGNMENT;
     Block *b = arena->blocks;
     if (!b || b->capacity - b->used < bytes) {
         size_t capacity = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
         Block *fresh = take(sizeof(Block) + capacity);
         fresh->capacity = capacity;
-        fresh->next = b;
-        arena->blocks = b = fresh;
+        Block **at = b && capacity > BLOCK_BYTES ? &b->next : &arena->blocks;
+        fresh->next = *at; /* a large one goes second: there is still room in the first */
+        *at = b = fresh;
     }
     void *out = b->data + b->used;
     b->used += bytes;

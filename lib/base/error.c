@@ -6,6 +6,9 @@
 #include <stdarg.h>
 #include <string.h>
 
+#undef fail /* the analyzer's macros, see error.h */
+#undef fail_errno
+
 /* Appends to a fixed buffer, cutting what does not fit. */
 static void append(char *to, size_t capacity, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -28,19 +31,31 @@ static void write_place(ErrorItem *item, const Place *at)
     append(item->text, ERROR_TEXT, " ");
 }
 
-/* The source line, and below it ^~~~ under the place. Long lines are left out: a caret would not
- * show. */
+static bool starts_character(char c)
+{
+    return ((unsigned char)c & 0xc0) != 0x80; /* not a later byte of UTF-8 */
+}
+
+/* The source line, and below it ^~~~ under the place. Columns count characters, so those of several
+ * bytes take one blank. Long lines are left out: a caret would not show. */
 static void write_excerpt(ErrorItem *item, const Place *at)
 {
     enum { LINE_MAX_SHOWN = 110 };
     if (!at || !at->line_text || at->column < 1) return;
-    size_t n = strcspn(at->line_text, "\r\n");
-    if (n > LINE_MAX_SHOWN || (size_t)at->column > n + 1) return;
-    append(item->excerpt, ERROR_EXCERPT, "    %.*s\n    ", (int)n, at->line_text);
-    for (int i = 1; i < at->column; i++)
-        append(item->excerpt, ERROR_EXCERPT, "%c", at->line_text[i - 1] == '\t' ? '\t' : ' ');
+    const char *line = at->line_text;
+    size_t n = strcspn(line, "\r\n");
+    int characters = 0;
+    for (size_t i = 0; i < n; i++) characters += starts_character(line[i]);
+    if (n > LINE_MAX_SHOWN || at->column > characters + 1) return;
+    append(item->excerpt, ERROR_EXCERPT, "    %.*s\n    ", (int)n, line);
+    int column = 1;
+    for (size_t i = 0; column < at->column; i++) {
+        if (!starts_character(line[i])) continue;
+        append(item->excerpt, ERROR_EXCERPT, "%c", line[i] == '\t' ? '\t' : ' ');
+        column++;
+    }
     append(item->excerpt, ERROR_EXCERPT, "^");
-    for (int i = 1; i < at->width && at->column + i <= (int)n; i++)
+    for (int i = 1; i < at->width && at->column + i <= characters; i++)
         append(item->excerpt, ERROR_EXCERPT, "~");
 }
 
@@ -92,7 +107,7 @@ bool fail_errno(Error *err, FailKind kind, const Place *at, const char *format, 
 
 void error_note(Error *err, const char *format, ...)
 {
-    if (!err || err->n_items == 0) return;
+    if (!err || err->n_items == 0 || err->n_dropped > 0) return;
     char *text = err->items[err->n_items - 1].text;
     append(text, ERROR_TEXT, "; ");
     size_t used = strlen(text);

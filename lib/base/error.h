@@ -13,22 +13,23 @@
 /* The kind of a failure is the exit code of the process (README, "Exit codes"). */
 typedef enum FailKind {
     FAIL_NONE = 0,
-    FAIL_RUN = 1,    /* the run failed: NaN loss, disk full, our own bug */
-    FAIL_USAGE = 2,  /* a command, a flag or an override word */
-    FAIL_CONFIG = 3, /* an experiment file */
-    FAIL_DATA = 4,   /* data missing, damaged or not to be had without a network */
-    FAIL_SWEEP = 5,
-    FAIL_CLAIM = 6,
+    FAIL_RUN = 1,      /* the run failed: NaN loss, disk full, our own bug */
+    FAIL_USAGE = 2,    /* a command, a flag or an override word */
+    FAIL_CONFIG = 3,   /* an experiment file */
+    FAIL_DATA = 4,     /* data missing, damaged or not to be had without a network */
+    FAIL_SWEEP = 5,    /* a sweep ended and some of its runs failed */
+    FAIL_CLAIM = 6,    /* a claim of a table does not hold */
     FAIL_STOPPED = 75, /* stopped by a signal, with a checkpoint: run it again (EX_TEMPFAIL) */
 } FailKind;
 
 /* Where something stands. `file` and `line_text` are not owned and only read during the call that
- * takes the Place. line and column count from 1; 0 means "not known". */
+ * takes the Place. line and column count from 1, columns in characters of UTF-8; 0 means "not
+ * known". */
 typedef struct Place {
     const char *file;      /* path as the user gave it, "command line", or NULL */
     const char *line_text; /* start of that line in the loaded text (ends at \n or \0), or NULL */
     int line, column;
-    int width; /* columns to underline with ^~~~; 0 draws none */
+    int width; /* columns to underline: ^~~~; 0 and 1 draw the ^ alone */
 } Place;
 
 enum { ERROR_MAX = 20, ERROR_TEXT = 640, ERROR_EXCERPT = 320 };
@@ -53,13 +54,20 @@ bool fail(Error *err, FailKind kind, const Place *at, const char *format, ...)
 bool fail_errno(Error *err, FailKind kind, const Place *at, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Appends "; <note>" to the last failure (context that a caller further up knows). */
+/* Appends "; <note>" to the last failure (context that a caller further up knows); nothing when
+ * that failure was dropped. */
 void error_note(Error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Prints every item, its excerpt below it; `color` wraps file:line:column in bold. */
+/* Prints every item, its excerpt below it; `color` puts what stands before the first ": " (the
+ * place) in bold. */
 void error_print(const Error *err, FILE *out, bool color);
 
 void error_clear(Error *err);
+
+#ifdef __clang_analyzer__ /* sees one file at a time: it has to be told that these give false */
+#define fail(...)       ((void)(fail)(__VA_ARGS__), false)
+#define fail_errno(...) ((void)(fail_errno)(__VA_ARGS__), false)
+#endif
 
 #define TRY(call)                                                                                  \
     do {                                                                                           \

@@ -28,9 +28,10 @@ bool hash_file(const char *path, char hex[HASH_HEX], Error *err)
     uint8_t buffer[1 << 16];
     size_t n;
     while ((n = fread(buffer, 1, sizeof buffer, f)) > 0) sha256_update(&sha, n, buffer);
-    bool bad = ferror(f);
+    if (ferror(f)) (void)fail_errno(err, FAIL_DATA, NULL, "%s: cannot be read", path);
+    bool whole = !ferror(f);
     (void)fclose(f);
-    if (bad) return fail_errno(err, FAIL_DATA, NULL, "%s: cannot be read", path);
+    if (!whole) return false;
     finish(&sha, hex);
     return true;
 }

@@ -3,6 +3,8 @@
 
 #include "base/realmath.h"
 
+#include <assert.h>
+
 Pcg pcg_seed(uint64_t state, uint64_t stream)
 {
     Pcg rng = {.state = 0, .inc = (stream << 1) | 1};
@@ -60,6 +62,7 @@ void pcg_advance(Pcg *rng, uint64_t delta)
 
 uint32_t pcg_below(Pcg *rng, uint32_t bound)
 {
+    assert(bound >= 1);
     uint32_t threshold = -bound % bound;
     for (;;) {
         uint32_t draw = pcg_next(rng);

@@ -32,7 +32,7 @@ uint32_t pcg_below(Pcg *rng, uint32_t bound); /* unbiased, in [0, bound); bound 
 float pcg_uniform(Pcg *rng);                  /* [0, 1), a multiple of 2^-24; one draw */
 double pcg_normal(Pcg *rng); /* N(0, 1); two draws always (Box-Muller, own log/cos) */
 
-/* Fisher-Yates over 0..n-1; order must hold n entries. */
+/* Fisher-Yates over 0..n-1, n < 2^32; order must hold n entries. n - 1 draws or a few more. */
 void pcg_permutation(Pcg *rng, int64_t *order, int64_t n);
 
 #endif

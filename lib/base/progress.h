@@ -8,12 +8,12 @@
 
 typedef enum ColorMode { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER } ColorMode;
 
-/* auto: stderr is a terminal, TERM is not "dumb", NO_COLOR is unset or empty. */
+/* auto: `out` is a terminal, TERM is set and not "dumb", NO_COLOR is unset or empty. */
 bool color_wanted(ColorMode mode, FILE *out);
 
 typedef struct Progress {
     FILE *out;
-    bool terminal; /* redraw with \r; otherwise progress_draw prints nothing */
+    bool terminal; /* not "dumb": redraw with \r; otherwise progress_draw prints nothing */
     bool quiet;
     double start_s, last_draw_s;
     int width_drawn;

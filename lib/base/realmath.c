@@ -41,12 +41,12 @@ static double cos_series(double r)
     return 1 - sum;
 }
 
-double real_cos_turns(double t)
+/* cos(2 pi t - shift pi / 2). Taking the nearest quarter turn off t is exact. */
+static double cos_shifted(double t, int shift)
 {
-    t -= floor(t); /* exact */
-    int quarter = (int)(t * 4 + 0.5);
+    double quarter = floor(t * 4 + 0.5);
     double r = (t - 0.25 * quarter) * 6.283185307179586;
-    switch (quarter & 3) {
+    switch (((int)(quarter - 4 * floor(quarter * 0.25)) - shift) & 3) {
     case 0:
         return cos_series(r);
     case 1:
@@ -58,9 +58,14 @@ double real_cos_turns(double t)
     }
 }
 
+double real_cos_turns(double t)
+{
+    return cos_shifted(t, 0);
+}
+
 double real_sin_turns(double t)
 {
-    return real_cos_turns(t - 0.25);
+    return cos_shifted(t, 1);
 }
 
 double real_sqrt(double x)
@@ -70,6 +75,9 @@ double real_sqrt(double x)
 
 double real_exp(double x)
 {
+    if (x != x) return x;
+    if (x > 709.8) return INFINITY; /* past the largest double */
+    if (x < -745.2) return 0;       /* below half the smallest */
     double n = floor(x / 0.6931471805599453 + 0.5);
     double r = (x - n * LN2_HIGH) - n * LN2_LOW, sum = 1;
     for (int k = 16; k >= 1; k--) sum = 1 + sum * r / k;
@@ -79,4 +87,12 @@ double real_exp(double x)
 double real_pow(double x, double y)
 {
     return x == 1 || y == 0 ? 1 : real_exp(y * real_log(x));
+}
+
+double real_pow_whole(double x, int64_t n)
+{
+    double out = 1;
+    for (; n > 0; n >>= 1, x *= x)
+        if (n & 1) out *= x;
+    return out;
 }

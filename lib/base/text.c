@@ -48,7 +48,7 @@ void text_si(char out[16], double value)
 {
     static const char suffix[] = " kMGTP";
     int i = 0;
-    while (fabs(value) >= 999.5 && i < 5) value /= 1000, i++;
+    while (isfinite(value) && fabs(value) >= 999.5 && i < 5) value /= 1000, i++;
     if (i == 0)
         (void)snprintf(out, 16, value == floor(value) ? "%.0f" : "%.3g", value);
     else
@@ -143,6 +143,10 @@ void text_real(char out[32], double value)
     }
     if (isinf(value)) {
         (void)snprintf(out, 32, value > 0 ? "Infinity" : "-Infinity");
+        return;
+    }
+    if (value == floor(value) && fabs(value) < 1e15) {
+        (void)snprintf(out, 32, "%.0f", value); /* 20, not 2e+01 */
         return;
     }
     for (int digits = 1; digits <= 17; digits++) {

@@ -6,11 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The candidate nearest to `word` by Damerau-Levenshtein distance, or NULL when none is close
- * enough to be a likely slip (distance <= 2 and less than half the word). */
+/* The candidate nearest to `word` (insertions, deletions, substitutions and swaps of neighbours),
+ * or NULL when none is close enough to be a likely slip: at most 2 edits and half the word. The
+ * first of several. */
 const char *text_nearest(const char *word, const char *const candidates[], int n);
 
-/* "1.2k", "3.4M": three significant digits with an SI suffix (1000s). */
+/* "512", "1.2k", "3.45M": whole numbers below 1000 in full, else three significant digits with an
+ * SI suffix (1000s). */
 void text_si(char out[16], double value);
 /* "12.3 MiB" (1024s). */
 void text_bytes(char out[16], double bytes);
@@ -27,8 +29,8 @@ void text_addf(Text *t, const char *format, ...) __attribute__((format(printf, 2
 void text_add_json(Text *t, const char *s); /* quoted and escaped */
 void text_free(Text *t);
 
-/* Shortest decimal that reads back as the same float/double; "NaN", "Infinity", "-Infinity"
- * unquoted. */
+/* Few digits that read back as the same double: whole numbers below 1e15 in full, others with as
+ * few significant digits as it takes; "NaN", "Infinity", "-Infinity" unquoted. */
 void text_real(char out[32], double value);
 
 #endif

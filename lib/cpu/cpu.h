@@ -17,15 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum Activation {
-    ACT_NONE,
-    ACT_RELU,
-    ACT_GELU,
-    ACT_GELU_TANH,
-    ACT_SILU,
-    ACT_SIGMOID,
-    ACT_TANH
-} Activation;
+typedef enum Activation { ACT_NONE, ACT_RELU } Activation;
 
 /* C[b] = act(A[b] B[b] + bias [+ C[b]]), for b in 0..batch-1.
  *

@@ -44,35 +44,45 @@ struct DatasetKind {
     const char *name, *summary;
     int revision;
     OptionTable options;
-    /* Reads, checks and splits. Missing files: FAIL_DATA with the command that gets them. */
-    bool (*open)(Dataset *d, const void *options, const char *data_folder, Arena *arena,
-                 Error *err);
-    /* Cheap: what the run id needs without reading everything (sha256 of the files as the recipe
-     * states it). */
+    /* Reads, checks and splits. Missing files: FAIL_DATA with the command that gets them. Files
+     * that only serve splits not in `splits` (bit i: SplitId i) are not needed. */
+    bool (*open)(Dataset *d, const void *options, const char *data_folder, unsigned splits,
+                 Arena *arena, Error *err);
 };
+
+enum { SPLITS_ALL = (1 << N_SPLITS) - 1 };
 
 extern const DatasetKind *const dataset_registry[]; /* NULL-terminated */
 const DatasetKind *dataset_find(const char *name);
 
-/* data_folder: "data" beside the experiment's project, or $SEQLAB_DATA. */
+/* data_folder: "data" beside the experiment's project, or $SEQLAB_DATA. `splits`: bit i is set when
+ * SplitId i is wanted; the others stay empty. d->sha256 is over the uncompressed content of what
+ * was read, so it does not depend on how files are packed. `options` must outlive the dataset. */
 bool dataset_open(Dataset *d, const DatasetKind *kind, const void *options, const char *data_folder,
-                  Arena *arena, Error *err) MUST_CHECK;
+                  unsigned splits, Arena *arena, Error *err) MUST_CHECK;
 void dataset_close(Dataset *d);
+
+/* For a kind's open: memory that dataset_close gives back, at most 8 pieces. dataset_own hands over
+ * a piece that memory_map gave. */
+bool dataset_memory(Dataset *d, void **out, size_t bytes, Error *err) MUST_CHECK;
+void dataset_own(Dataset *d, void *memory, size_t bytes);
 
 /* Options that every image set shares (first in its options struct). */
 typedef struct ImageOptions {
     unsigned augment; /* bits: 0 crop, 1 flip, 2 cutout */
     int64_t crop_pad; /* pixels of zero padding around, then a random crop of the original size */
-    int64_t cutout_size; /* side of the square set to the mean; may stick out of the image (DeVries
-                            & Taylor 2017) */
+    int64_t cutout_size; /* side of the square set to the mean (x = 0); its centre is any pixel, so
+                            it may stick out of the image (DeVries & Taylor 2017) */
     int normalize; /* 0 standard (the set's published mean and std), 1 unit ([0, 1]), 2 imagenet
                       (mean .485 .456 .406, std .229 .224 .225) */
-    double valid;  /* examples taken from train: a count (> 1) or a share (< 1); 0: none */
+    double valid;  /* examples taken from train: a count (> 1) or a share (< 1); 0: none. Which ones
+                      is a function of the number of examples alone, so all seeds share the split */
     int64_t train_limit; /* use only the first n training examples after the split; 0: all */
 } ImageOptions;
 
 /* Writes example `i` of a split into x (floats of Dataset.sample) and *label. augment: draws from
- * (seed, "augment", epoch, example's index). */
+ * (seed, "augment", epoch, example's index): the index in the files, so that an example keeps its
+ * draws whatever valid and train_limit are. */
 void dataset_example(const Dataset *d, SplitId split, int64_t i, bool augment, uint64_t seed,
                      int64_t epoch, float *x, int32_t *label);
 

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BUFFER = 1 << 16 };
+enum { BUFFER = 1 << 16, FOLDER_DEPTH_MAX = 32 };
 
 bool file_exists(const char *path)
 {
@@ -21,7 +21,7 @@ bool file_exists(const char *path)
 static bool open_regular(const char *path, int *fd, size_t *bytes, FailKind kind, Error *err)
 {
     struct stat st;
-    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not hold us up */
     if (*fd < 0) return fail_errno(err, kind, NULL, "%s: cannot be read", path);
     if (fstat(*fd, &st) != 0 || !S_ISREG(st.st_mode)) {
         (void)close(*fd);
@@ -43,16 +43,21 @@ bool file_read(const char *path, size_t max_bytes, char **out, size_t *n, FailKi
                     max_bytes);
     }
     char *data = malloc(bytes + 1);
-    ssize_t got = 1;
-    while (data && done < bytes && got > 0) {
+    ssize_t got = data ? 1 : -1;
+    while (done < bytes && got > 0) {
         got = read(fd, data + done, bytes - done);
-        if (got > 0) done += (size_t)got;
+        if (got < 0 && errno == EINTR)
+            got = 1;
+        else if (got > 0)
+            done += (size_t)got;
+    }
+    if (got < 0) {
+        (void)fail_errno(err, kind, NULL, "%s: cannot be read", path);
+        (void)close(fd);
+        free(data);
+        return false;
     }
     (void)close(fd);
-    if (!data || got < 0) {
-        free(data);
-        return fail_errno(err, kind, NULL, "%s: cannot be read", path);
-    }
     data[done] = '\0';
     *out = data;
     *n = done;
@@ -67,9 +72,10 @@ bool file_map(const char *path, FileMap *out, FailKind kind, Error *err)
     if (out->bytes > 0) {
         void *data = mmap(NULL, out->bytes, PROT_READ, MAP_PRIVATE, fd, 0);
         if (data == MAP_FAILED) {
+            (void)fail_errno(err, kind, NULL, "%s: cannot be mapped", path);
             (void)close(fd);
             *out = (FileMap){0};
-            return fail_errno(err, kind, NULL, "%s: cannot be mapped", path);
+            return false;
         }
         out->data = data;
     }
@@ -119,13 +125,13 @@ bool file_writer_open(FileWriter *w, const char *path, Error *err)
     (void)snprintf(w->temporary, sizeof w->temporary, "%.4080s.tmp%d", path, (int)getpid());
     w->buffer = malloc(BUFFER);
     if (!w->buffer) return fail(err, FAIL_RUN, NULL, "out of memory");
-    w->fd = open(w->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (w->fd < 0) {
-        free(w->buffer);
-        w->buffer = NULL;
-        return fail_errno(err, FAIL_RUN, NULL, "%s: cannot be written", path);
-    }
-    return true;
+    (void)unlink(w->temporary); /* a dead process may have had our pid */
+    w->fd = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (w->fd >= 0) return true;
+    (void)fail_errno(err, FAIL_RUN, NULL, "%s: cannot be written", path);
+    free(w->buffer);
+    w->buffer = NULL;
+    return false;
 }
 
 bool file_writer_add(FileWriter *w, const void *data, size_t n, Error *err)
@@ -197,7 +203,9 @@ bool file_replace(const char *path, const void *data, size_t n, Error *err)
 bool folder_make(const char *path, Error *err)
 {
     char part[4096];
-    if (strlen(path) >= sizeof part) return fail(err, FAIL_RUN, NULL, "path too long");
+    if (!*path) return fail(err, FAIL_RUN, NULL, "a folder without a name cannot be made");
+    if (strlen(path) >= sizeof part)
+        return fail(err, FAIL_RUN, NULL, "%.60s...: path too long", path);
     (void)snprintf(part, sizeof part, "%s", path);
     for (char *at = part + 1;; at++) {
         if (*at != '/' && *at != '\0') continue;
@@ -214,40 +222,57 @@ bool folder_make(const char *path, Error *err)
     return true;
 }
 
-bool folder_remove(const char *path, Error *err)
+/* Removes `name` in the folder `parent`; a symlink goes, not what it points to. */
+static bool remove_entry(int parent, const char *name, int depth)
 {
-    DIR *dir = opendir(path);
-    if (!dir) {
-        if (errno == ENOENT) return true;
-        return fail_errno(err, FAIL_RUN, NULL, "%s: cannot be removed", path);
+    if (unlinkat(parent, name, 0) == 0) return true;
+    if (errno != EISDIR && errno != EPERM) return false;
+    if (depth == FOLDER_DEPTH_MAX) {
+        errno = ELOOP;
+        return false;
     }
-    bool ok = true;
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) return false;
+    DIR *dir = fdopendir(fd);
+    bool ok = dir != NULL;
     for (struct dirent *e; ok && (e = readdir(dir)) != NULL;) {
         if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
-        char inner[4096];
-        struct stat st;
-        if (snprintf(inner, sizeof inner, "%s/%s", path, e->d_name) >= (int)sizeof inner) continue;
-        if (lstat(inner, &st) == 0 && S_ISDIR(st.st_mode))
-            ok = folder_remove(inner, err);
-        else if (unlink(inner) != 0)
-            ok = fail_errno(err, FAIL_RUN, NULL, "%s: cannot be removed", inner);
+        ok = remove_entry(fd, e->d_name, depth + 1);
     }
-    (void)closedir(dir);
-    if (ok && rmdir(path) != 0) ok = fail_errno(err, FAIL_RUN, NULL, "%s: cannot be removed", path);
-    return ok;
+    int number = errno;
+    if (dir)
+        (void)closedir(dir);
+    else
+        (void)close(fd);
+    errno = number;
+    return ok && unlinkat(parent, name, AT_REMOVEDIR) == 0;
+}
+
+bool folder_remove(const char *path, Error *err)
+{
+    if (remove_entry(AT_FDCWD, path, 0) || errno == ENOENT) return true;
+    if (errno == ELOOP)
+        return fail(err, FAIL_RUN, NULL, "%s: cannot be removed: over %d folders deep", path,
+                    FOLDER_DEPTH_MAX);
+    return fail_errno(err, FAIL_RUN, NULL, "%s: cannot be removed", path);
 }
 
 bool folder_replace(const char *from, const char *to, Error *err)
 {
     char old[4096];
     if (snprintf(old, sizeof old, "%s.old", to) >= (int)sizeof old)
-        return fail(err, FAIL_RUN, NULL, "path too long");
-    if (file_exists(to)) {
+        return fail(err, FAIL_RUN, NULL, "%.60s...: path too long", to);
+    bool moved = file_exists(to);
+    if (moved) {
         TRY(folder_remove(old, err));
         if (rename(to, old) != 0)
             return fail_errno(err, FAIL_RUN, NULL, "%s: cannot be replaced", to);
     }
-    if (rename(from, to) != 0) return fail_errno(err, FAIL_RUN, NULL, "%s: cannot be replaced", to);
+    if (rename(from, to) != 0) {
+        (void)fail_errno(err, FAIL_RUN, NULL, "%s: cannot be replaced by %s", to, from);
+        if (moved && rename(old, to) != 0) error_note(err, "the old one is %s now", old);
+        return false;
+    }
     (void)sync_folder_of(to);
     return folder_remove(old, err);
 }

@@ -7,8 +7,8 @@
 
 #include <stdint.h>
 
-/* Reads all of a regular file of at most max_bytes into malloc'ed memory, with a 0 byte after it.
- */
+/* Reads all of a regular file of at most max_bytes into malloc'ed memory, with a 0 byte after it;
+ * `kind` is the kind of a failure. */
 bool file_read(const char *path, size_t max_bytes, char **out, size_t *n, FailKind kind,
                Error *err) MUST_CHECK;
 
@@ -20,8 +20,10 @@ typedef struct FileMap {
 bool file_map(const char *path, FileMap *out, FailKind kind, Error *err) MUST_CHECK;
 void file_unmap(FileMap *map);
 
-/* Atomic replacement: write beside, fsync, rename, fsync the folder. Until commit the old file
- * stays. On any failure the temporary file is removed and the error says path and errno. */
+/* Atomic replacement: write beside (PATH.tmp<pid>), fsync, rename, fsync the folder. Until commit
+ * the old file stays. After an open that succeeded call commit or, when an add failed, abandon: a
+ * commit that fails and abandon remove the temporary file. Errors are FAIL_RUN with path and errno.
+ * A symlink at `path` is replaced, not followed. */
 typedef struct FileWriter {
     int fd;
     bool failed;
@@ -35,20 +37,22 @@ bool file_writer_commit(FileWriter *w, Error *err) MUST_CHECK;
 void file_writer_abandon(FileWriter *w);
 bool file_replace(const char *path, const void *data, size_t n, Error *err) MUST_CHECK;
 
-/* mkdir -p. */
+/* mkdir -p. FAIL_RUN. */
 bool folder_make(const char *path, Error *err) MUST_CHECK;
-/* Removes a folder and what is in it (one level of plain files and sub-folders; symlinks are not
- * followed). */
+/* Removes a folder and what is in it, 32 levels deep; symlinks are removed, not followed. That
+ * there is none is a success. */
 bool folder_remove(const char *path, Error *err) MUST_CHECK;
 /* Renames folder `from` over folder `to` so that a reader sees the old or the new one whole (or,
- * between two renames, `to`.old): file_recover_folder(to) puts a left-over .old back. */
+ * after a kill between two renames, none but `to`.old). On failure the old one is put back. */
 bool folder_replace(const char *from, const char *to, Error *err) MUST_CHECK;
+/* After a kill: puts `to`.old back when there is no `to`, and removes it otherwise. */
 bool folder_recover(const char *to, Error *err) MUST_CHECK;
 bool file_exists(const char *path);
 
 /* Inflates a .gz file (or reads a plain one: told apart by its magic) of at most max_bytes into
- * memory_map memory. Truncated or corrupt input fails with FAIL_DATA and the byte offset. Free with
- * memory_unmap(*out, *n_mapped). */
+ * memory_map memory. Truncated or corrupt input fails with FAIL_DATA and the byte at which the gzip
+ * member starts. Several members are read one after the other. Free with memory_unmap(*out,
+ * *n_mapped). Safe in several threads. */
 bool gzip_read(const char *path, size_t max_bytes, unsigned char **out, size_t *n, size_t *n_mapped,
                Error *err) MUST_CHECK;
 

@@ -1,93 +1,123 @@
-/* gzip -- see gzip_read in file.h. The output grows by doubling while data arrive: its size is
- * never taken from a field of the file. */
+/* gzip -- see gzip_read in file.h. Inflated by libdeflate, which works on whole buffers and is
+ * three times as fast as zlib on images.
+ *
+ * A member's trailer states its size modulo 2^32. The last member's is the first guess for the
+ * output, bounded by max_bytes and by what deflate can reach (1032 : 1); when the guess is too
+ * small (several members, or a trailer that lies) the output grows by doubling. That a trailer
+ * agrees with what was inflated, its CRC-32 included, is checked by libdeflate. */
 #include "io/file.h"
 
+#include <libdeflate.h>
 #include <string.h>
-#include <zlib.h>
 
-static bool grow(unsigned char **out, size_t n, size_t *mapped, size_t max_bytes, Error *err)
+enum { TRAILER = 8, SMALLEST = 64, MAX_RATIO = 1032 };
+
+typedef struct Output {
+    unsigned char *data;
+    size_t n, mapped, max_bytes;
+} Output;
+
+static bool is_gzip(const unsigned char *data, size_t n)
 {
-    size_t bytes = *mapped ? 2 * *mapped : (size_t)1 << 16;
-    if (bytes > max_bytes + 1) bytes = max_bytes + 1;
+    return n >= 2 && data[0] == 0x1f && data[1] == 0x8b;
+}
+
+/* Makes room for `bytes`, keeping what is there. */
+static bool output_resize(Output *out, size_t bytes, Error *err)
+{
     void *bigger;
     TRY(memory_map(&bigger, bytes, err));
-    if (n > 0) memcpy(bigger, *out, n);
-    memory_unmap(*out, *mapped);
-    *out = bigger;
-    *mapped = bytes;
+    if (out->n > 0) memcpy(bigger, out->data, out->n);
+    memory_unmap(out->data, out->mapped);
+    out->data = bigger;
+    out->mapped = bytes;
     return true;
 }
 
-static bool inflate_all(z_stream *z, const char *path, size_t max_bytes, unsigned char **out,
-                        size_t *n, size_t *mapped, const FileMap *map, Error *err)
+static bool output_grow(Output *out, const char *path, Error *err)
 {
-    size_t left = map->bytes; /* avail_in has 32 bits */
-    for (;;) {
-        if (*n == *mapped) {
-            if (*mapped > max_bytes)
-                return fail(err, FAIL_DATA, NULL, "%s: inflates to more than %zu bytes", path,
-                            max_bytes);
-            TRY(grow(out, *n, mapped, max_bytes, err));
-        }
-        size_t room = *mapped - *n;
-        uInt give = room > 1u << 30 ? 1u << 30 : (uInt)room;
-        uInt feed = left > 1u << 30 ? 1u << 30 : (uInt)left;
-        z->next_out = *out + *n;
-        z->avail_out = give;
-        z->avail_in = feed;
-        int code = inflate(z, Z_NO_FLUSH);
-        left -= feed - z->avail_in;
-        *n += give - z->avail_out;
-        size_t at = map->bytes - left;
-        if (code == Z_STREAM_END) {
-            if (left == 0) break;
-            if (inflateReset(z) != Z_OK) return false;
-        } else if (code == Z_BUF_ERROR || (code == Z_OK && left == 0 && z->avail_out > 0)) {
+    if (out->mapped >= out->max_bytes)
+        return fail(err, FAIL_DATA, NULL, "%s: inflates to more than %zu bytes", path,
+                    out->max_bytes);
+    size_t bytes = out->mapped > out->max_bytes / 2 ? out->max_bytes : 2 * out->mapped;
+    return output_resize(out, bytes, err);
+}
+
+static size_t first_guess(const FileMap *map, size_t max_bytes)
+{
+    size_t stated = 0, reachable = map->bytes * MAX_RATIO;
+    if (map->bytes > TRAILER)
+        for (int i = 1; i <= 4; i++) stated = stated << 8 | map->data[map->bytes - (size_t)i];
+    size_t guess = stated < reachable ? stated : reachable;
+    if (guess < SMALLEST) guess = SMALLEST;
+    return guess < max_bytes ? guess : max_bytes;
+}
+
+static bool inflate_members(struct libdeflate_decompressor *inflater, const char *path,
+                            const FileMap *map, Output *out, Error *err)
+{
+    TRY(output_resize(out, first_guess(map, out->max_bytes), err));
+    size_t at = 0;
+    while (at < map->bytes) {
+        size_t taken = 0, given = 0;
+        const unsigned char *member = map->data + at;
+        if (!is_gzip(member, map->bytes - at))
             return fail(err, FAIL_DATA, NULL,
-                        "%s: the gzip stream ends early, at byte %zu: the file is truncated", path,
-                        at);
-        } else if (code != Z_OK) {
-            return fail(err, FAIL_DATA, NULL, "%s: the gzip stream is damaged near byte %zu (%s)",
-                        path, at, z->msg ? z->msg : "checksum");
+                        "%s: bytes from %zu on are not gzip: expected the file's end or another "
+                        "gzip member",
+                        path, at);
+        enum libdeflate_result code =
+            libdeflate_gzip_decompress_ex(inflater, member, map->bytes - at, out->data + out->n,
+                                          out->mapped - out->n, &taken, &given);
+        if (code == LIBDEFLATE_INSUFFICIENT_SPACE) {
+            TRY(output_grow(out, path, err)); /* and inflate this member again */
+            continue;
         }
+        if (code != LIBDEFLATE_SUCCESS)
+            return fail(err, FAIL_DATA, NULL,
+                        "%s: the gzip stream is truncated or damaged (member at byte %zu of %zu)",
+                        path, at, map->bytes);
+        at += taken;
+        out->n += given;
     }
-    if (*n > max_bytes)
-        return fail(err, FAIL_DATA, NULL, "%s: inflates to more than %zu bytes", path, max_bytes);
     return true;
 }
 
-bool gzip_read(const char *path, size_t max_bytes, unsigned char **out, size_t *n, size_t *n_mapped,
-               Error *err)
+static bool copy_plain(const char *path, const FileMap *map, Output *out, Error *err)
+{
+    if (map->bytes > out->max_bytes)
+        return fail(err, FAIL_DATA, NULL, "%s: %zu bytes; at most %zu are read here", path,
+                    map->bytes, out->max_bytes);
+    TRY(output_resize(out, map->bytes, err));
+    if (map->bytes > 0) memcpy(out->data, map->data, map->bytes);
+    out->n = map->bytes;
+    return true;
+}
+
+bool gzip_read(const char *path, size_t max_bytes, unsigned char **data, size_t *n,
+               size_t *n_mapped, Error *err)
 {
     FileMap map;
-    *out = NULL;
+    Output out = {.max_bytes = max_bytes};
+    *data = NULL;
     *n = *n_mapped = 0;
     TRY(file_map(path, &map, FAIL_DATA, err));
-    bool ok = true;
-    if (map.bytes < 2 || map.data[0] != 0x1f || map.data[1] != 0x8b) {
-        void *copy = NULL;
-        ok = map.bytes <= max_bytes || fail(err, FAIL_DATA, NULL,
-                                            "%s: %zu bytes; at most %zu are "
-                                            "read here",
-                                            path, map.bytes, max_bytes);
-        ok = ok && memory_map(&copy, map.bytes, err);
-        if (ok && map.bytes > 0) memcpy(copy, map.data, map.bytes);
-        *out = copy;
-        *n = *n_mapped = ok ? map.bytes : 0;
+    bool ok;
+    if (is_gzip(map.data, map.bytes)) {
+        struct libdeflate_decompressor *inflater = libdeflate_alloc_decompressor();
+        ok = inflater ? inflate_members(inflater, path, &map, &out, err)
+                      : fail(err, FAIL_RUN, NULL, "out of memory");
+        libdeflate_free_decompressor(inflater);
     } else {
-        z_stream z = {.next_in = (z_const Bytef *)map.data};
-        if (inflateInit2(&z, 15 + 16) != Z_OK) {
-            file_unmap(&map);
-            return fail(err, FAIL_RUN, NULL, "zlib could not start");
-        }
-        ok = inflate_all(&z, path, max_bytes, out, n, n_mapped, &map, err);
-        (void)inflateEnd(&z);
+        ok = copy_plain(path, &map, &out, err);
     }
     file_unmap(&map);
     if (!ok) {
-        memory_unmap(*out, *n_mapped);
-        *out = NULL;
-        *n = *n_mapped = 0;
+        memory_unmap(out.data, out.mapped);
+        return false;
     }
-    return ok;
+    *data = out.data;
+    *n = out.n;
+    *n_mapped = out.mapped;
+    return true;
 }

@@ -46,22 +46,32 @@ static bool read_shape(const char *at, StTensor *t)
     }
 }
 
+/* A quoted code of three characters at `at`. */
+static bool read_dtype(const char *at, StDtype *out)
+{
+    if (strnlen(at, 5) < 5 || (*at != '\'' && *at != '"') || at[4] != *at) return false;
+    for (int i = 0; i < N_CODES; i++) {
+        if (strncmp(at + 1, codes[i].code, 3) != 0) continue;
+        *out = codes[i].dtype;
+        return true;
+    }
+    return false;
+}
+
 static bool read_header(const char *header, const char *name, StTensor *t, Error *err)
 {
     Place at = {.file = name};
     const char *descr = find_key(header, "'descr'"), *order = find_key(header, "'fortran_order'");
     if (!descr || !order)
         return fail(err, FAIL_DATA, &at, "npy header without descr or fortran_order");
-    if (strncmp(order, "True", 4) == 0)
+    if (strncmp(order, "False", 5) != 0)
         return fail(err, FAIL_DATA, &at, "Fortran order; expected C order");
-    for (int i = 0; i < N_CODES; i++)
-        if (strncmp(descr + 1, codes[i].code, 3) == 0 && descr[4] == descr[0]) {
-            t->dtype = codes[i].dtype;
-            if (!read_shape(find_key(header, "'shape'"), t))
-                return fail(err, FAIL_DATA, &at, "bad shape in npy header");
-            return true;
-        }
-    return fail(err, FAIL_DATA, &at, "npy dtype %.12s; expected <f4 <f8 <i4 <i8 |u1 or |b1", descr);
+    if (!read_dtype(descr, &t->dtype))
+        return fail(err, FAIL_DATA, &at, "npy dtype %.*s; expected <f4 <f8 <i4 <i8 |u1 or |b1",
+                    (int)strnlen(descr, 5), descr);
+    if (!read_shape(find_key(header, "'shape'"), t))
+        return fail(err, FAIL_DATA, &at, "bad shape in npy header");
+    return true;
 }
 
 bool npy_parse(const void *data, size_t n, const char *name, StTensor *out, Error *err)

@@ -4,8 +4,9 @@
 
 #include "io/safetensors.h"
 
-/* Fills a StTensor whose data points into `map`; Fortran order, objects and unknown types are
- * refused by name. */
+/* Fills a StTensor whose data point into `map` (unaligned, if the header is) and whose name is
+ * `path`; Fortran order, big-endian, objects and other types are refused by name, and so are bytes
+ * after the data. FAIL_DATA. */
 bool npy_open(const char *path, FileMap *map, StTensor *out, Error *err) MUST_CHECK;
 bool npy_parse(const void *data, size_t n, const char *name, StTensor *out, Error *err) MUST_CHECK;
 bool npy_write(const char *path, const StTensor *t,

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { CHOICES_MAX = 32 };
 
@@ -18,7 +19,8 @@ const Option *option_find(const OptionTable *table, const char *name)
 
 int64_t steps_resolve(Steps s, int64_t steps_per_epoch)
 {
-    return s.epochs ? (int64_t)floor(s.count * (double)steps_per_epoch + 0.5) : (int64_t)s.count;
+    double steps = s.epochs ? floor(s.count * (double)steps_per_epoch + 0.5) : s.count;
+    return steps < 0x1p62 ? (int64_t)steps : INT64_MAX;
 }
 
 const char *option_type_text(const Option *o)
@@ -39,6 +41,8 @@ const char *option_type_text(const Option *o)
         return "list of integers";
     case OPTION_STEPS:
         return "steps (2000 or 10ep)";
+    case OPTION_PATH:
+        return o->max > 1 ? "path or list of paths" : "path";
     }
     return "";
 }
@@ -102,7 +106,7 @@ static bool read_set(const Option *o, const Yaml *y, unsigned *out, Error *err)
     *out = 0;
     if (y->kind == YAML_NULL) return true;
     if (y->kind == YAML_SCALAR && !*y->text) return true;
-    int i;
+    int i = 0;
     if (y->kind != YAML_LIST) {
         TRY(read_choice(o, y, &i, err));
         *out = 1u << i;
@@ -121,8 +125,11 @@ static bool read_steps(const Option *o, const Yaml *y, Steps *out, Error *err)
     const char *text;
     TRY(yaml_string(y, &text, err));
     size_t n = strspn(text, "0123456789.");
-    if (n > 0 && (text[n] == 'e' || text[n] == 'E') && text[n + 1] >= '0' && text[n + 1] <= '9')
-        n += 1 + strspn(text + n + 1, "0123456789"); /* 1e4 */
+    if (n > 0 && (text[n] == 'e' || text[n] == 'E')) { /* 1e4, 1e+04; the ep of 10ep is none */
+        size_t sign = text[n + 1] == '+' || text[n + 1] == '-';
+        size_t digits = strspn(text + n + 1 + sign, "0123456789");
+        if (digits > 0) n += 1 + sign + digits;
+    }
     char *end;
     out->count = strtod(text, &end);
     out->epochs = strcmp(text + n, "ep") == 0;
@@ -133,6 +140,62 @@ static bool read_steps(const Option *o, const Yaml *y, Steps *out, Error *err)
     if (!out->epochs && out->count != floor(out->count))
         return yaml_fail(y, err, "%s = %s: expected a whole number of steps", o->name, text);
     return range_ok(o, y, out->count, err);
+}
+
+const char *path_list_at(const PathList *paths, int i)
+{
+    if (i < 0 || i >= paths->n) return NULL;
+    const char *at = paths->text;
+    while (i-- > 0) at += strlen(at) + 1;
+    return at;
+}
+
+/* The folder that a relative path in `y` starts from, with a slash at its end or "". */
+static bool folder_of(const Yaml *y, char folder[PATH_LIST_BYTES])
+{
+    const char *file = y->at.file ? y->at.file : "";
+    const char *slash = strncmp(file, "command line", 12) == 0 ? NULL : strrchr(file, '/');
+    size_t n = slash ? (size_t)(slash - file) + 1 : 0, used = 0;
+    if (*file != '/' || !slash) {
+        if (!getcwd(folder, PATH_LIST_BYTES - 1)) return false;
+        used = strlen(folder);
+        folder[used++] = '/';
+    }
+    if (used + n >= PATH_LIST_BYTES) return false;
+    memcpy(folder + used, file, n);
+    folder[used + n] = '\0';
+    return true;
+}
+
+static bool add_path(const Option *o, const Yaml *y, PathList *out, size_t *used, Error *err)
+{
+    const char *text;
+    char folder[PATH_LIST_BYTES] = "";
+    TRY(yaml_string(y, &text, err));
+    if (!*text) return true;
+    if (out->n >= (int)o->max)
+        return yaml_fail(y, err, "%s: at most %d path%s", o->name, (int)o->max,
+                         o->max > 1 ? "s" : "");
+    if (*text != '/' && !folder_of(y, folder))
+        return yaml_fail(y, err, "%s: the folder of '%.60s' is not known", o->name, text);
+    while (strncmp(text, "./", 2) == 0) text += 2;
+    size_t room = sizeof out->text - *used;
+    int n = snprintf(out->text + *used, room, "%s%s", folder, text);
+    if (n < 0 || (size_t)n >= room)
+        return yaml_fail(y, err, "%s: more than %d characters of paths", o->name, PATH_LIST_BYTES);
+    *used += (size_t)n + 1;
+    out->n++;
+    return true;
+}
+
+static bool read_paths(const Option *o, const Yaml *y, PathList *out, Error *err)
+{
+    size_t used = 0;
+    out->n = 0;
+    if (y->kind == YAML_NULL) return true;
+    if (y->kind != YAML_LIST) return add_path(o, y, out, &used, err);
+    for (const Yaml *c = y->first; c; c = c->next) TRY(add_path(o, c, out, &used, err));
+    return true;
 }
 
 static bool read_value(const Option *o, const Yaml *y, void *out, Error *err)
@@ -163,6 +226,9 @@ static bool read_value(const Option *o, const Yaml *y, void *out, Error *err)
         break;
     case OPTION_STEPS:
         ok = read_steps(o, y, out, err);
+        break;
+    case OPTION_PATH:
+        ok = read_paths(o, y, out, err);
         break;
     }
     return ok;
@@ -195,12 +261,14 @@ static bool listed(const char *const names[], const char *name)
     return false;
 }
 
-static bool unknown_key(const OptionTable *table, const Yaml *key, const char *where, Error *err)
+static bool unknown_key(const OptionTable *table, const Yaml *key, const char *const also[],
+                        const char *where, Error *err)
 {
     enum { NAMES_MAX = 128 };
     const char *names[NAMES_MAX];
     int n = 0;
     for (; n < table->n && n < NAMES_MAX; n++) names[n] = table->options[n].name;
+    for (int i = 0; also && also[i] && n < NAMES_MAX; i++) names[n++] = also[i];
     const char *near = text_nearest(key->key, names, n);
     return yaml_fail_key(key, err, "unknown key '%.80s' %s%s%s%s", key->key, where,
                          near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
@@ -221,7 +289,7 @@ bool option_read(const OptionTable *table, const Yaml *y, const char *const also
         if (listed(also, c->key)) continue;
         const Option *o = option_find(table, c->key);
         if (!o)
-            ok = unknown_key(table, c, where, err);
+            ok = unknown_key(table, c, also, where, err);
         else if (!read_value(o, c, (char *)out + o->offset, err))
             ok = false;
     }
@@ -243,6 +311,15 @@ static Yaml *choices_written(const Option *o, unsigned set, Arena *a)
     Yaml *list = yaml_new_list(a);
     for (int i = 0; i < n; i++)
         if (set >> i & 1) yaml_append(a, list, NULL, yaml_new_scalar(a, words[i], true));
+    return list;
+}
+
+static Yaml *paths_written(const Option *o, const PathList *paths, Arena *a)
+{
+    if (o->max <= 1) return yaml_new_scalar(a, paths->n ? paths->text : "", true);
+    Yaml *list = yaml_new_list(a);
+    for (int i = 0; i < paths->n; i++)
+        yaml_append(a, list, NULL, yaml_new_scalar(a, path_list_at(paths, i), true));
     return list;
 }
 
@@ -273,12 +350,16 @@ static Yaml *written(const Option *o, const void *value, Arena *a)
         if (!s->epochs) (void)snprintf(text, sizeof text, "%.0f", s->count);
         return yaml_new_scalar(a, arena_printf(a, "%s%s", text, s->epochs ? "ep" : ""), false);
     }
+    case OPTION_PATH:
+        return paths_written(o, value, a);
     case OPTION_INTS:
         break;
     }
     const IntList *ints = value;
     Yaml *list = yaml_new_list(a);
-    for (int i = 0; i < ints->n; i++) yaml_append(a, list, NULL, number(a, (double)ints->at[i]));
+    for (int i = 0; i < ints->n; i++)
+        yaml_append(a, list, NULL,
+                    yaml_new_scalar(a, arena_printf(a, "%lld", (long long)ints->at[i]), false));
     return list;
 }
 
@@ -292,7 +373,7 @@ void option_write(const OptionTable *table, const void *values, bool with_defaul
 {
     const Option **sorted = arena_new_array(a, const Option *, table->n);
     for (int i = 0; i < table->n; i++) sorted[i] = &table->options[i];
-    qsort(sorted, (size_t)table->n, sizeof sorted[0], by_name);
+    qsort(sorted, (size_t)table->n, sizeof(void *), by_name);
     union {
         int64_t whole;
         double real;
@@ -304,6 +385,7 @@ void option_write(const OptionTable *table, const void *values, bool with_defaul
     } standard;
     for (int i = 0; i < table->n; i++) {
         const Option *o = sorted[i];
+        if (o->type == OPTION_PATH && !with_defaults) continue;
         Yaml *value = written(o, (const char *)values + o->offset, a);
         if (!with_defaults) {
             memset(&standard, 0, sizeof standard);

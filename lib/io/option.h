@@ -19,6 +19,7 @@ typedef enum OptionType {
     OPTION_STRING, /* const char *, NULL when the default is "" */
     OPTION_INTS,   /* IntList: a list of integers, or one integer */
     OPTION_STEPS,  /* Steps: 2000 (steps), "10ep" or "500it" */
+    OPTION_PATH,   /* PathList: a file or folder, or a list of them; never part of an id */
 } OptionType;
 
 enum { OPTION_LIST_MAX = 32 };
@@ -26,6 +27,16 @@ typedef struct IntList {
     int n;
     int64_t at[OPTION_LIST_MAX];
 } IntList;
+
+/* Paths made absolute as they are read: a relative one belongs to the folder of the YAML file it
+ * stands in, or to the current folder when it came from the command line. What stands there enters
+ * a run id by its content, so a path is not part of the canonical text. */
+enum { PATH_LIST_BYTES = 8192 };
+typedef struct PathList {
+    int n;
+    char text[PATH_LIST_BYTES]; /* n strings, one after the other, each with its 0 */
+} PathList;
+const char *path_list_at(const PathList *paths, int i); /* NULL when there are not so many */
 
 /* A length of training: steps (optimizer updates) or epochs, resolved once the data are known. */
 typedef struct Steps {
@@ -77,6 +88,11 @@ typedef struct Option {
 #field, OPTION_STEPS, offsetof(S, field), value, 0, 1e12, NULL, help                       \
     }
 
+#define OPT_PATH(S, field, max_paths, help)                                                        \
+    {                                                                                              \
+#field, OPTION_PATH, offsetof(S, field), "", 0, max_paths, NULL, help                      \
+    }
+
 typedef struct OptionTable {
     const Option *options; /* n rows */
     int n;
@@ -85,7 +101,7 @@ typedef struct OptionTable {
 
 #define OPTION_TABLE(S, rows)                                                                      \
     {                                                                                              \
-        rows, (int)(sizeof(rows) / sizeof(rows[0])), sizeof(S)                                     \
+        rows, (int)(sizeof(rows) / sizeof((rows)[0])), sizeof(S)                                   \
     }
 
 /* Fills `out` (table.bytes) from map `y` (NULL or YAML_NULL: all defaults). Keys listed in `also`
@@ -96,7 +112,8 @@ bool option_read(const OptionTable *table, const Yaml *y, const char *const also
                  const char *where, void *out, Error *err) MUST_CHECK;
 
 /* Appends the value of every option to `map` (with_defaults) or only those that differ from their
- * default, in canonical text, sorted by name: config.yaml, and the text that the run id hashes. */
+ * default, in canonical text, sorted by name: config.yaml, and the text that the run id hashes.
+ * Paths are written with_defaults only. */
 void option_write(const OptionTable *table, const void *values, bool with_defaults, Arena *a,
                   Yaml *map);
 

@@ -64,9 +64,9 @@ const char *safetensors_metadata(const Safetensors *s, const char *key); /* NULL
 /* Elements converted to float (F32, F16, BF16, F64, and the integer types). out holds t->n. */
 void safetensors_to_float(const StTensor *t, float *out);
 
-/* Writes atomically. Tensors are stored in the order of (alignment, name) that the reference writer
- * uses, so equal content gives equal bytes; the header is padded with blanks to 8 bytes. metadata
- * may be NULL. */
+/* Writes atomically. Tensors are stored in the order (dtype, widest first, then name) that the
+ * reference writer uses, so equal content gives equal bytes; the header is padded with blanks to 8
+ * bytes. Names must differ. metadata may be NULL. */
 bool safetensors_write(const char *path, const StTensor *tensors, int n, const char *(*metadata)[2],
                        int n_metadata, Error *err) MUST_CHECK;
 

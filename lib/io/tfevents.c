@@ -24,8 +24,10 @@ static uint32_t masked_crc(const void *data, size_t n)
     return (crc >> 15 | crc << 17) + 0xa282ead8u;
 }
 
+enum { TAG_MAX = 200 };
+
 typedef struct Bytes {
-    unsigned char data[512];
+    unsigned char data[512]; /* a scalar takes less than TAG_MAX + 60 */
     size_t n;
 } Bytes;
 
@@ -75,19 +77,23 @@ bool tfevents_open(TfEvents *t, const char *folder, double wall_s, Error *err)
     if (snprintf(path, sizeof path, "%s/events.out.tfevents.%010lld.%s", folder, (long long)wall_s,
                  host) >= (int)sizeof path)
         return fail(err, FAIL_RUN, NULL, "path too long");
-    t->file = fopen(path, "ab");
+    t->file = fopen(path, "abe");
     if (!t->file) return fail_errno(err, FAIL_RUN, NULL, "%s: cannot be written", path);
     Bytes event = {.n = 0};
     put_wall_time(&event, wall_s);
     put_text(&event, 3, "brain.Event:2", 13);
-    return write_record(t, &event, err);
+    if (write_record(t, &event, err)) return true;
+    tfevents_close(t);
+    return false;
 }
 
 bool tfevents_scalar(TfEvents *t, const char *tag, int64_t step, double wall_s, float value,
                      Error *err)
 {
     Bytes scalar = {.n = 0}, summary = {.n = 0}, event = {.n = 0};
-    put_text(&scalar, 1, tag, strnlen(tag, 200));
+    size_t n = strnlen(tag, TAG_MAX);
+    while (n > 0 && ((unsigned char)tag[n] & 0xc0) == 0x80) n--; /* protobuf wants whole UTF-8 */
+    put_text(&scalar, 1, tag, n);
     put_varint(&scalar, 2 << 3 | 5);
     put(&scalar, &value, 4);
     put_text(&summary, 1, scalar.data, scalar.n);

@@ -14,11 +14,14 @@
 typedef struct TfEvents {
     FILE *file;
 } TfEvents;
-bool tfevents_open(TfEvents *t, const char *folder, double wall_s,
-                   Error *err) MUST_CHECK; /* creates events.out.tfevents.<s>.<host> */
+/* Creates events.out.tfevents.<wall_s>.<host> in the folder, or appends to it. */
+bool tfevents_open(TfEvents *t, const char *folder, double wall_s, Error *err) MUST_CHECK;
+/* A record is flushed at once. Tags are cut to 200 bytes. */
 bool tfevents_scalar(TfEvents *t, const char *tag, int64_t step, double wall_s, float value,
                      Error *err) MUST_CHECK;
-void tfevents_close(TfEvents *t);
+void tfevents_close(TfEvents *t); /* also after a failed open */
+
+/* CRC-32C (Castagnoli), unmasked. */
 uint32_t crc32c(const void *data, size_t n);
 
 #endif

@@ -1,14 +1,16 @@
-/* yaml -- the tree itself: finding, typed reads, building, overrides, writing. Loading is in
- * yaml_load.c. */
+/* yaml -- the tree itself: finding, typed reads, building, overrides. Loading is in yaml_load.c,
+ * writing in yaml_write.c. */
 #include "io/yaml.h"
-
-#include "base/text.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+
+#undef yaml_fail /* the analyzer's macros, see yaml.h */
+#undef yaml_fail_key
 
 Yaml *yaml_get(const Yaml *map, const char *key)
 {
@@ -30,20 +32,21 @@ static bool as_index(const char *word, int *index)
 {
     char *end;
     long value = strtol(word, &end, 10);
-    *index = (int)value;
-    return *word >= '0' && *word <= '9' && !*end && value < 1000000;
+    bool ok = *word >= '0' && *word <= '9' && !*end && value < 1000000;
+    *index = ok ? (int)value : -1;
+    return ok;
 }
 
 static Yaml *child_of(const Yaml *y, const char *word)
 {
     int index;
-    if (y && y->kind == YAML_LIST && as_index(word, &index)) return yaml_item(y, index);
+    if (y->kind == YAML_LIST && as_index(word, &index)) return yaml_item(y, index);
     return yaml_get(y, word);
 }
 
 Yaml *yaml_path(const Yaml *root, const char *dotted)
 {
-    char word[128];
+    char word[YAML_KEY_MAX + 1];
     const Yaml *y = root;
     while (y && *dotted) {
         size_t n = strcspn(dotted, ".");
@@ -70,11 +73,13 @@ static bool fail_at(const Yaml *y, const Place *at, Error *err, const char *form
         /* resnet20.yaml:12:9 (from shape.yaml:4): ... */
         (void)snprintf(file, sizeof file, "%.300s:%d:%d%.150s", place.file, place.line,
                        place.column, y->from);
-        Place named = {.file = file};
+        Place named = {.file = file, .line_text = at->line_text};
+        named.column = at->column; /* without a line it is for the caret alone */
+        named.width = at->width;
         return fail(err, FAIL_CONFIG, &named, "%s", text);
     }
     FailKind kind =
-        place.file && strncmp(place.file, "command line", 12) == 0 ? FAIL_USAGE : FAIL_CONFIG;
+        place.file && strncmp(place.file, "command line:", 13) == 0 ? FAIL_USAGE : FAIL_CONFIG;
     return fail(err, kind, &place, "%s", text);
 }
 
@@ -106,7 +111,8 @@ static bool wrong_type(const Yaml *y, const char *expected, Error *err)
     case YAML_MAP:
         return yaml_fail(y, err, "expected %s, found a map", expected);
     default:
-        return yaml_fail(y, err, "expected %s, found the word '%.80s'", expected, y->text);
+        return yaml_fail(y, err, "expected %s, found the %s '%.80s'", expected,
+                         y->quoted ? "quoted text" : "word", y->text);
     }
 }
 
@@ -158,15 +164,14 @@ bool yaml_int(const Yaml *y, int64_t *out, Error *err)
 
 bool yaml_bool(const Yaml *y, bool *out, Error *err)
 {
-    static const char *const also[] = {"yes",   "no",   "on",    "off", "True",
-                                       "False", "TRUE", "FALSE", "y",   "n"};
+    static const char *const also[] = {"true", "false", "yes", "no", "on", "off", "y", "n"};
     if (y->kind == YAML_SCALAR && !y->quoted) {
         if (strcmp(y->text, "true") == 0 || strcmp(y->text, "false") == 0) {
             *out = y->text[0] == 't';
             return true;
         }
         for (size_t i = 0; i < sizeof also / sizeof also[0]; i++)
-            if (strcmp(y->text, also[i]) == 0)
+            if (strcasecmp(y->text, also[i]) == 0)
                 return yaml_fail(y, err, "expected true or false; '%s' is a word here", y->text);
     }
     return wrong_type(y, "true or false", err);
@@ -243,6 +248,16 @@ bool yaml_remove(Yaml *map, const char *key)
     return false;
 }
 
+int yaml_height(const Yaml *y)
+{
+    int tallest = 0;
+    for (const Yaml *c = y->first; c; c = c->next) {
+        int height = 1 + yaml_height(c);
+        if (height > tallest) tallest = height;
+    }
+    return tallest;
+}
+
 Yaml *yaml_copy(Arena *a, const Yaml *y)
 {
     Yaml *copy = arena_new_array(a, Yaml, 1);
@@ -271,19 +286,23 @@ static bool replace_in(Arena *a, Yaml *parent, const char *word, Yaml *value, co
 {
     int index;
     if (parent->kind == YAML_MAP) {
+        if (strlen(word) > YAML_KEY_MAX)
+            return fail(err, FAIL_USAGE, at, "a name of over %d bytes", YAML_KEY_MAX);
         yaml_set(a, parent, word, value);
         return true;
     }
-    Yaml *old = as_index(word, &index) ? yaml_item(parent, index) : NULL;
-    if (parent->kind != YAML_LIST || !old)
-        return fail(err, FAIL_USAGE, at, "'%s' is not in a %s", word,
-                    parent->kind == YAML_LIST ? "list of that length" : "map");
-    for (Yaml **p = &parent->first; *p; p = &(*p)->next) {
-        if (*p != old) continue;
-        value->next = old->next;
-        *p = value;
-        return true;
-    }
+    if (parent->kind != YAML_LIST)
+        return fail(err, FAIL_USAGE, at, "'%s' has no map to stand in", word);
+    if (!as_index(word, &index))
+        return fail(err, FAIL_USAGE, at, "'%s' is not the number of a list's item", word);
+    Yaml *old = yaml_item(parent, index);
+    if (!old)
+        return fail(err, FAIL_USAGE, at, "item %d of a list of %d; the first is 0", index,
+                    parent->n);
+    Yaml **p = &parent->first;
+    while (*p != old) p = &(*p)->next;
+    value->next = old->next;
+    *p = value;
     return true;
 }
 
@@ -294,6 +313,7 @@ static bool find_parent(Arena *a, Yaml *root, char *path, Yaml **parent, char **
     *parent = root;
     for (char *dot; (dot = strchr(path, '.')) != NULL; path = dot + 1) {
         *dot = '\0';
+        if (!*path) return fail(err, FAIL_USAGE, at, "an empty name in the path");
         Yaml *child = child_of(*parent, path);
         if (!child || child->kind == YAML_NULL) {
             child = yaml_new_map(a);
@@ -309,6 +329,24 @@ static bool find_parent(Arena *a, Yaml *root, char *path, Yaml **parent, char **
     return true;
 }
 
+/* The YAML after the '='; nothing there is the empty text. */
+static bool read_override_value(Arena *a, const char *text, const Place *at, Yaml **value,
+                                Error *err)
+{
+    Error inner = {0};
+    if (!text[strspn(text, " \t\r\n")]) {
+        *value = yaml_new_scalar(a, "", true);
+        return true;
+    }
+    if (!yaml_parse(a, text, strlen(text), "value", value, &inner)) {
+        const char *why = inner.n_items ? strstr(inner.items[0].text, ": ") : NULL;
+        return fail(err, FAIL_USAGE, at, "the value is refused: %s", why ? why + 2 : "not YAML");
+    }
+    if ((*value)->kind == YAML_MAP && (*value)->n == 0 && text[strspn(text, " \t\r\n")] == '#')
+        return fail(err, FAIL_USAGE, at, "'#' starts a comment; quote the value");
+    return true;
+}
+
 bool yaml_override(Arena *a, Yaml *root, const char *word, Error *err)
 {
     Place at = {.file = arena_printf(a, "command line: %s", word)};
@@ -316,12 +354,13 @@ bool yaml_override(Arena *a, Yaml *root, const char *word, Error *err)
     if (!equals || equals == word) return fail(err, FAIL_USAGE, &at, "expected key=value");
     bool append = equals[-1] == '+';
     char *path = arena_string_n(a, word, (size_t)(equals - word) - append), *last = path;
+    if (!yaml_is_text(path)) return fail(err, FAIL_USAGE, &at, "the path is not text");
     Yaml *value, *parent;
-    Error inner = {0};
-    if (!yaml_parse(a, equals + 1, strlen(equals + 1), "value", &value, &inner))
-        return fail(err, FAIL_USAGE, &at, "the value is %s",
-                    inner.n_items ? inner.items[0].text : "not YAML");
-    if (!equals[1]) value = yaml_new_scalar(a, "", true);
+    TRY(read_override_value(a, equals + 1, &at, &value, err));
+    int depth = 1 + append + yaml_height(value);
+    for (const char *p = path; *p; p++) depth += *p == '.';
+    if (depth > YAML_DEPTH_MAX)
+        return fail(err, FAIL_USAGE, &at, "nested deeper than %d levels", YAML_DEPTH_MAX);
     set_places(value, &at);
     TRY(find_parent(a, root, path, &parent, &last, &at, err));
     if (!append) return replace_in(a, parent, last, value, &at, err);
@@ -334,93 +373,4 @@ bool yaml_override(Arena *a, Yaml *root, const char *word, Error *err)
     if (list->kind != YAML_LIST) return fail(err, FAIL_USAGE, &at, "'%s' is not a list", last);
     yaml_append(a, list, NULL, value);
     return true;
-}
-
-/* -- Writing
- * --------------------------------------------------------------------------------------------------------
- */
-
-static bool plain_is_safe(const Yaml *y)
-{
-    const char *t = y->text;
-    if (!*t || strpbrk(t, ":#{}[]&*!|>'\"%@`,\n\r\t\\") || *t == ' ' || t[strlen(t) - 1] == ' ')
-        return false;
-    if (strchr("-?~", *t) && !(*t == '-' && t[1] >= '0' && t[1] <= '9')) return false;
-    for (const char *p = t; *p; p++)
-        if ((unsigned char)*p < 0x20 || (unsigned char)*p > 0x7e) return false;
-    if (!y->quoted) return true;
-    double number;
-    return !parse_number(t, &number) && strcmp(t, "null") != 0 && strcmp(t, "true") != 0 &&
-           strcmp(t, "false") != 0 && strcmp(t, "<<") != 0;
-}
-
-static void write_scalar(Text *out, const Yaml *y)
-{
-    if (y->kind == YAML_NULL)
-        text_add(out, "null");
-    else if (plain_is_safe(y))
-        text_add(out, y->text);
-    else
-        text_add_json(out, y->text); /* a JSON string is a YAML double-quoted one */
-}
-
-static bool is_flat_list(const Yaml *y)
-{
-    if (y->kind != YAML_LIST) return false;
-    for (const Yaml *c = y->first; c; c = c->next)
-        if (c->n > 0) return false;
-    return true;
-}
-
-static void write_value(Text *out, const Yaml *y, int indent);
-
-static void write_children(Text *out, const Yaml *y, int indent)
-{
-    for (const Yaml *c = y->first; c; c = c->next) {
-        text_addf(out, "%*s", 2 * indent, "");
-        if (y->kind == YAML_MAP) {
-            Yaml key = {.kind = YAML_SCALAR, .text = c->key, .quoted = true};
-            write_scalar(out, &key);
-            text_add(out, ":");
-        } else {
-            text_add(out, "-");
-        }
-        write_value(out, c, indent + 1);
-    }
-}
-
-static void write_value(Text *out, const Yaml *y, int indent)
-{
-    if (y->kind == YAML_SCALAR || y->kind == YAML_NULL) {
-        text_add(out, " ");
-        write_scalar(out, y);
-        text_add(out, "\n");
-    } else if (y->n == 0) {
-        text_add(out, y->kind == YAML_MAP ? " {}\n" : " []\n");
-    } else if (is_flat_list(y)) {
-        text_add(out, " [");
-        for (const Yaml *c = y->first; c; c = c->next) {
-            if (c->kind == YAML_MAP || c->kind == YAML_LIST)
-                text_add(out, c->kind == YAML_MAP ? "{}" : "[]");
-            else
-                write_scalar(out, c);
-            if (c->next) text_add(out, ", ");
-        }
-        text_add(out, "]\n");
-    } else {
-        text_add(out, "\n");
-        write_children(out, y, indent);
-    }
-}
-
-char *yaml_write(Arena *a, const Yaml *y)
-{
-    Text out = {0};
-    if (y->kind == YAML_MAP && y->n > 0)
-        write_children(&out, y, 0);
-    else
-        write_value(&out, y, 0);
-    char *text = arena_string(a, out.data ? out.data : "");
-    text_free(&out);
-    return text;
 }

@@ -9,11 +9,10 @@
 
 enum {
     TEXT_MAX = 16 << 20,
-    DEPTH_MAX = 64,
     NODES_MAX = 1000000,
     ANCHORS_MAX = 1000,
     EXTENDS_MAX = 16,
-    KEYS_MAX = 10000 /* looking one up is linear */
+    KEYS_MAX = 4096 /* looking one up is linear */
 };
 
 typedef struct Loader {
@@ -21,7 +20,8 @@ typedef struct Loader {
     yaml_parser_t parser;
     yaml_event_t event;
     const char *name;
-    const char *text;
+    const char *text; /* a copy in the arena: excerpts outlive the caller's text */
+    size_t n;
     const char **lines; /* start of each line of the text */
     int n_lines;
     int n_nodes;
@@ -43,13 +43,37 @@ static Place place_of(const Loader *l, yaml_mark_t start, yaml_mark_t end)
     return at;
 }
 
+/* Bytes that are not text are reported by their offset alone: the place has to be looked up. */
+static Place place_of_byte(const Loader *l, size_t offset)
+{
+    yaml_mark_t mark = {0};
+    if (offset > l->n) offset = l->n;
+    while ((int)mark.line + 1 < l->n_lines && l->lines[mark.line + 1] <= l->text + offset)
+        mark.line++;
+    for (const char *c = l->lines[mark.line]; c < l->text + offset; c++)
+        mark.column += (*c & 0xc0) != 0x80;
+    return place_of(l, mark, mark);
+}
+
+/* Marks count characters, not bytes. */
+static bool is_tab(const Loader *l, yaml_mark_t mark)
+{
+    if ((int)mark.line >= l->n_lines) return false;
+    const char *c = l->lines[mark.line];
+    for (size_t column = 0; *c && column < mark.column; column += (*c & 0xc0) != 0x80) c++;
+    return *c == '\t';
+}
+
 static bool next_event(Loader *l)
 {
     yaml_event_delete(&l->event);
     if (yaml_parser_parse(&l->parser, &l->event)) return true;
     const yaml_parser_t *p = &l->parser;
     yaml_mark_t mark = p->problem_mark;
-    Place at = place_of(l, mark, mark);
+    Place at = p->error == YAML_READER_ERROR ? place_of_byte(l, p->problem_offset)
+                                             : place_of(l, mark, mark);
+    if (p->error == YAML_SCANNER_ERROR && is_tab(l, mark))
+        return fail(l->err, FAIL_CONFIG, &at, "a tab stands here; lines are indented by blanks");
     return fail(l->err, FAIL_CONFIG, &at, "not YAML: %s%s%s", p->problem ? p->problem : "bad input",
                 p->context ? ", " : "", p->context ? p->context : "");
 }
@@ -64,28 +88,28 @@ static Yaml *new_node(Loader *l, YamlKind kind)
     return y;
 }
 
-static bool too_large(Loader *l, const Yaml *at)
+static bool too_large(Loader *l, const Place *at)
 {
     if (l->n_nodes <= NODES_MAX) return false;
-    (void)fail(l->err, FAIL_CONFIG, &at->at,
-               "too large: over %d nodes after its aliases are expanded", NODES_MAX);
+    (void)fail(l->err, FAIL_CONFIG, at, "too large: over %d nodes after its aliases are expanded",
+               NODES_MAX);
     return true;
 }
 
-static void append_child(Yaml *parent, Yaml *child)
+static bool remember_anchor(Loader *l, const char *anchor, const Yaml *node)
 {
-    Yaml **end = &parent->first;
-    while (*end) end = &(*end)->next;
-    *end = child;
-    child->next = NULL;
-    parent->n++;
+    if (!anchor) return true;
+    if (l->n_anchors == ANCHORS_MAX) return yaml_fail(node, l->err, "over %d anchors", ANCHORS_MAX);
+    l->anchors[l->n_anchors].name = arena_string(l->arena, anchor);
+    l->anchors[l->n_anchors++].node = node;
+    return true;
 }
 
-static void remember_anchor(Loader *l, const yaml_char_t *anchor, const Yaml *node)
+/* A tag would change what a value is; the schema alone says that. */
+static bool no_tag(const Yaml *y, const yaml_char_t *tag, Error *err)
 {
-    if (!anchor || l->n_anchors == ANCHORS_MAX) return;
-    l->anchors[l->n_anchors].name = arena_string(l->arena, (const char *)anchor);
-    l->anchors[l->n_anchors++].node = node;
+    if (!tag) return true;
+    return yaml_fail(y, err, "the tag %.60s means nothing here; leave it out", (const char *)tag);
 }
 
 static int count_nodes(const Yaml *y)
@@ -97,18 +121,24 @@ static int count_nodes(const Yaml *y)
 
 static bool read_node(Loader *l, int depth, Yaml **out);
 
-static bool read_alias(Loader *l, Yaml **out)
+static bool read_alias(Loader *l, int depth, Yaml **out)
 {
     const char *name = (const char *)l->event.data.alias.anchor;
+    Place at = place_of(l, l->event.start_mark, l->event.end_mark);
     for (int i = l->n_anchors - 1; i >= 0; i--) {
+        const Yaml *node = l->anchors[i].node;
         if (strcmp(l->anchors[i].name, name) != 0) continue;
-        l->n_nodes += count_nodes(l->anchors[i].node);
-        if (too_large(l, l->anchors[i].node)) return false;
-        *out = yaml_copy(l->arena, l->anchors[i].node);
+        l->n_nodes += count_nodes(node);
+        if (too_large(l, &at)) return false;
+        if (depth + yaml_height(node) > YAML_DEPTH_MAX)
+            return fail(l->err, FAIL_CONFIG, &at, "nested deeper than %d levels", YAML_DEPTH_MAX);
+        *out = yaml_copy(l->arena, node);
+        (*out)->key = NULL;
+        (*out)->key_at = (Place){0};
         return true;
     }
-    Place at = place_of(l, l->event.start_mark, l->event.end_mark);
-    return fail(l->err, FAIL_CONFIG, &at, "alias *%s has no anchor &%s before it", name, name);
+    return fail(l->err, FAIL_CONFIG, &at, "alias *%.80s has no anchor &%.80s before it", name,
+                name);
 }
 
 static bool read_scalar(Loader *l, Yaml **out)
@@ -118,19 +148,24 @@ static bool read_scalar(Loader *l, Yaml **out)
     size_t n = l->event.data.scalar.length;
     y->quoted = l->event.data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
     if (memchr(value, 0, n)) return yaml_fail(y, l->err, "a zero byte in text");
+    TRY(no_tag(y, l->event.data.scalar.tag, l->err));
     y->text = arena_string_n(l->arena, value, n);
     if (!y->quoted && (n == 0 || strcmp(y->text, "~") == 0 || strcmp(y->text, "null") == 0))
         y->kind = YAML_NULL;
-    remember_anchor(l, l->event.data.scalar.anchor, y);
-    return true;
+    return remember_anchor(l, (const char *)l->event.data.scalar.anchor, y);
+}
+
+static char *keep_anchor(Loader *l, const yaml_char_t *anchor)
+{
+    return anchor ? arena_string(l->arena, (const char *)anchor) : NULL;
 }
 
 static bool read_list(Loader *l, int depth, Yaml **out)
 {
     Yaml *y = *out = new_node(l, YAML_LIST), **end = &y->first;
     y->at.width = 1;
-    const yaml_char_t *anchor = l->event.data.sequence_start.anchor;
-    char *kept = anchor ? arena_string(l->arena, (const char *)anchor) : NULL;
+    TRY(no_tag(y, l->event.data.sequence_start.tag, l->err));
+    char *anchor = keep_anchor(l, l->event.data.sequence_start.anchor);
     for (;;) {
         TRY(next_event(l));
         if (l->event.type == YAML_SEQUENCE_END_EVENT) break;
@@ -138,72 +173,88 @@ static bool read_list(Loader *l, int depth, Yaml **out)
         end = &(*end)->next;
         y->n++;
     }
-    remember_anchor(l, (yaml_char_t *)kept, y);
-    return true;
+    return remember_anchor(l, anchor, y);
 }
 
-/* <<: *base, or a list of them: keys that the map has not got itself. */
-static bool merge_key(Loader *l, Yaml *map, const Yaml *value)
+/* Adds the keys of `value` (<<: *base, or a list of them) that `map` has not got itself; they move,
+ * since `value` is a copy of its own. */
+static bool merge_key(Loader *l, Yaml *map, Yaml ***end, Yaml *value)
 {
     if (value->kind == YAML_LIST) {
-        for (const Yaml *item = value->first; item; item = item->next) TRY(merge_key(l, map, item));
+        for (Yaml *item = value->first; item; item = item->next) TRY(merge_key(l, map, end, item));
         return true;
     }
     if (value->kind != YAML_MAP)
         return yaml_fail(value, l->err, "<<: expected a map or a list of maps");
-    for (const Yaml *c = value->first; c; c = c->next) {
+    for (Yaml *c = value->first, *next; c; c = next) {
+        next = c->next;
         if (yaml_get(map, c->key)) continue;
-        Yaml *copy = yaml_copy(l->arena, c);
-        append_child(map, copy);
+        if (map->n == KEYS_MAX) return yaml_fail(map, l->err, "over %d keys in one map", KEYS_MAX);
+        c->next = NULL;
+        **end = c;
+        *end = &c->next;
+        map->n++;
     }
+    return true;
+}
+
+/* The event is a key of `map`; the scalar as it was read, for its text and place. */
+static bool read_key(Loader *l, const Yaml *map, Yaml **key)
+{
+    Place at = place_of(l, l->event.start_mark, l->event.end_mark);
+    if (l->event.type != YAML_SCALAR_EVENT)
+        return fail(l->err, FAIL_CONFIG, &at, "a key must be a word");
+    TRY(read_scalar(l, key));
+    if (l->event.data.scalar.length > YAML_KEY_MAX)
+        return yaml_fail(*key, l->err, "a key of %zu bytes; at most %d",
+                         l->event.data.scalar.length, YAML_KEY_MAX);
+    if (map->n == KEYS_MAX) return yaml_fail(*key, l->err, "over %d keys in one map", KEYS_MAX);
+    const Yaml *twin = yaml_get(map, (*key)->text);
+    if (twin)
+        return yaml_fail(*key, l->err, "key '%s' stands twice; first in line %d", (*key)->text,
+                         twin->key_at.line);
     return true;
 }
 
 static bool read_map(Loader *l, int depth, Yaml **out)
 {
-    Yaml *y = *out = new_node(l, YAML_MAP);
+    Yaml *y = *out = new_node(l, YAML_MAP), **end = &y->first, *merge = NULL;
     y->at.width = 1;
-    const yaml_char_t *anchor = l->event.data.mapping_start.anchor;
-    char *kept = anchor ? arena_string(l->arena, (const char *)anchor) : NULL;
-    Yaml *merges[8];
-    int n_merges = 0;
+    TRY(no_tag(y, l->event.data.mapping_start.tag, l->err));
+    char *anchor = keep_anchor(l, l->event.data.mapping_start.anchor);
     for (;;) {
+        Yaml *key, *value = NULL;
         TRY(next_event(l));
         if (l->event.type == YAML_MAPPING_END_EVENT) break;
-        Place key_at = place_of(l, l->event.start_mark, l->event.end_mark);
-        if (l->event.type != YAML_SCALAR_EVENT)
-            return fail(l->err, FAIL_CONFIG, &key_at, "a key must be a word");
-        const char *key = arena_string_n(l->arena, (const char *)l->event.data.scalar.value,
-                                         l->event.data.scalar.length);
-        if (y->n == KEYS_MAX)
-            return fail(l->err, FAIL_CONFIG, &key_at, "over %d keys in one map", KEYS_MAX);
-        if (yaml_get(y, key))
-            return fail(l->err, FAIL_CONFIG, &key_at, "key '%s' stands twice; first in line %d",
-                        key, yaml_get(y, key)->key_at.line);
-        Yaml *value = NULL;
+        TRY(read_key(l, y, &key));
+        bool merges = !key->quoted && strcmp(key->text, "<<") == 0;
+        if (merges && merge)
+            return yaml_fail(key, l->err, "<< stands twice; name the maps in one list");
         TRY(next_event(l));
         TRY(read_node(l, depth + 1, &value));
-        value->key = key;
-        value->key_at = key_at;
-        if (strcmp(key, "<<") == 0 && n_merges < 8)
-            merges[n_merges++] = value;
-        else
-            append_child(y, value);
+        value->key = key->text;
+        value->key_at = key->at;
+        if (merges) {
+            merge = value;
+        } else {
+            *end = value;
+            end = &value->next;
+            y->n++;
+        }
     }
-    for (int i = 0; i < n_merges; i++) TRY(merge_key(l, y, merges[i]));
-    remember_anchor(l, (yaml_char_t *)kept, y);
-    return true;
+    if (merge) TRY(merge_key(l, y, &end, merge));
+    return remember_anchor(l, anchor, y);
 }
 
 static bool read_node(Loader *l, int depth, Yaml **out)
 {
     Place at = place_of(l, l->event.start_mark, l->event.end_mark);
-    if (depth > DEPTH_MAX)
-        return fail(l->err, FAIL_CONFIG, &at, "nested deeper than %d levels", DEPTH_MAX);
+    if (depth > YAML_DEPTH_MAX)
+        return fail(l->err, FAIL_CONFIG, &at, "nested deeper than %d levels", YAML_DEPTH_MAX);
     bool ok;
     switch (l->event.type) {
     case YAML_ALIAS_EVENT:
-        ok = read_alias(l, out);
+        ok = read_alias(l, depth, out);
         break;
     case YAML_SCALAR_EVENT:
         ok = read_scalar(l, out);
@@ -217,7 +268,7 @@ static bool read_node(Loader *l, int depth, Yaml **out)
     default:
         return fail(l->err, FAIL_CONFIG, &at, "not YAML here");
     }
-    return ok && !too_large(l, *out);
+    return ok && !too_large(l, &at);
 }
 
 static bool read_document(Loader *l, Yaml **out)
@@ -239,30 +290,46 @@ static bool read_document(Loader *l, Yaml **out)
     return fail(l->err, FAIL_CONFIG, &at, "a second document; expected one");
 }
 
-static void index_lines(Loader *l, const char *text)
+/* Bytes of the line break at `p`, or 0: the breaks that libyaml counts, or the lines would differ
+ * (YAML 1.1: \n, \r, \r\n, NEL, LS, PS). */
+static size_t line_break(const char *p)
 {
+    if (*p == '\n') return 1;
+    if (*p == '\r') return p[1] == '\n' ? 2 : 1;
+    if (strncmp(p, "\xc2\x85", 2) == 0) return 2;
+    return strncmp(p, "\xe2\x80\xa8", 3) == 0 || strncmp(p, "\xe2\x80\xa9", 3) == 0 ? 3 : 0;
+}
+
+static void index_lines(Loader *l)
+{
+    const char *end = l->text + l->n;
+    size_t width;
     l->n_lines = 1;
-    for (const char *p = text; *p; p++) l->n_lines += *p == '\n';
+    for (const char *p = l->text; p < end; p += width ? width : 1)
+        l->n_lines += (width = line_break(p)) != 0;
     l->lines = arena_new_array(l->arena, const char *, l->n_lines);
-    l->lines[0] = text;
+    l->lines[0] = l->text;
     int i = 1;
-    for (const char *p = text; *p; p++)
-        if (*p == '\n') l->lines[i++] = p + 1;
+    for (const char *p = l->text; p < end; p += width ? width : 1)
+        if ((width = line_break(p)) != 0) l->lines[i++] = p + width;
 }
 
 bool yaml_parse(Arena *a, const char *text, size_t n, const char *name, Yaml **out, Error *err)
 {
     Place at = {.file = name};
     if (n > TEXT_MAX) return fail(err, FAIL_CONFIG, &at, "over %d MiB of YAML", TEXT_MAX >> 20);
+    if (n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) text += 3, n -= 3; /* byte order mark */
     Loader *l = arena_new_array(a, Loader, 1);
     l->arena = a;
     l->name = arena_string(a, name);
     l->text = arena_string_n(a, text, n);
+    l->n = n;
     l->err = err;
-    index_lines(l, l->text);
+    index_lines(l);
     if (!yaml_parser_initialize(&l->parser))
         return fail(err, FAIL_RUN, &at, "libyaml could not start");
-    yaml_parser_set_input_string(&l->parser, (const unsigned char *)text, n);
+    yaml_parser_set_encoding(&l->parser, YAML_UTF8_ENCODING); /* no guessing at UTF-16 */
+    yaml_parser_set_input_string(&l->parser, (const unsigned char *)l->text, n);
     bool ok = read_document(l, out);
     yaml_event_delete(&l->event);
     yaml_parser_delete(&l->parser);

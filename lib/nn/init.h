@@ -7,11 +7,22 @@
 
 #include "nn/model.h"
 
+/* Deviations and bounds, with n the fan-in (He; a model that wants the fan-out puts it there):
+ *
+ *   normal            a                     uniform          (-a, a)
+ *   truncated_normal  a, redrawn beyond 2a  constant         a
+ *   he_normal         gain / sqrt(n)        he_uniform       gain sqrt(3 / n)        gain sqrt(2)
+ *   xavier_normal     gain sqrt(2 / (n + fan_out))           gain 1
+ *   xavier_uniform    gain sqrt(6 / (n + fan_out))           gain 1
+ *   orthogonal        the (out, rest) matrix has orthonormal rows or columns, times gain (1)
+ *   torch_default     uniform in (-1, 1) / sqrt(n), torch's kaiming_uniform with a = sqrt(5) */
 void params_init(Params *ps, uint64_t seed);
 void param_init(Param *p, uint64_t seed); /* one tensor */
 
-/* LSUV: orthogonal start, then layer by layer (in build order) scales each weight until its
- * output's variance over the batch x is within `tolerance` of 1, at most 10 rounds. */
+/* LSUV, after params_init of a model built with orthogonal weights: layer by layer (in build order)
+ * scales each weight until its output's variance over the batch x is within `tolerance` of 1, at
+ * most 10 rounds. `like` is how the parameters were built; its batch norms see the batch, and no
+ * running statistic moves. Fails when a layer's output does not vary. */
 bool lsuv_init(const Model *model, const void *options, const ModelBuild *like, const float *x,
                int64_t batch, double tolerance, Error *err) MUST_CHECK;
 

@@ -19,7 +19,9 @@ struct ModelBuild {
     uint64_t seed; /* of the random streams (dropout) */
     Shape sample;  /* of one example, without the batch: (H, W, C) for images */
     int n_classes;
-    InitKind init; /* of weights, from the model option `init` */
+    /* Of all weights in place of the model's own choice, from the model option `init`; INIT_ZEROS
+     * leaves the model's own. */
+    InitKind init;
     /* What to use in place of a trainable parameter's own node; NULL when no method asks. */
     Node *(*parametrize)(void *owner, const ModelBuild *b, Param *p, Node *w);
     void *owner;
@@ -29,8 +31,8 @@ struct ModelBuild {
     void *observer;
 };
 
-/* The effective node of the parameter `name`. Weights get init `b->init`; give init_of(...) for
- * others. */
+/* The effective node of the parameter `name`: `init` unless it is a weight and b->init says
+ * otherwise. */
 Node *model_param(ModelBuild *b, const char *name, Shape s, ParamRole role, Init init);
 /* A buffer (running statistics): never trained, saved with the model. */
 Param *model_buffer(ModelBuild *b, const char *name, Shape s, Init init);
@@ -40,19 +42,28 @@ const char *model_name(const ModelBuild *b, const char *format, ...)
 
 typedef struct Model {
     const char *name, *summary, *paper; /* paper may be NULL */
-    int revision; /* part of the run id: raised when a default or a meaning changes */
-    OptionTable options;
+    int revision;        /* part of the run id: raised when a default or a meaning changes */
+    OptionTable options; /* its struct starts with `int init` */
     Node *(*build)(ModelBuild *b, const void *options,
-                   Node *x); /* x (B, sample...): logits (B, n_classes) */
-    InitKind (*init)(const void *options);
+                   Node *x);               /* x (B, sample...): logits (B, n_classes) */
+    InitKind (*init)(const void *options); /* what goes into ModelBuild.init */
     bool lsuv_possible;
 } Model;
 
 extern const Model *const model_registry[]; /* NULL-terminated */
 const Model *model_find(const char *name);
 
-/* Every model's table starts with these two, so that `init` means the same everywhere. */
+/* Every model's options start with this row and its field, `int init`, so that it means the same
+ * everywhere. */
 #define MODEL_INIT_CHOICES                                                                         \
     "default|he_normal|he_uniform|xavier_normal|xavier_uniform|orthogonal|lsuv"
+#define MODEL_OPTION_INIT(S)                                                                       \
+    OPT_ENUM(S, init, MODEL_INIT_CHOICES, "default",                                               \
+             "first values of the weights; default: as the model's source does it")
+
+/* The kind for ModelBuild.init; orthogonal for lsuv, which starts from it. */
+InitKind model_common_init(const void *options);
+/* True when lsuv_init (init.h) must follow params_init. */
+bool model_wants_lsuv(const void *options);
 
 #endif

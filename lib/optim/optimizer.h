@@ -1,10 +1,17 @@
-/* optimizer -- update rules over contiguous storage, one pass. g is the gradient after clipping.
+/* optimizer -- update rules over contiguous storage, one pass. g is the gradient after clipping, t
+ * the step from 1.
  *
- *   sgd    g += wd w;  b = first ? g : momentum b + (1 - dampening) g;  d = nesterov ? g + momentum
- * b : b;  w -= lr d adam   g += wd w;  m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;  w -=
- * lr/(1-b1^t) m / (sqrt(v/(1-b2^t)) + eps) adamw  w -= lr wd w, then adam with wd = 0 (Kingma & Ba
- * 2015; Loshchilov & Hutter 2019) These are torch's definitions; tests/unit/optim.c holds values
- * that torch gave. */
+ *   sgd    g += wd w
+ *          b = t == 1 ? g : momentum b + (1 - dampening) g
+ *          w -= lr (nesterov ? g + momentum b : b)
+ *   adam   g += wd w
+ *          m = beta1 m + (1 - beta1) g
+ *          v = beta2 v + (1 - beta2) g^2
+ *          w -= lr / (1 - beta1^t) m / (sqrt(v / (1 - beta2^t)) + eps)
+ *   adamw  w -= lr wd w, then adam with wd = 0
+ *
+ * These are torch's definitions (Kingma & Ba 2015; Loshchilov & Hutter 2019); tests/unit/optim.c
+ * holds values that torch gave. */
 #ifndef SEQLAB_OPTIM_OPTIMIZER_H
 #define SEQLAB_OPTIM_OPTIMIZER_H
 
@@ -14,15 +21,31 @@
 /* Every optimizer's options start with these. */
 typedef struct OptimizerCommon {
     double lr, weight_decay;
-    int decay_on; /* 0 all, 1 weights (roles weight and embedding only) */
-    double clip_norm,
-        clip_value;   /* 0: off. Norm over all gradients together, as torch's clip_grad_norm_ */
-    double ema_decay; /* 0: off. ema = d ema + (1 - d) w after each step; evaluation uses the ema */
+    int decay_on;      /* a DecayOn */
+    double clip_norm;  /* 0: off. Bound of the norm of all gradients, as torch's clip_grad_norm_ */
+    double clip_value; /* 0: off. Bound of every |g|, after clip_norm */
+    double ema_decay;  /* 0: off. ema = d ema + (1 - d) w after each step; evaluation uses it */
 } OptimizerCommon;
 
+typedef enum DecayOn { DECAY_ON_ALL, DECAY_ON_WEIGHTS } DecayOn;
+
+/* The option rows of OptimizerCommon, with the defaults that differ between optimizers. */
+// clang-format off
+#define OPTIMIZER_COMMON_OPTIONS(lr_default, decay_default)                                        \
+    OPT_REAL(OptimizerCommon, lr, lr_default, 1e-10, 10, "learning rate, before the schedule"),    \
+    OPT_REAL(OptimizerCommon, weight_decay, decay_default, 0, 10, "pull of the weights to 0"),     \
+    OPT_ENUM(OptimizerCommon, decay_on, "all|weights", "all",                                      \
+             "what weight_decay acts on; weights leaves out biases and norms"),                    \
+    OPT_REAL(OptimizerCommon, clip_norm, 0, 0, 1e6, "largest norm of all gradients; 0: no limit"), \
+    OPT_REAL(OptimizerCommon, clip_value, 0, 0, 1e6, "largest |g| of any gradient; 0: no limit"),  \
+    OPT_REAL(OptimizerCommon, ema_decay, 0, 0, 0.999999,                                           \
+             "moving average of the weights, a step, used to evaluate; 0: none")
+// clang-format on
+
 typedef struct OptimizerSpan { /* parameters side by side with the same multipliers */
-    int64_t offset, n;         /* floats */
-    float lr_multiplier, weight_decay;
+    int64_t offset, n;         /* floats; padding belongs to the parameter before it */
+    float lr_multiplier;
+    float weight_decay; /* with decay_on and the parameter's multiplier taken in */
 } OptimizerSpan;
 
 enum { OPTIMIZER_MAX_SLOTS = 2 };
@@ -31,16 +54,20 @@ typedef struct Optimizer {
     const char *name, *summary, *paper;
     int revision;
     OptionTable options; /* its struct starts with OptimizerCommon */
-    int n_slots;
+    /* NULL, or gives a clause that says which options do not go together, or NULL when they do. */
+    const char *(*conflict)(const void *options);
+    int n_slots; /* at least 1 */
     const char *slot_name[OPTIMIZER_MAX_SLOTS];
     /* Updates one span: w, g and slots point at its first element. step counts from 1. */
     void (*update)(const void *options, int64_t step, double lr, float weight_decay, int64_t n,
                    float *w, const float *g, float *const slots[]);
 } Optimizer;
 
+extern const Optimizer optimizer_sgd, optimizer_adam, optimizer_adamw;
 extern const Optimizer *const optimizer_registry[]; /* NULL-terminated */
-const Optimizer *optimizer_find(const char *name);
+const Optimizer *optimizer_find(const char *name);  /* NULL when there is none of that name */
 
+/* Everything that a checkpoint needs is in the weights, step, slots and ema. */
 typedef struct OptimizerState {
     const Optimizer *optimizer;
     const void *options;
@@ -48,17 +75,20 @@ typedef struct OptimizerState {
     int64_t step;                      /* updates done */
     float *slots[OPTIMIZER_MAX_SLOTS]; /* each params->n_trainable floats */
     float *ema;                        /* params->n_trainable floats, or NULL */
-    OptimizerSpan *spans;
+    OptimizerSpan *spans;              /* the arena's */
     int n_spans;
-    size_t bytes;
+    size_t bytes; /* of slots and ema together: one block, owned by the state */
 } OptimizerState;
 
-/* After params_allocate. Slots start at zero, ema at the weights. */
+/* After params_allocate. Slots start at zero, ema at the weights. Fails with FAIL_CONFIG when the
+ * options are in conflict (place unknown here: who reads the file asks `conflict` first), with
+ * FAIL_RUN when memory is short. */
 bool optimizer_start(OptimizerState *s, const Optimizer *optimizer, const void *options,
                      Params *params, Arena *arena, Error *err) MUST_CHECK;
-/* One update at learning rate lr (the schedule's): clips, updates, moves the ema. *grad_norm (may
- * be NULL) gets the norm before clipping when clip_norm is on, else NaN. Returns false, having
- * changed nothing, when a gradient is not finite. */
+/* One update at learning rate lr (the schedule's): clips (the gradients are changed in place),
+ * updates, moves the ema. Allocates nothing. *grad_norm (may be NULL) gets the norm before clipping
+ * when clip_norm is on, else NaN. Returns false, having changed nothing, when a gradient is not
+ * finite. */
 bool optimizer_step(OptimizerState *s, double lr, double *grad_norm);
 void optimizer_free(OptimizerState *s);
 /* Swaps weights and ema (no-op without ema): evaluation calls it before and after. */

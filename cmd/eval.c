@@ -1,0 +1,210 @@
+/* eval -- `seqlab eval`: loss, top-1, top-5, a table by class and the confusion matrix of weights
+ * on one split. */
+#include "cmd/json_write.h"
+#include "cmd/target.h"
+#include "run/checkpoint.h"
+#include "run/evaluate.h"
+
+#include <inttypes.h>
+
+/* The counts of one class, out of the confusion matrix. */
+typedef struct ClassRow {
+    int64_t n, n_right;
+    int confused_with; /* the class most often taken for it, or -1 */
+    int64_t n_confused;
+} ClassRow;
+
+static ClassRow class_row(const Evaluation *e, int c)
+{
+    const int64_t *row = e->confusion + (int64_t)c * e->n_classes;
+    ClassRow r = {.n_right = row[c], .confused_with = -1};
+    for (int k = 0; k < e->n_classes; k++) {
+        r.n += row[k];
+        if (k != c && row[k] > r.n_confused) r.confused_with = k, r.n_confused = row[k];
+    }
+    return r;
+}
+
+static const char *class_name(const Dataset *d, int c, char text[16])
+{
+    if (d->class_names) return d->class_names[c];
+    (void)snprintf(text, 16, "%d", c);
+    return text;
+}
+
+static double percent(int64_t part, int64_t whole)
+{
+    return whole > 0 ? 100 * (double)part / (double)whole : 0;
+}
+
+static void print_share(const char *name, int64_t part, int64_t whole)
+{
+    (void)printf("%s %.2f %% (%" PRId64 " of %" PRId64 ")\n", name, percent(part, whole), part,
+                 whole);
+}
+
+static void print_text(const Evaluation *e, const Dataset *d)
+{
+    print_share("top1", e->n_top1, e->n);
+    if (e->n_classes > 5) print_share("top5", e->n_top5, e->n);
+    (void)printf("loss %.4f\n\n%-20s %8s %9s  most often taken for\n", e->loss, "class", "n",
+                 "top1");
+    for (int c = 0; c < e->n_classes; c++) {
+        char text[16], other[16];
+        ClassRow r = class_row(e, c);
+        (void)printf("%-20s %8" PRId64 " %7.2f %%", class_name(d, c, text), r.n,
+                     percent(r.n_right, r.n));
+        if (r.confused_with >= 0)
+            (void)printf("  %s (%.2f %%)", class_name(d, r.confused_with, other),
+                         percent(r.n_confused, r.n));
+        (void)putchar('\n');
+    }
+}
+
+static void print_json(const Evaluation *e, const Dataset *d, const char *split, const char *png)
+{
+    Json j = {0};
+    double n = e->n > 0 ? (double)e->n : 1;
+    json_begin(&j, NULL, '{');
+    json_add_text(&j, "data", d->kind->name);
+    json_add_text(&j, "split", split);
+    json_add_int(&j, "n", e->n);
+    json_add_real(&j, "top1", (double)e->n_top1 / n);
+    json_add_real(&j, "top5", (double)e->n_top5 / n);
+    json_add_real(&j, "loss", e->loss);
+    json_begin(&j, "classes", '[');
+    for (int c = 0; c < e->n_classes; c++) {
+        char text[16];
+        ClassRow r = class_row(e, c);
+        json_begin(&j, NULL, '{');
+        json_add_text(&j, "name", class_name(d, c, text));
+        json_add_int(&j, "n", r.n);
+        json_add_real(&j, "top1", r.n > 0 ? (double)r.n_right / (double)r.n : 0);
+        json_begin(&j, "predicted", '[');
+        for (int k = 0; k < e->n_classes; k++)
+            json_add_int(&j, NULL, e->confusion[(int64_t)c * e->n_classes + k]);
+        json_end(&j, ']');
+        json_end(&j, '}');
+    }
+    json_end(&j, ']');
+    json_add_text(&j, "confusion_png", png);
+    json_end(&j, '}');
+    json_print(&j);
+}
+
+/* The last checkpoint's weights are those of the optimizer; what is evaluated in training is their
+ * moving average, where there is one. */
+static bool load_averaged(const char *folder, const Experiment *e, Network *n, Error *err)
+{
+    OptimizerState optimizer = {0};
+    TrainState state;
+    TRY(optimizer_start(&optimizer, e->optimizer, e->optimizer_options, n->params, n->arena, err));
+    bool ok = checkpoint_read(folder, NULL, n->params, &optimizer, &state, err);
+    if (ok) optimizer_swap_ema(&optimizer);
+    optimizer_free(&optimizer);
+    return ok;
+}
+
+static bool load_weights(const Target *t, const Invocation *in, Network *n, Error *err)
+{
+    const Experiment *e = &t->experiment;
+    if (in->flags.checkpoint) return checkpoint_load_weights(in->flags.checkpoint, n->params, err);
+    const char *part = in->flags.best ? "best" : "checkpoint";
+    const char *folder = arena_printf(in->arena, "%s/%s", t->folder, part);
+    bool there = checkpoint_exists(folder);
+    if (!there && in->flags.best)
+        return fail(err, FAIL_DATA, NULL,
+                    "%s is not there: a run keeps it when train.best_by says by what", folder);
+    if (!there)
+        return fail(err, FAIL_DATA, NULL, "%s is not there: run 'seqlab train %s' first", folder,
+                    in->words[0]);
+    const OptimizerCommon *common = e->optimizer_options;
+    if (common->ema_decay > 0 && !in->flags.best) return load_averaged(folder, e, n, err);
+    TrainState state;
+    return checkpoint_read(folder, NULL, n->params, NULL, &state, err);
+}
+
+static bool evaluate_split(const Target *t, const Invocation *in, Network *n, Evaluation *out,
+                           Error *err)
+{
+    TRY(load_weights(t, in, n, err));
+    LoaderOptions o = {
+        .split = (SplitId)in->flags.split, .batch_size = n->eval.batch_size, .prefetch = true};
+    Loader *loader = loader_new(&t->data, &o, err);
+    if (!loader) return false;
+    *out = (Evaluation){.n_classes = t->data.n_classes};
+    int64_t cells = (int64_t)out->n_classes * out->n_classes;
+    out->confusion = arena_new_array(in->arena, int64_t, cells);
+    bool ok = evaluate(n, loader, out, err);
+    loader_free(loader);
+    return ok;
+}
+
+/* The matrix goes into the run's folder; weights from elsewhere have none, so only where asked. */
+static const char *png_path(const Target *t, const Invocation *in)
+{
+    if (in->flags.output) return in->flags.output;
+    return in->flags.checkpoint ? NULL : arena_printf(in->arena, "%s/confusion.png", t->folder);
+}
+
+static bool report(const Target *t, const Invocation *in, const Evaluation *e, Error *err)
+{
+    const char *png = png_path(t, in);
+    if (in->flags.json)
+        print_json(e, &t->data, split_name[in->flags.split], png);
+    else
+        print_text(e, &t->data);
+    if (!png) return true;
+    TRY(confusion_png(png, e, t->data.class_names, err));
+    if (!in->flags.quiet) (void)fprintf(stderr, "confusion matrix: %s\n", png);
+    return true;
+}
+
+static bool eval_target(const Target *t, const Invocation *in, Error *err)
+{
+    const Experiment *e = &t->experiment;
+    NetworkOptions o = {.sample = t->data.sample,
+                        .n_classes = t->data.n_classes,
+                        .eval = true,
+                        .allocate = true,
+                        .total_steps = steps_resolve(e->train.steps, 1),
+                        .steps_per_epoch = 1};
+    Network n = {0};
+    Evaluation result;
+    TRY(network_new(&n, e, &o, in->arena, err));
+    bool ok = evaluate_split(t, in, &n, &result, err) && report(t, in, &result, err);
+    network_free(&n);
+    return ok;
+}
+
+static bool eval(const Invocation *in, Error *err)
+{
+    Target *t = arena_alloc(in->arena, sizeof *t);
+    TRY(target_load(t, in, err));
+    /* An experiment's run is found by its id, which covers all data; otherwise one split will do.
+     */
+    bool by_id = !t->is_run && !in->flags.checkpoint;
+    unsigned splits = by_id ? (unsigned)SPLITS_ALL : 1U << in->flags.split;
+    TRY(target_open_data(t, in, splits, err));
+    bool ok;
+    if (t->data.split[in->flags.split].n == 0)
+        ok = fail(err, FAIL_CONFIG, NULL, "%s: %s has no %s split", t->experiment.path,
+                  t->data.kind->name, split_name[in->flags.split]);
+    else
+        ok = eval_target(t, in, err);
+    target_close(t);
+    return ok;
+}
+
+const Command command_eval = {
+    .name = "eval",
+    .summary = "Evaluate a run, or any checkpoint, on one split of the data",
+    .usage = "RUN|FILE.yaml [key=value ...]",
+    .flags = "checkpoint best split output results threads json",
+    .help =
+        "Prints loss, top-1, top-5 and a table by class, and writes the confusion matrix as\n"
+        "PNG. FILE.yaml without --checkpoint means the run that 'seqlab train FILE.yaml' made;\n"
+        "with it, these weights in the file's model on the file's data.\n",
+    .computes = true,
+    .run = eval,
+};

@@ -1,0 +1,219 @@
+/* flags -- see flags.h. */
+#include "cmd/flags.h"
+
+#include "base/text.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef enum FlagType { FLAG_SWITCH, FLAG_INT, FLAG_REAL, FLAG_TEXT, FLAG_CHOICE } FlagType;
+
+typedef struct Flag {
+    const char *name;
+    char letter; /* short form, or 0 */
+    FlagType type;
+    size_t offset;     /* in Flags: bool, int64_t, double, const char *, int */
+    const char *value; /* what help calls the value; of FLAG_CHOICE the choices, "a|b|c" */
+    double low, high;  /* of numbers */
+    const char *help;
+} Flag;
+
+#define IN(field) offsetof(Flags, field)
+// clang-format off
+static const Flag flag_table[] = {
+    {"dry-run",    0,   FLAG_SWITCH, IN(dry_run),    NULL,                0, 0, "print what would be done, and what it would cost, without doing it"},
+    {"force",      0,   FLAG_SWITCH, IN(force),      NULL,                0, 0, "compute again although the result exists"},
+    {"resume",     0,   FLAG_SWITCH, IN(resume),     NULL,                0, 0, "fail unless there is a checkpoint to go on from"},
+    {"checkpoint", 0,   FLAG_TEXT,   IN(checkpoint), "X.safetensors",     0, 0, "weights to use instead of the run's own"},
+    {"best",       0,   FLAG_SWITCH, IN(best),       NULL,                0, 0, "the run's best checkpoint instead of its last"},
+    {"split",      0,   FLAG_CHOICE, IN(split),      "train|valid|test",  0, 0, "examples to evaluate on (default: test)"},
+    {"output",     'o', FLAG_TEXT,   IN(output),     "X.png",             0, 0, "where the confusion matrix goes (default: into the run's folder)"},
+    {"results",    0,   FLAG_TEXT,   IN(results),    "DIR",               0, 0, "where run folders are (default: results)"},
+    {"threads",    0,   FLAG_INT,    IN(threads),    "N",                 1, 1024, "threads to compute with; results do not depend on it"},
+    {"log-every",  0,   FLAG_REAL,   IN(log_every),  "SECONDS",           0, 1e9, "off a terminal, at most one line in this time (default: 30)"},
+    {"json",       0,   FLAG_SWITCH, IN(json),       NULL,                0, 0, "print JSON"},
+    {"quiet",      'q', FLAG_SWITCH, IN(quiet),      NULL,                0, 0, "of messages, print errors only"},
+    {"verbose",    'v', FLAG_SWITCH, IN(verbose),    NULL,                0, 0, "print more"},
+    {"color",      0,   FLAG_CHOICE, IN(color),      "auto|always|never", 0, 0, "colour messages (auto: on a terminal, unless NO_COLOR is set)"},
+    {"help",       'h', FLAG_SWITCH, IN(help),       NULL,                0, 0, "print this text"},
+};
+// clang-format on
+enum { N_FLAGS = sizeof flag_table / sizeof flag_table[0] };
+
+static const Flags flag_defaults = {.split = 2, .log_every = 30, .results = "results"};
+static const char every_command[] = "quiet verbose color help";
+static const Place place = {.file = "command line"};
+
+/* Whether `name` (n bytes) is one of the blank-separated names. */
+static bool listed(const char *names, const char *name, size_t n)
+{
+    for (const char *at = names; *at;) {
+        size_t length = strcspn(at, " ");
+        if (length == n && strncmp(at, name, n) == 0) return true;
+        at += length;
+        at += strspn(at, " ");
+    }
+    return false;
+}
+
+static bool taken(const char *names, const Flag *f)
+{
+    size_t n = strlen(f->name);
+    return listed(names, f->name, n) || listed(every_command, f->name, n);
+}
+
+static const Flag *find(const char *names, const char *name, size_t n)
+{
+    for (int i = 0; i < N_FLAGS; i++)
+        if (strlen(flag_table[i].name) == n && strncmp(flag_table[i].name, name, n) == 0)
+            return taken(names, &flag_table[i]) ? &flag_table[i] : NULL;
+    return NULL;
+}
+
+static const Flag *find_letter(const char *names, char letter)
+{
+    for (int i = 0; i < N_FLAGS; i++)
+        if (flag_table[i].letter == letter && taken(names, &flag_table[i])) return &flag_table[i];
+    return NULL;
+}
+
+/* The likely meaning: a flag that starts with what was written, else the nearest by spelling. */
+static bool fail_unknown(const char *names, const char *name, size_t n, Error *err)
+{
+    const char *near = NULL, *known[N_FLAGS];
+    int n_known = 0;
+    for (int i = 0; i < N_FLAGS; i++) {
+        if (!taken(names, &flag_table[i])) continue;
+        known[n_known++] = flag_table[i].name;
+        if (!near && n > 0 && strncmp(flag_table[i].name, name, n) == 0) near = flag_table[i].name;
+    }
+    char word[64];
+    (void)snprintf(word, sizeof word, "%.*s", (int)n, name);
+    if (!near) near = text_nearest(word, known, n_known);
+    if (near)
+        return fail(err, FAIL_USAGE, &place, "unknown flag '--%s'; did you mean '--%s'?", word,
+                    near);
+    return fail(err, FAIL_USAGE, &place, "unknown flag '--%s'", word);
+}
+
+static bool store_choice(const Flag *f, const char *text, int *out, Error *err)
+{
+    int i = 0;
+    for (const char *at = f->value;; i++) {
+        size_t n = strcspn(at, "|");
+        if (strlen(text) == n && strncmp(at, text, n) == 0) break;
+        if (at[n] == '\0')
+            return fail(err, FAIL_USAGE, &place, "--%s=%.60s: expected %s", f->name, text,
+                        f->value);
+        at += n + 1;
+    }
+    *out = i;
+    return true;
+}
+
+static bool store_number(const Flag *f, const char *text, char *to, Error *err)
+{
+    char *end;
+    errno = 0;
+    double value = f->type == FLAG_INT ? (double)strtoll(text, &end, 10) : strtod(text, &end);
+    if (end == text || *end || errno || !(value >= f->low && value <= f->high))
+        return fail(err, FAIL_USAGE, &place, "--%s=%.60s: expected %s from %g to %g", f->name, text,
+                    f->type == FLAG_INT ? "an integer" : "a number", f->low, f->high);
+    if (f->type == FLAG_INT) {
+        int64_t whole = (int64_t)value;
+        memcpy(to, &whole, sizeof whole);
+    } else
+        memcpy(to, &value, sizeof value);
+    return true;
+}
+
+static bool store(const Flag *f, const char *text, Flags *out, Error *err)
+{
+    char *to = (char *)out + f->offset;
+    switch (f->type) {
+    case FLAG_SWITCH:
+        *(bool *)to = true;
+        return true;
+    case FLAG_TEXT:
+        if (!*text) return fail(err, FAIL_USAGE, &place, "--%s: %s is empty", f->name, f->value);
+        memcpy(to, &text, sizeof text);
+        return true;
+    case FLAG_CHOICE:
+        return store_choice(f, text, (int *)(void *)to, err);
+    case FLAG_INT:
+    case FLAG_REAL:
+        return store_number(f, text, to, err);
+    }
+    return false;
+}
+
+/* One argument that starts with "--"; *i moves on when the next one is its value. */
+static bool parse_long(const char *names, int argc, char *const argv[], int *i, Flags *out,
+                       Error *err)
+{
+    const char *name = argv[*i] + 2;
+    size_t n = strcspn(name, "=");
+    const Flag *f = find(names, name, n);
+    if (!f) return fail_unknown(names, name, n, err);
+    if (f->type == FLAG_SWITCH) {
+        if (name[n] == '=') return fail(err, FAIL_USAGE, &place, "--%s takes no value", f->name);
+        return store(f, NULL, out, err);
+    }
+    if (name[n] == '=') return store(f, name + n + 1, out, err);
+    if (*i + 1 >= argc)
+        return fail(err, FAIL_USAGE, &place, "--%s needs a value: %s", f->name, f->value);
+    return store(f, argv[++*i], out, err);
+}
+
+/* One argument such as -q, -qv or -o X. */
+static bool parse_short(const char *names, int argc, char *const argv[], int *i, Flags *out,
+                        Error *err)
+{
+    for (const char *at = argv[*i] + 1; *at; at++) {
+        const Flag *f = find_letter(names, *at);
+        if (!f) return fail(err, FAIL_USAGE, &place, "unknown flag '-%c'", *at);
+        if (f->type == FLAG_SWITCH) {
+            TRY(store(f, NULL, out, err));
+            continue;
+        }
+        if (at[1] || *i + 1 >= argc)
+            return fail(err, FAIL_USAGE, &place, "-%c needs a value after it: %s", *at, f->value);
+        return store(f, argv[++*i], out, err);
+    }
+    return true;
+}
+
+bool flags_parse(const char *names, int argc, char *const argv[], Flags *out, const char *words[],
+                 int *n_words, Error *err)
+{
+    *out = flag_defaults;
+    *n_words = 0;
+    bool ended = false;
+    for (int i = 0; i < argc; i++) {
+        const char *word = argv[i];
+        if (ended || word[0] != '-' || word[1] == '\0')
+            words[(*n_words)++] = word;
+        else if (strcmp(word, "--") == 0)
+            ended = true;
+        else if (word[1] == '-')
+            TRY(parse_long(names, argc, argv, &i, out, err));
+        else
+            TRY(parse_short(names, argc, argv, &i, out, err));
+    }
+    return true;
+}
+
+void flags_help(const char *names, FILE *out)
+{
+    for (int i = 0; i < N_FLAGS; i++) {
+        const Flag *f = &flag_table[i];
+        if (!taken(names, f)) continue;
+        char left[64], letter[8] = "   ";
+        if (f->letter) (void)snprintf(letter, sizeof letter, "-%c,", f->letter);
+        (void)snprintf(left, sizeof left, "%s --%s%s%s", letter, f->name, f->value ? "=" : "",
+                       f->value ? f->value : "");
+        (void)fprintf(out, "  %-32s %s\n", left, f->help);
+    }
+}

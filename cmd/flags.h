@@ -1,0 +1,32 @@
+/* flags -- the flags of all commands: one table gives parsing and help text.
+ *
+ * Flags say how to run and never change a result; words (`key=value`, a file, a run) say what.
+ * A command names the flags it takes; -h, -q, -v and --color belong to all. `--flag value` and
+ * `--flag=value` are the same; names are never abbreviated; `--` ends the flags. */
+#ifndef SEQLAB_CMD_FLAGS_H
+#define SEQLAB_CMD_FLAGS_H
+
+#include "base/error.h"
+
+#include <stdint.h>
+
+typedef struct Flags {
+    bool help, json, quiet, verbose;
+    int color; /* ColorMode */
+    bool dry_run, force, resume, best;
+    int split;        /* SplitId */
+    int64_t threads;  /* 0: from the environment */
+    double log_every; /* seconds */
+    const char *results, *checkpoint, *output;
+} Flags;
+
+/* Defaults, then argv[0..argc). `names`: the long names that the command takes, separated by
+ * blanks. What is no flag goes to words, which holds argc entries. Fails with FAIL_USAGE and the
+ * nearest flag's name. */
+bool flags_parse(const char *names, int argc, char *const argv[], Flags *out, const char *words[],
+                 int *n_words, Error *err) MUST_CHECK;
+
+/* A line a flag. */
+void flags_help(const char *names, FILE *out);
+
+#endif

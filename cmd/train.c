@@ -1,0 +1,166 @@
+/* train -- `seqlab train`: one run from its first step, or its checkpoint, to its last. */
+#include "cmd/train.h"
+
+#include "base/clock.h"
+#include "base/progress.h"
+#include "base/text.h"
+#include "cmd/json_write.h"
+#include "run/stop.h"
+#include "run/trainer.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <string.h>
+
+/* What a run tells, on stderr. On a terminal a redrawn line with whole lines above it; elsewhere
+ * the first line, then at most one in log_every seconds, and the last. */
+typedef struct Console {
+    const Flags *flags;
+    const char *label;
+    Progress bar;
+    double last_line_s; /* -1: none yet */
+    char held[512];     /* the newest line that was too early, or "" */
+} Console;
+
+static void print_line(Console *c, const char *text)
+{
+    progress_clear(&c->bar);
+    (void)fprintf(stderr, "%s  %s\n", c->label, text);
+    c->last_line_s = clock_s();
+    c->held[0] = '\0';
+}
+
+static void on_line(void *owner, int level, const char *text)
+{
+    Console *c = owner;
+    if (c->flags->quiet || (level > 0 && !c->flags->verbose)) return;
+    bool early = c->last_line_s >= 0 && clock_s() - c->last_line_s < c->flags->log_every;
+    if (early && !c->bar.terminal && !c->flags->verbose)
+        (void)snprintf(c->held, sizeof c->held, "%s", text);
+    else
+        print_line(c, text);
+}
+
+static void on_progress(void *owner, int64_t first, int64_t step, int64_t total, double loss,
+                        double images_per_s)
+{
+    Console *c = owner;
+    char extra[96], rate[16];
+    if (!c->bar.terminal || c->flags->quiet) return;
+    text_si(rate, images_per_s);
+    (void)snprintf(extra, sizeof extra, "step %" PRId64 "/%" PRId64 "  loss %.4g  %s examples/s",
+                   step, total, loss, rate);
+    progress_draw(&c->bar, c->label, first, step, total, extra);
+}
+
+/* {"step":200,"test.top1":0.9}: a line a metric. */
+static void print_metrics(const char *metrics)
+{
+    json_t *root = json_loads(metrics, 0, NULL), *value;
+    const char *key;
+    json_object_foreach(root, key, value)
+    {
+        char text[32] = "";
+        if (json_is_string(value))
+            (void)snprintf(text, sizeof text, "%s", json_string_value(value));
+        else
+            text_real(text, json_number_value(value));
+        (void)printf("%-16s %s\n", key, text);
+    }
+    json_decref(root);
+}
+
+static void print_result(const Target *t, const Flags *flags, TrainOutcome outcome,
+                         const RunRecord *r)
+{
+    if (!flags->json) {
+        (void)printf("%s\n", t->folder);
+        print_metrics(r->final_metrics);
+        return;
+    }
+    Json j = {0};
+    json_begin(&j, NULL, '{');
+    json_add_text(&j, "id", t->experiment.id);
+    json_add_text(&j, "folder", t->folder);
+    json_add_text(&j, "status", run_status_name[RUN_DONE]);
+    json_add_bool(&j, "already_done", outcome == TRAIN_ALREADY_DONE);
+    json_add_int(&j, "steps", r->step);
+    json_add_int(&j, "restarts", r->restarts);
+    json_add_real(&j, "wall_s", r->wall_s);
+    json_add_real(&j, "cpu_s", r->cpu_s);
+    json_add_raw(&j, "metrics", r->final_metrics);
+    json_end(&j, '}');
+    json_print(&j);
+}
+
+static bool train_target(const Target *t, const Invocation *in, Error *err)
+{
+    Console console = {.flags = &in->flags,
+                       .label = t->label,
+                       .bar = progress_start(stderr, in->flags.quiet),
+                       .last_line_s = -1};
+    TrainReport report = {.owner = &console, .progress = on_progress, .line = on_line};
+    TrainFlags how = {.results = t->results,
+                      .command_line = in->line,
+                      .force = in->flags.force,
+                      .resume = in->flags.resume};
+    TrainOutcome outcome;
+    RunRecord record = {0};
+    stop_install();
+    bool ok = train_run(&t->experiment, &t->data, &how, &report, &outcome, &record, err);
+    if (console.held[0]) print_line(&console, console.held);
+    progress_clear(&console.bar);
+    if (!ok) {
+        if (err->kind == FAIL_STOPPED) error_note(err, "'seqlab train %s' goes on", t->folder);
+        return false;
+    }
+    if (outcome == TRAIN_ALREADY_DONE && !in->flags.quiet)
+        (void)fprintf(stderr, "%s  already done; --force computes it again\n", t->label);
+    print_result(t, &in->flags, outcome, &record);
+    return true;
+}
+
+/* What the file asks for and this command does not do must not pass in silence. */
+static bool check_file(const Experiment *e, const Flags *flags, Error *err)
+{
+    static const char *const others[] = {"base", "teacher"};
+    const Yaml *run = yaml_get(e->root, "run");
+    bool ok = true;
+    if (run && strcmp(e->run, "train") != 0)
+        ok = yaml_fail(run, err, "this file is for '%s', not for 'train'", e->run);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        const Yaml *y = yaml_get(e->root, others[i]);
+        if (y && y->kind != YAML_NULL)
+            ok = yaml_fail_key(y, err, "'%s' has no meaning for 'train'", others[i]);
+    }
+    if (ok && !flags->quiet && yaml_get(e->root, "sweep"))
+        (void)fprintf(stderr, "%s: one run; the sweep is not expanded\n", e->path);
+    return ok;
+}
+
+static bool train(const Invocation *in, Error *err)
+{
+    Target *t = arena_alloc(in->arena, sizeof *t);
+    TRY(target_load(t, in, err));
+    TRY(check_file(&t->experiment, &in->flags, err));
+    TRY(target_open_data(t, in, SPLITS_ALL, err));
+    bool ok = in->flags.dry_run ? train_dry_run(t, in, err) : train_target(t, in, err);
+    target_close(t);
+    return ok;
+}
+
+const Command command_train = {
+    .name = "train",
+    .summary = "Train from an experiment file, or go on with a run that was interrupted",
+    .usage = "FILE.yaml|RUN [key=value ...]",
+    .flags = "dry-run force resume log-every results threads json",
+    .help = "A run's folder is results/<name>/<id>; the id is the hash of the resolved\n"
+            "configuration and the data, so a result that exists is not computed again.\n"
+            "key=value overrides the file (train.seed=3, methods.0.name=cutmix); 'seqlab help\n"
+            "KEY' says what a key means. INT, TERM and USR1 finish the step, write a checkpoint\n"
+            "and exit with 75: the same command goes on from there, to the same bits.\n"
+            "\n"
+            "stdout gets the run's folder and its last metrics.\n",
+    .computes = true,
+    .run = train,
+};

@@ -1,0 +1,208 @@
+/* fuse -- see fuse.h: epilogues and the choice of what is stored; programs and merging are in
+ * fuse_merge.c. */
+#include "graph/fuse_merge.h"
+
+#include <string.h>
+
+enum {
+    WEIGHT_MAX = 24,  /* instructions that one root may expand to: room for merging is left */
+    READS_MAX = 8,    /* inputs of one root */
+    CHEAP_FLOPS = 12, /* an expansion worth repeating */
+};
+
+static void need(Fuser *f, Node *n, Node *reader)
+{
+    f->needed[n->id] = true;
+    f->n_readers[n->id]++;
+    f->reader[n->id] = reader;
+}
+
+/* What is reachable, and how many nodes read it. */
+static void mark_needed(Fuser *f, const PlanOutput outputs[], int n_outputs)
+{
+    const Graph *g = f->graph;
+    for (int i = 0; i < n_outputs; i++) need(f, outputs[i].node, NULL);
+    for (int i = 0; i < g->n_updates; i++) need(f, g->updates[i].value, NULL);
+    for (int id = g->n_nodes - 1; id >= 0; id--) {
+        Node *n = g->nodes[id];
+        if (!f->needed[id]) continue;
+        int n_src = n->op->kind == OP_VIEW ? 1 : n->n_src;
+        for (int i = 0; i < n_src; i++) need(f, n->src[i], n);
+        if (n->op->kind == OP_KERNEL) f->kernel_of[id] = n;
+    }
+}
+
+/* -- 1. Epilogues ------------------------------------------------------------------------------ */
+
+/* The vector that `add` adds to every row of m, or NULL. */
+static Node *bias_of(const Node *add, const Node *m)
+{
+    Node *other = add->src[0] == m ? add->src[1] : add->src[0];
+    int last = m->shape.rank - 1;
+    if (add->op != &op_add || other == m || last < 0) return NULL;
+    Access a = access_of(other);
+    bool row = a.offset == 0 && a.base->dtype == F32;
+    for (int i = 0; i < last; i++) row = row && (a.stride[i] == 0 || m->shape.dim[i] == 1);
+    row = row && (a.stride[last] == 1 || m->shape.dim[last] == 1);
+    return row && shape_count(&a.base->shape) == m->shape.dim[last] ? a.base : NULL;
+}
+
+static void take_epilogue(Fuser *f, Node *m)
+{
+    Node *result = m;
+    if (f->n_readers[m->id] == 1 && f->reader[m->id]) {
+        Node *reader = f->reader[m->id], *bias = bias_of(reader, m);
+        if (bias && !f->kernel_of[reader->id]) { /* else two products were each other's bias */
+            result = reader;
+            f->bias_of[m->id] = bias;
+        }
+    }
+    if (f->n_readers[result->id] == 1 && f->reader[result->id]) {
+        if (f->reader[result->id]->op == &op_relu) {
+            f->absorbed[result->id] = true;
+            result = f->reader[result->id];
+            f->activation_of[m->id] = ACT_RELU;
+        }
+    }
+    if (result == m) return;
+    f->kernel_of[m->id] = NULL;
+    f->absorbed[m->id] = true;
+    f->kernel_of[result->id] = m;
+}
+
+/* -- 2. What is stored ------------------------------------------------------------------------- */
+
+static bool is_map(const Fuser *f, const Node *n)
+{
+    return n->op->kind == OP_MAP && !f->kernel_of[n->id] && !f->absorbed[n->id];
+}
+
+static bool is_cheap(const Fuser *f, int id)
+{
+    return f->full_reads[id] <= 1 && f->flops[id] <= CHEAP_FLOPS;
+}
+
+/* Whether the value that `a` reads will live in a register, as far as its readers tell. */
+static bool inlinable(const Fuser *f, const Access *a)
+{
+    int b = a->base->id;
+    return a->identity && is_map(f, a->base) && !f->stored[b] &&
+           (f->n_readers[b] == 1 || is_cheap(f, b));
+}
+
+/* Sizes of what each elementwise node expands to; one that would grow too large gets its sources
+ * stored. Counts from the leaves up. */
+static void measure(Fuser *f)
+{
+    for (int id = 0; id < f->n; id++) {
+        Node *n = f->graph->nodes[id];
+        if (!f->needed[id] || !is_map(f, n)) continue;
+        for (int cut = 0; cut < 2; cut++) {
+            int weight = 1, reads = 0, full = 0;
+            double flops = n->op->flops_each;
+            for (int i = 0; i < n->n_src; i++) {
+                Access a = access_of(n->src[i]);
+                int b = a.base->id;
+                bool inlined = inlinable(f, &a);
+                if (inlined && cut) f->stored[b] = true;
+                inlined = inlined && !cut;
+                weight += inlined ? f->weight[b] : 0;
+                reads += inlined ? f->reads[b] : 1;
+                full += inlined ? f->full_reads[b]
+                                : access_touched(&a, &n->shape) == shape_count(&n->shape);
+                flops += inlined ? f->flops[b] : 0;
+            }
+            f->weight[id] = weight;
+            f->reads[id] = reads;
+            f->full_reads[id] = full;
+            f->flops[id] = flops;
+            if (weight <= WEIGHT_MAX && reads <= READS_MAX) break;
+        }
+    }
+}
+
+static void store(Fuser *f, Node *n)
+{
+    f->stored[node_root(n)->id] = true;
+}
+
+static void ask(Fuser *f, Node *n)
+{
+    f->asked[node_root(n)->id] = true;
+    store(f, n);
+}
+
+/* What outputs, updates and kernels read is stored, whatever else is chosen. */
+static void store_sources(Fuser *f, const PlanOutput outputs[], int n_outputs)
+{
+    const Graph *g = f->graph;
+    for (int i = 0; i < n_outputs; i++) ask(f, outputs[i].node);
+    for (int i = 0; i < g->n_updates; i++) ask(f, g->updates[i].value);
+    for (int id = 0; id < f->n; id++) {
+        Node *kernel = f->kernel_of[id];
+        if (!f->needed[id] || !kernel) continue;
+        f->stored[id] = true;
+        for (int i = 0; i < kernel->n_src; i++) store(f, kernel->src[i]);
+        if (f->bias_of[kernel->id]) store(f, f->bias_of[kernel->id]);
+    }
+}
+
+static void read_over(Fuser *f, Node *n, int times)
+{
+    Access a = access_of(n);
+    if (a.identity && is_map(f, a.base))
+        f->uses[a.base->id] += times;
+    else
+        store(f, a.base);
+}
+
+static void choose_map(Fuser *f, Node *n, bool no_fuse)
+{
+    int id = n->id;
+    if (f->uses[id] == 0 && !f->stored[id]) return;
+    if (no_fuse || (f->uses[id] > 1 && !is_cheap(f, id))) f->stored[id] = true;
+    for (int i = 0; i < n->n_src; i++) read_over(f, n->src[i], f->stored[id] ? 1 : f->uses[id]);
+}
+
+/* From the outputs down, so that all readers of a node have been seen. */
+static void choose_stored(Fuser *f, bool no_fuse)
+{
+    for (int id = f->n - 1; id >= 0; id--) {
+        Node *n = f->graph->nodes[id];
+        if (!f->needed[id] || f->absorbed[id] || f->kernel_of[id]) continue;
+        if (n->op->kind == OP_REDUCE) {
+            f->stored[id] = true;
+            read_over(f, n->src[0], 1);
+        } else if (n->op->kind == OP_REMAP && f->stored[id]) {
+            store(f, access_of(n).base);
+        } else if (n->op->kind == OP_MAP) {
+            choose_map(f, n, no_fuse);
+        }
+    }
+}
+
+Fused fuse(Graph *g, const PlanOutput outputs[], int n, bool no_fuse, Arena *arena)
+{
+    Fuser f = {.graph = g, .arena = arena, .n = g->n_nodes};
+    f.needed = arena_new_array(arena, bool, f.n);
+    f.asked = arena_new_array(arena, bool, f.n);
+    f.stored = arena_new_array(arena, bool, f.n);
+    f.absorbed = arena_new_array(arena, bool, f.n);
+    f.n_readers = arena_new_array(arena, int, f.n);
+    f.uses = arena_new_array(arena, int, f.n);
+    f.weight = arena_new_array(arena, int, f.n);
+    f.reads = arena_new_array(arena, int, f.n);
+    f.full_reads = arena_new_array(arena, int, f.n);
+    f.flops = arena_new_array(arena, double, f.n);
+    f.reader = arena_new_array(arena, Node *, f.n);
+    f.kernel_of = arena_new_array(arena, Node *, f.n);
+    f.bias_of = arena_new_array(arena, Node *, f.n);
+    f.activation_of = arena_new_array(arena, Activation, f.n);
+    mark_needed(&f, outputs, n);
+    for (int id = 0; id < f.n && !no_fuse; id++)
+        if (f.needed[id] && g->nodes[id]->op->takes_epilogue) take_epilogue(&f, g->nodes[id]);
+    store_sources(&f, outputs, n);
+    measure(&f);
+    choose_stored(&f, no_fuse);
+    return fuse_units(&f, no_fuse);
+}

@@ -1,0 +1,40 @@
+/* fuse -- which nodes become one kernel call. Internal to the planner.
+ *
+ * 1. Epilogues: a bias and an activation that alone read a matrix product go into it.
+ * 2. Inlining: an elementwise node read by one other elementwise node or reduction, over the same
+ * domain, lives in a register; so does a cheap one that reads at most one full-size value, however
+ * many read it (reading that value again costs less than storing the result). Broadcasts, permutes
+ * and slices become strides.
+ * 3. Merging: what is left, one map program a stored value or reduction, is merged with programs
+ * over the same domain that it reads from or shares an input with, as long as no path leads out of
+ * the two and back. */
+#ifndef SEQLAB_GRAPH_FUSE_H
+#define SEQLAB_GRAPH_FUSE_H
+
+#include "cpu/cpu.h"
+#include "graph/access.h"
+#include "graph/plan.h"
+
+/* One kernel call: an op of its own (kernel set), or a map program. */
+typedef struct Unit {
+    Node *kernel;          /* the op that runs, or NULL */
+    Node *bias;            /* taken into the kernel, or NULL */
+    Activation activation; /* taken into the kernel */
+    int n_roots;           /* values that this unit stores: 1 for a kernel */
+    Node *roots[MAP_MAX_OUTPUTS];
+
+    MapProgram *program;
+    Node *inputs[MAP_MAX_INPUTS];         /* the base of each input of the program */
+    int64_t input_offset[MAP_MAX_INPUTS]; /* elements into the base */
+} Unit;
+
+typedef struct Fused {
+    Unit *units; /* in the order in which they run */
+    int n_units;
+    int *unit_of; /* by node id: the unit that stores it, or -1 */
+} Fused;
+
+/* All memory is the arena's. */
+Fused fuse(Graph *g, const PlanOutput outputs[], int n, bool no_fuse, Arena *arena);
+
+#endif

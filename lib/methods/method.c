@@ -1,0 +1,23 @@
+/* method -- the registry: one line a technique. */
+#include "methods/method.h"
+
+#include <string.h>
+
+// clang-format off
+#define METHODS(M) \
+    M(label_smoothing) \
+    M(magnitude_mask)
+
+#define DECLARE(name) extern const Method method_##name;
+METHODS(DECLARE)
+
+#define ROW(name) &method_##name,
+const Method *const method_registry[] = {METHODS(ROW) NULL};
+// clang-format on
+
+const Method *method_find(const char *name)
+{
+    for (const Method *const *m = method_registry; *m; m++)
+        if (!strcmp((*m)->name, name)) return *m;
+    return NULL;
+}

@@ -1,0 +1,90 @@
+/* resnet_cifar -- the residual networks of He et al. 2015 (arXiv 1512.03385), section 4.2, for
+ * small images: 6n + 2 layers.
+ *
+ *   conv 3x3, 16 channels; three stages of n blocks with 16, 32, 64 channels, the first block of
+ *   the second and third halving the image; global average; linear.
+ *   block: y = relu(shortcut(x) + bn2(conv2(relu(bn1(conv1(x))))))
+ *
+ * Where channels grow, shortcut A takes every second pixel and puts the new channels as zeros, half
+ * of them before and half after the old ones (as the code does that the published weights come
+ * from; the paper only says extra zeros); B is a 1x1 convolution of stride 2 with batch norm.
+ * Names and initial values (He normal by fan-in) are those of akamaster/pytorch_resnet_cifar10. */
+#include "nn/layer.h"
+
+typedef struct ResnetCifar {
+    int init;
+    int shortcut; /* 0: A, 1: B */
+} ResnetCifar;
+
+static const LayerInit he_init = {{.kind = INIT_HE_NORMAL}, {.kind = INIT_TORCH_DEFAULT}};
+
+static Node *shortcut(ModelBuild *b, const ResnetCifar *o, const char *prefix, Node *x, int64_t out)
+{
+    Graph *g = b->graph;
+    if (o->shortcut == 1) {
+        const ConvLayer c = {.out = out, .kernel = 1, .stride = 2};
+        x = layer_conv(b, model_name(b, "%s.shortcut.0", prefix), x, c, &he_init);
+        return layer_batch_norm(b, model_name(b, "%s.shortcut.1", prefix), x);
+    }
+    const int64_t extra = out - x->shape.dim[3];
+    x = avg_pool2d(g, x,
+                   (Pool2d){
+                       .kernel = {1, 1},
+                         .stride = {2, 2}
+    }); /* a mean of one pixel */
+    return pad_zero(g, x, 3, extra / 2, extra - extra / 2);
+}
+
+static Node *block(ModelBuild *b, const ResnetCifar *o, const char *prefix, Node *x, int64_t out)
+{
+    Graph *g = b->graph;
+    const bool grows = x->shape.dim[3] != out;
+    const ConvLayer first = {.out = out, .kernel = 3, .stride = grows ? 2 : 1, .pad = 1};
+    const ConvLayer second = {.out = out, .kernel = 3, .stride = 1, .pad = 1};
+    Node *y = layer_conv(b, model_name(b, "%s.conv1", prefix), x, first, &he_init);
+    y = relu(g, layer_batch_norm(b, model_name(b, "%s.bn1", prefix), y));
+    y = layer_conv(b, model_name(b, "%s.conv2", prefix), y, second, &he_init);
+    y = layer_batch_norm(b, model_name(b, "%s.bn2", prefix), y);
+    return relu(g, add(g, y, grows ? shortcut(b, o, prefix, x, out) : x));
+}
+
+static Node *resnet_cifar(ModelBuild *b, const ResnetCifar *o, Node *x, int depth)
+{
+    Graph *g = b->graph;
+    const ConvLayer stem = {.out = 16, .kernel = 3, .stride = 1, .pad = 1};
+    x = relu(g, layer_batch_norm(b, "bn1", layer_conv(b, "conv1", x, stem, &he_init)));
+    for (int stage = 0; stage < 3; stage++)
+        for (int i = 0; i < (depth - 2) / 6; i++)
+            x = block(b, o, model_name(b, "layer%d.%d", stage + 1, i), x, 16 << stage);
+    return layer_linear(b, "linear", global_avg_pool(g, x), b->n_classes, true, &he_init);
+}
+
+// clang-format off
+static const Option resnet_cifar_options[] = {
+    MODEL_OPTION_INIT(ResnetCifar),
+    OPT_ENUM(ResnetCifar, shortcut, "A|B", "A",
+             "where channels grow: A subsampling and zero channels, B a 1x1 convolution"),
+};
+// clang-format on
+
+#define RESNET_CIFAR(depth)                                                                        \
+    static Node *build_##depth(ModelBuild *b, const void *options, Node *x)                        \
+    {                                                                                              \
+        return resnet_cifar(b, options, x, depth);                                                 \
+    }                                                                                              \
+    const Model model_resnet##depth = {                                                            \
+        .name = "resnet" #depth,                                                                   \
+        .summary = "residual network of " #depth " layers for CIFAR-10",                           \
+        .paper = "arXiv:1512.03385",                                                               \
+        .revision = 1,                                                                             \
+        .options = OPTION_TABLE(ResnetCifar, resnet_cifar_options),                                \
+        .build = build_##depth,                                                                    \
+        .init = model_common_init,                                                                 \
+        .lsuv_possible = true,                                                                     \
+    }
+
+RESNET_CIFAR(8);
+RESNET_CIFAR(20);
+RESNET_CIFAR(32);
+RESNET_CIFAR(44);
+RESNET_CIFAR(56);

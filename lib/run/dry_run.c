@@ -1,0 +1,110 @@
+/* dry_run -- see dry_run.h. */
+#include "run/dry_run.h"
+
+#include "base/clock.h"
+#include "data/loader.h"
+
+#include <math.h>
+
+/* A measured step must stay below about a second and must not fill the machine. */
+static const double measured_max_flops = 5e10;
+static const int64_t measured_max_bytes = INT64_C(1) << 30;
+
+static bool count_steps(const Experiment *e, const Dataset *data, DryRun *out, Error *err)
+{
+    LoaderOptions o = {.split = SPLIT_TRAIN,
+                       .batch_size = e->train.batch_size,
+                       .shuffle = true,
+                       .seed = (uint64_t)e->train.seed};
+    Loader *loader = loader_new(data, &o, err);
+    if (!loader) return false;
+    out->steps_per_epoch = loader_steps_per_epoch(loader);
+    out->steps = steps_resolve(e->train.steps, out->steps_per_epoch);
+    loader_free(loader);
+    return true;
+}
+
+static void add_up_memory(const Experiment *e, const Dataset *data, const Network *n, DryRun *out)
+{
+    const Params *params = n->params;
+    const OptimizerCommon *common = e->optimizer_options;
+    int64_t slots = e->optimizer->n_slots + (common->ema_decay > 0);
+    int64_t example = shape_count(&data->sample) + 1; /* and the label, of four bytes as well */
+    out->n_parameters = params->count;
+    out->parameter_bytes = 4 * (2 * params->n_trainable + params->n_other);
+    out->optimizer_bytes = 4 * slots * params->n_trainable;
+    out->train_bytes = plan_cost(n->train.plan).arena_bytes;
+    out->eval_bytes = plan_cost(n->eval.plan).arena_bytes;
+    out->batch_bytes = 8 * e->train.batch_size * example;
+    for (int i = 0; i < data->n_memory; i++) out->data_bytes += (int64_t)data->memory_bytes[i];
+    out->peak_bytes = out->parameter_bytes + out->optimizer_bytes + out->train_bytes +
+                      out->eval_bytes + out->batch_bytes + out->data_bytes;
+}
+
+/* The fastest of a few steps on zeros: the first one touches the memory, and whatever else the
+ * machine does only adds. */
+static bool time_step(Network *n, const Experiment *e, const void *x, const void *label, Arena *a,
+                      double *seconds, Error *err)
+{
+    enum { TRIES = 12 };
+    const double enough_s = 0.3;
+    OptimizerState optimizer = {0};
+    TRY(optimizer_start(&optimizer, e->optimizer, e->optimizer_options, n->params, a, err));
+    plan_bind(n->train.plan, n->train.x, x);
+    plan_bind(n->train.plan, n->train.label, label);
+    double begin = clock_s(), best = INFINITY;
+    for (uint64_t step = 0; step < TRIES; step++) {
+        double start = clock_s();
+        plan_run(n->train.plan, step);
+        bool updated = optimizer_step(&optimizer, 0, NULL);
+        double now = clock_s();
+        if (!updated) break; /* a gradient is not finite: zeros do not suit this network */
+        if (step > 0) best = fmin(best, now - start);
+        if (step > 0 && now - begin > enough_s) break;
+    }
+    *seconds = isfinite(best) ? best : (double)NAN;
+    optimizer_free(&optimizer);
+    return true;
+}
+
+static bool measure(const Experiment *e, const NetworkOptions *planned, Arena *a, double *seconds,
+                    Error *err)
+{
+    NetworkOptions o = *planned;
+    o.eval = false;
+    o.allocate = true;
+    Network n = {0};
+    void *x = NULL, *label = NULL;
+    size_t label_bytes = sizeof(int32_t) * (size_t)e->train.batch_size;
+    size_t x_bytes = label_bytes * (size_t)shape_count(&o.sample); /* both types have four bytes */
+    TRY(network_new(&n, e, &o, a, err));
+    bool ok = memory_map(&x, x_bytes, err) && memory_map(&label, label_bytes, err) &&
+              time_step(&n, e, x, label, a, seconds, err);
+    memory_unmap(x, x_bytes);
+    memory_unmap(label, label_bytes);
+    network_free(&n);
+    return ok;
+}
+
+bool dry_run(const Experiment *e, const Dataset *data, Arena *a, Network *network, DryRun *out,
+             Error *err)
+{
+    *out = (DryRun){.step_s = (double)NAN};
+    *network = (Network){0};
+    TRY(count_steps(e, data, out, err));
+    NetworkOptions o = {.sample = data->sample,
+                        .n_classes = data->n_classes,
+                        .train = true,
+                        .eval = true,
+                        .total_steps = out->steps,
+                        .steps_per_epoch = out->steps_per_epoch};
+    TRY(network_new(network, e, &o, a, err));
+    add_up_memory(e, data, network, out);
+    PlanCost cost = plan_cost(network->train.plan);
+    out->flops_per_step = cost.flops;
+    out->traffic_bytes = cost.bytes;
+    if (cost.flops > measured_max_flops || out->peak_bytes > measured_max_bytes) return true;
+    if (measure(e, &o, a, &out->step_s, err)) return true;
+    network_free(network);
+    return false;
+}

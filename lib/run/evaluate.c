@@ -1,0 +1,61 @@
+/* evaluate -- see evaluate.h. */
+#include "run/evaluate.h"
+
+#include "run/stop.h"
+
+#include <string.h>
+
+/* How many classes come before `label` in the order of the logits; ties go to the lower class. NaN
+ * comes first. */
+static int rank_of(const float *logits, int n, int label)
+{
+    const float own = logits[label];
+    int rank = 0;
+    for (int k = 0; k < n; k++)
+        rank += logits[k] > own || (logits[k] == own && k < label) || logits[k] != logits[k];
+    return rank;
+}
+
+static int predicted(const float *logits, int n)
+{
+    int best = 0;
+    for (int k = 1; k < n; k++)
+        if (logits[k] > logits[best]) best = k;
+    return best;
+}
+
+static void add_example(Evaluation *out, const float *logits, int32_t label, double *loss_sum,
+                        float loss)
+{
+    int rank = rank_of(logits, out->n_classes, label);
+    out->n++;
+    out->n_top1 += rank == 0;
+    out->n_top5 += rank < 5;
+    *loss_sum += (double)loss;
+    if (out->confusion)
+        out->confusion[label * out->n_classes + predicted(logits, out->n_classes)]++;
+}
+
+bool evaluate(Network *n, Loader *loader, Evaluation *out, Error *err)
+{
+    const int64_t steps = loader_steps_per_epoch(loader);
+    const int classes = out->n_classes = n->options.n_classes;
+    Pass *pass = &n->eval;
+    double loss_sum = 0;
+    out->n = out->n_top1 = out->n_top5 = 0;
+    if (out->confusion)
+        memset(out->confusion, 0, sizeof out->confusion[0] * (size_t)classes * (size_t)classes);
+    for (int64_t step = 0; step < steps; step++) {
+        if (stop_signal()) return fail(err, FAIL_STOPPED, NULL, "stopped during an evaluation");
+        Batch batch = loader_batch(loader, step);
+        plan_bind(pass->plan, pass->x, batch.x);
+        plan_bind(pass->plan, pass->label, batch.label);
+        plan_run(pass->plan, 0);
+        const float *logits = plan_value(pass->plan, pass->logits);
+        const float *loss = plan_value(pass->plan, pass->loss);
+        for (int64_t i = 0; i < batch.n; i++)
+            add_example(out, logits + i * classes, batch.label[i], &loss_sum, loss[i]);
+    }
+    out->loss = loss_sum / (double)out->n;
+    return true;
+}

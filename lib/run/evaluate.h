@@ -1,0 +1,27 @@
+/* evaluate -- loss, top-1, top-5 and the confusion matrix of a network over one split. */
+#ifndef SEQLAB_RUN_EVALUATE_H
+#define SEQLAB_RUN_EVALUATE_H
+
+#include "data/loader.h"
+#include "run/network.h"
+
+typedef struct Evaluation {
+    int64_t n, n_top1, n_top5;
+    double loss; /* mean natural-log loss; the sum runs over examples in order, whatever the batch
+                    size */
+    int n_classes;
+    int64_t
+        *confusion; /* (true, predicted), n_classes^2, or NULL when not asked for; the caller's */
+} Evaluation;
+
+/* `loader` must be of the eval kind (no shuffling, no augmentation) with the pass's batch size. No
+ * allocation. Stops early (false, FAIL_STOPPED) when a signal asks to. out->confusion is zeroed and
+ * filled when not NULL. A tie counts for the lower class, as in argmax. */
+bool evaluate(Network *n, Loader *loader, Evaluation *out, Error *err) MUST_CHECK;
+
+/* The matrix as a PNG: rows true classes, columns predicted, darker is more (share of the row),
+ * counts in the cells up to 20 classes. */
+bool confusion_png(const char *path, const Evaluation *e, const char *const class_names[],
+                   Error *err) MUST_CHECK;
+
+#endif

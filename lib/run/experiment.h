@@ -1,0 +1,96 @@
+/* experiment -- an experiment file made into typed choices, its resolved configuration and its id.
+ *
+ * The file's shape (README, "An experiment file"): run, name, paper, data, model, methods,
+ * optimizer, schedule, train; sweep, table, claims, slurm and base are kept unread for the commands
+ * that use them. Every other key is an error with its place and the nearest known name; all
+ * mistakes of a file are reported at once. */
+#ifndef SEQLAB_RUN_EXPERIMENT_H
+#define SEQLAB_RUN_EXPERIMENT_H
+
+#include "data/dataset.h"
+#include "methods/method.h"
+#include "nn/model.h"
+#include "optim/optimizer.h"
+#include "optim/schedule.h"
+
+enum { EXPERIMENT_MAX_METHODS = 16, EXPERIMENT_ID = 13 /* 12 hex digits and the 0 */ };
+
+typedef enum BestBy { BEST_NONE, BEST_VALID_TOP1, BEST_VALID_LOSS } BestBy;
+
+/* The `train:` block. */
+typedef struct TrainOptions {
+    Steps steps; /* length of the run */
+    int64_t batch_size;
+    int64_t
+        eval_batch_size; /* 0: batch_size. Changes memory and time, no bit; not part of the id */
+    int64_t seed;
+    Steps eval_every;       /* the last step is always evaluated; 0: only that */
+    Steps checkpoint_every; /* 0: with every evaluation; not part of the id */
+    int best_by; /* BestBy: what the best checkpoint is chosen by; never by test; not part of the id
+                  */
+} TrainOptions;
+
+/* One named choice with its options, filled from the component's own table. */
+typedef struct MethodChoice {
+    const Method *method;
+    void *options;
+} MethodChoice;
+
+typedef struct Experiment {
+    const char *path; /* as the user gave it */
+    const char *run;  /* subcommand that the file is for */
+    const char *name; /* "quickstart/resnet20": a relative path without . or .. */
+    const DatasetKind *dataset;
+    void *dataset_options;
+    const Model *model;
+    void *model_options;
+    MethodChoice methods[EXPERIMENT_MAX_METHODS];
+    int n_methods;
+    const Optimizer *optimizer;
+    void *optimizer_options;
+    const Schedule *schedule;
+    void *schedule_options;
+    TrainOptions train;
+    Yaml *root; /* the composed tree, overrides applied; places intact */
+    char id[EXPERIMENT_ID];
+} Experiment;
+
+extern const OptionTable train_option_table;
+
+/* The keys at the top of a file; ends with a NULL name. Those that are not `is_read` are kept for
+ * the commands that use them. */
+typedef struct TopKey {
+    const char *name;
+    int kinds; /* what may stand there */
+    bool is_read;
+    const char *help;
+} TopKey;
+extern const TopKey experiment_keys[];
+
+/* Loads `path` (experiment file, or a run folder's config.yaml), composes `extends`, applies the
+ * command line's words in order, validates. All memory is the arena's. */
+bool experiment_load(Experiment *e, Arena *a, const char *path, const char *const words[],
+                     int n_words, Error *err) MUST_CHECK;
+/* The same from text in memory, without extends: for tests and fuzzing. */
+bool experiment_parse(Experiment *e, Arena *a, const char *text, size_t n, Error *err) MUST_CHECK;
+
+/* The text whose SHA-256 is the id: keys that differ from their default, sorted and typed, each
+ * component's revision, the numerics' revision and the data's SHA-256. Name, paper, sweep, table,
+ * claims and paths stay out. */
+char *experiment_canonical(const Experiment *e, Arena *a, const char *data_sha256);
+/* Sets e->id (the first 12 hex digits). */
+void experiment_identify(Experiment *e, Arena *a, const char *data_sha256);
+
+/* The resolved configuration as YAML, every option with its value: config.yaml; loads again to the
+ * same id. */
+char *experiment_config(const Experiment *e, Arena *a);
+/* As experiment_config, each line ending in "# file:line", "# command line" or "# default": for
+ * --dry-run. */
+char *experiment_config_sources(const Experiment *e, Arena *a);
+
+/* `seqlab help KEY`: type, default, range, meaning and owner of every option that the dotted key
+ * (or its last part) can mean, e.g. "optimizer.lr", "train.steps", "sparsity". Malloc-free text in
+ * the arena, or NULL when there is none; *nearest then gets the nearest known key or NULL. */
+char *experiment_key_help(Arena *a, const char *key, const char **nearest);
+
+#endif

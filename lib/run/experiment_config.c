@@ -1,0 +1,96 @@
+/* experiment_config -- the resolved configuration as YAML: every option with its value, for
+ * config.yaml; and the same with the place that each value came from, for --dry-run. */
+#include "base/text.h"
+#include "run/component.h"
+
+#include <string.h>
+
+typedef struct Writer {
+    Text out;
+    Arena *arena;
+    const Experiment *experiment;
+    bool sources;
+} Writer;
+
+/* "# shape.yaml:6", "# command line", "# default" at a fixed column. */
+static void add_source(Writer *w, size_t line_start, const char *dotted)
+{
+    enum { COLUMN = 44 };
+    if (w->sources) {
+        size_t n = w->out.n - line_start;
+        text_addf(&w->out, "%*s# ", n < COLUMN - 1 ? (int)(COLUMN - n) : 1, "");
+        const Yaml *y = yaml_path(w->experiment->root, dotted);
+        if (!y || y->kind == YAML_NULL)
+            text_add(&w->out, "default");
+        else if (y->at.line == 0)
+            text_add(&w->out, "command line");
+        else
+            text_addf(&w->out, "%s:%d", y->at.file, y->at.line);
+    }
+    text_add(&w->out, "\n");
+}
+
+/* `lead` is what stands before the key: blanks, or the dash of a list. */
+static void add_pair(Writer *w, const char *lead, const char *key, Yaml *value, const char *dotted)
+{
+    Yaml *map = yaml_new_map(w->arena);
+    yaml_append(w->arena, map, key, value);
+    char *line = yaml_write(w->arena, map);
+    line[strcspn(line, "\n")] = '\0';
+    size_t start = w->out.n;
+    text_addf(&w->out, "%s%s", lead, line);
+    add_source(w, start, dotted);
+}
+
+static void add_options(Writer *w, const char *lead, const char *dotted, const OptionTable *table,
+                        const void *options)
+{
+    Yaml *map = yaml_new_map(w->arena);
+    option_write(table, options, true, w->arena, map);
+    for (Yaml *y = map->first, *next; y; y = next) {
+        next = y->next;
+        add_pair(w, lead, y->key, y, arena_printf(w->arena, "%s.%s", dotted, y->key));
+    }
+}
+
+static void add_component(Writer *w, ComponentKind kind, int i)
+{
+    Component c;
+    const void *options;
+    if (!component_chosen(w->experiment, kind, i, &c, &options)) return;
+    bool listed = kind == COMPONENT_METHOD;
+    const char *dotted = component_block[kind];
+    if (!listed) text_addf(&w->out, "%s:\n", dotted);
+    if (listed) dotted = arena_printf(w->arena, "%s.%d", dotted, i);
+    add_pair(w, listed ? "  - " : "  ", "name", yaml_new_scalar(w->arena, c.name, true),
+             arena_printf(w->arena, "%s.name", dotted));
+    add_options(w, listed ? "    " : "  ", dotted, c.options, options);
+}
+
+static char *write_config(const Experiment *e, Arena *a, bool sources)
+{
+    Writer w = {.arena = a, .experiment = e, .sources = sources};
+    add_pair(&w, "", "run", yaml_new_scalar(a, e->run, true), "run");
+    add_pair(&w, "", "name", yaml_new_scalar(a, e->name, true), "name");
+    add_component(&w, COMPONENT_DATA, 0);
+    add_component(&w, COMPONENT_MODEL, 0);
+    text_add(&w.out, e->n_methods ? "methods:\n" : "methods: []\n");
+    for (int i = 0; i < e->n_methods; i++) add_component(&w, COMPONENT_METHOD, i);
+    add_component(&w, COMPONENT_OPTIMIZER, 0);
+    add_component(&w, COMPONENT_SCHEDULE, 0);
+    text_add(&w.out, "train:\n");
+    add_options(&w, "  ", "train", &train_option_table, &e->train);
+    char *text = arena_string(a, w.out.data);
+    text_free(&w.out);
+    return text;
+}
+
+char *experiment_config(const Experiment *e, Arena *a)
+{
+    return write_config(e, a, false);
+}
+
+char *experiment_config_sources(const Experiment *e, Arena *a)
+{
+    return write_config(e, a, true);
+}

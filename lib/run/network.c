@@ -1,0 +1,140 @@
+/* network -- see network.h. */
+#include "run/network.h"
+
+#include "nn/init.h"
+
+static const double LSUV_TOLERANCE = 0.05;
+
+/* The methods that have something to say about a parameter, in the order of the file. */
+static Node *parametrize(void *owner, const ModelBuild *b, Param *p, Node *w)
+{
+    const Network *n = owner;
+    for (int i = 0; i < n->experiment->n_methods; i++) {
+        const MethodCall *c = &n->calls[i];
+        if (c->method->parametrize) w = c->method->parametrize(c, b, p, w);
+    }
+    return w;
+}
+
+static ModelBuild start_build(Network *n, Graph *g, const NetworkOptions *o, bool training)
+{
+    const Experiment *e = n->experiment;
+    return (ModelBuild){.graph = g,
+                        .params = n->params,
+                        .training = training,
+                        .seed = (uint64_t)e->train.seed,
+                        .sample = o->sample,
+                        .n_classes = o->n_classes,
+                        .init = e->model->init(e->model_options),
+                        .parametrize = parametrize,
+                        .owner = n};
+}
+
+static Shape batch_shape(const Shape *sample, int64_t batch)
+{
+    Shape s = {.rank = sample->rank + 1, .dim = {batch}};
+    for (int i = 0; i < sample->rank && i + 1 < MAX_RANK; i++) s.dim[i + 1] = sample->dim[i];
+    return s;
+}
+
+/* The graph from x to the logits and the loss. */
+static bool build_pass(Network *n, Pass *pass, const NetworkOptions *o, bool training, Error *err)
+{
+    const Experiment *e = n->experiment;
+    Graph *g = pass->graph = graph_new(n->arena);
+    ModelBuild b = start_build(n, g, o, training);
+    pass->x = input(g, "x", F32, batch_shape(&o->sample, pass->batch_size));
+    pass->label = input(g, "label", I32, shape(1, pass->batch_size));
+    pass->logits = e->model->build(&b, e->model_options, pass->x);
+    pass->loss = cross_entropy(g, pass->logits, pass->label, 0, -1);
+    if (training) {
+        LossCall l = {.graph = g, .logits = pass->logits, .label = pass->label, .training = true};
+        pass->loss = mean(g, pass->loss, ALL_AXES, false);
+        for (int i = 0; i < e->n_methods; i++)
+            if (n->calls[i].method->loss)
+                pass->loss = n->calls[i].method->loss(&n->calls[i], &l, pass->loss);
+    }
+    if (graph_ok(g, err)) return true;
+    error_note(err, "in model '%s'", e->model->name);
+    return false;
+}
+
+static bool plan_pass(Network *n, Pass *pass, bool training, bool allocate, Error *err)
+{
+    const Params *ps = n->params;
+    PlanOutput *outputs = arena_new_array(n->arena, PlanOutput, ps->n + 2);
+    Node **wrt = arena_new_array(n->arena, Node *, ps->n);
+    Node **grad = arena_new_array(n->arena, Node *, ps->n);
+    int n_outputs = 0, n_wrt = 0;
+    outputs[n_outputs++] = (PlanOutput){pass->loss, NULL};
+    outputs[n_outputs++] = (PlanOutput){pass->logits, NULL};
+    if (training) {
+        for (Param *p = ps->first; p; p = p->next)
+            if (p->trainable) wrt[n_wrt++] = param_node(pass->graph, p);
+        graph_grad(pass->graph, pass->loss, NULL, wrt, n_wrt, grad);
+        for (int i = 0; i < n_wrt; i++)
+            outputs[n_outputs++] = (PlanOutput){grad[i], wrt[i]->param->grad};
+    }
+    pass->plan = plan_new(pass->graph, outputs, n_outputs, NULL, err);
+    return pass->plan && (!allocate || plan_allocate(pass->plan, err));
+}
+
+static bool build_and_plan(Network *n, const NetworkOptions *o, Error *err)
+{
+    if (o->train) TRY(build_pass(n, &n->train, o, true, err));
+    if (o->eval) TRY(build_pass(n, &n->eval, o, false, err));
+    TRY(params_allocate(n->params, err));
+    if (o->train) TRY(plan_pass(n, &n->train, true, o->allocate, err));
+    if (o->eval) TRY(plan_pass(n, &n->eval, false, o->allocate, err));
+    return true;
+}
+
+bool network_new(Network *n, const Experiment *e, const NetworkOptions *o, Arena *a, Error *err)
+{
+    *n = (Network){.experiment = e, .arena = a, .params = params_new(a), .options = *o};
+    n->train.batch_size = e->train.batch_size;
+    n->eval.batch_size = e->train.eval_batch_size ? e->train.eval_batch_size : e->train.batch_size;
+    for (int i = 0; i < e->n_methods; i++)
+        n->calls[i] = (MethodCall){.method = e->methods[i].method,
+                                   .options = e->methods[i].options,
+                                   .params = n->params,
+                                   .seed = (uint64_t)e->train.seed,
+                                   .total_steps = o->total_steps,
+                                   .steps_per_epoch = o->steps_per_epoch};
+    if (build_and_plan(n, o, err)) return true;
+    network_free(n);
+    return false;
+}
+
+bool network_init(Network *n, const float *x, Error *err)
+{
+    const Experiment *e = n->experiment;
+    params_init(n->params, (uint64_t)e->train.seed);
+    if (model_wants_lsuv(e->model_options)) {
+        ModelBuild like = start_build(n, n->train.graph, &n->options, true);
+        TRY(lsuv_init(e->model, e->model_options, &like, x, n->train.batch_size, LSUV_TOLERANCE,
+                      err));
+    }
+    for (int i = 0; i < e->n_methods; i++) {
+        const MethodCall *c = &n->calls[i];
+        if (c->method->transform) TRY(c->method->transform(c, err));
+    }
+    return true;
+}
+
+void network_after_step(Network *n, int64_t step)
+{
+    for (int i = 0; i < n->experiment->n_methods; i++) {
+        MethodCall *c = &n->calls[i];
+        c->step = step;
+        if (c->method->after_step) c->method->after_step(c);
+    }
+}
+
+void network_free(Network *n)
+{
+    plan_free(n->train.plan);
+    plan_free(n->eval.plan);
+    if (n->params) params_free(n->params);
+    *n = (Network){0};
+}

@@ -1,0 +1,339 @@
+/* trainer -- see trainer.h: setting a run up, its steps, and how it ends. Evaluations are in
+ * trainer_eval.c. */
+#include "run/training.h"
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "base/threads.h"
+#include "run/stop.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+void training_line(Training *t, int level, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    rundir_log(&t->folder, "%s", text);
+    if (t->report->line) t->report->line(t->report->owner, level, text);
+}
+
+/* -- Setting up -------------------------------------------------------------------------------- */
+
+static bool make_loaders(Training *t, Error *err)
+{
+    const Experiment *e = t->experiment;
+    LoaderOptions o = {.split = SPLIT_TRAIN,
+                       .batch_size = e->train.batch_size,
+                       .shuffle = true,
+                       .augment = true,
+                       .seed = (uint64_t)e->train.seed,
+                       .prefetch = true};
+    t->loader = loader_new(t->data, &o, err);
+    if (!t->loader) return false;
+    t->steps_per_epoch = loader_steps_per_epoch(t->loader);
+    t->total = steps_resolve(e->train.steps, t->steps_per_epoch);
+    t->eval_every = steps_resolve(e->train.eval_every, t->steps_per_epoch);
+    t->checkpoint_every = steps_resolve(e->train.checkpoint_every, t->steps_per_epoch);
+    return true;
+}
+
+static bool make_eval_loaders(Training *t, Error *err)
+{
+    for (int s = SPLIT_VALID; s < N_SPLITS; s++) {
+        LoaderOptions o = {
+            .split = (SplitId)s, .batch_size = t->network.eval.batch_size, .prefetch = true};
+        if (t->data->split[s].n == 0) continue;
+        t->eval_loader[s] = loader_new(t->data, &o, err);
+        if (!t->eval_loader[s]) return false;
+    }
+    return true;
+}
+
+static bool make_network(Training *t, Error *err)
+{
+    const Experiment *e = t->experiment;
+    NetworkOptions o = {.sample = t->data->sample,
+                        .n_classes = t->data->n_classes,
+                        .train = true,
+                        .eval = true,
+                        .allocate = true,
+                        .total_steps = t->total,
+                        .steps_per_epoch = t->steps_per_epoch};
+    RunRecord *r = &t->folder.record;
+    TRY(network_new(&t->network, e, &o, t->arena, err));
+    TRY(optimizer_start(&t->optimizer, e->optimizer, e->optimizer_options, t->network.params,
+                        t->arena, err));
+    r->total_steps = t->total;
+    r->n_parameters = t->network.params->count;
+    r->plan_bytes =
+        plan_cost(t->network.train.plan).arena_bytes + plan_cost(t->network.eval.plan).arena_bytes;
+    memcpy(r->data_sha256, t->data->sha256, sizeof r->data_sha256);
+    return make_eval_loaders(t, err);
+}
+
+static bool start_fresh(Training *t, Error *err)
+{
+    t->state = (TrainState){.best_value = (double)NAN, .best_step = -1, .last_loss = (double)NAN};
+    TRY(rundir_clear(&t->folder, err));
+    Batch first = loader_batch(t->loader, 0);
+    TRY(network_init(&t->network, first.x, err));
+    if (t->optimizer.ema)
+        memcpy(t->optimizer.ema, t->network.params->weights,
+               sizeof(float) * (size_t)t->network.params->n_trainable);
+    return metrics_open(&t->metrics, t->folder.path, -1, err);
+}
+
+/* Continues from the checkpoint. One that cannot be read is said aloud and costs its steps, not the
+ * run: the steps are the same when they are done again. */
+static bool start(Training *t, const TrainFlags *flags, Error *err)
+{
+    Error damaged = {0};
+    bool there = !flags->force && checkpoint_exists(t->checkpoint);
+    t->checkpoint_step = -1;
+    if (!there && flags->resume)
+        return fail(err, FAIL_USAGE, NULL, "--resume: %s has no checkpoint", t->folder.path);
+    if (!there) return start_fresh(t, err);
+    if (!checkpoint_read(t->checkpoint, t->experiment->id, t->network.params, &t->optimizer,
+                         &t->state, &damaged)) {
+        training_line(t, 0, "%s; starting again from step 0", damaged.items[0].text);
+        return start_fresh(t, err);
+    }
+    t->checkpoint_step = t->state.step;
+    t->folder.record.restarts++;
+    training_line(t, 0, "continues from step %" PRId64, t->state.step);
+    return metrics_open(&t->metrics, t->folder.path, t->state.step, err);
+}
+
+/* -- Checkpoints ------------------------------------------------------------------------------- */
+
+static bool save_checkpoint(Training *t, Error *err)
+{
+    double before = clock_s();
+    RunRecord *r = &t->folder.record;
+    t->state.wall_s = t->wall_before_s + clock_s() - t->started_s;
+    t->state.cpu_s = t->cpu_before_s + clock_cpu_s();
+    TRY(metrics_sync(&t->metrics, err));
+    TRY(checkpoint_write(t->checkpoint, t->experiment->id, t->network.params, &t->optimizer,
+                         &t->state, err));
+    t->checkpoint_step = r->step = t->state.step;
+    r->checkpoint_s = clock_s() - before;
+    training_line(t, 1, "checkpoint at step %" PRId64 " in %.3f s", t->state.step, r->checkpoint_s);
+    return true;
+}
+
+static bool checkpoint_due(const Training *t)
+{
+    if (t->state.step == t->checkpoint_step) return false;
+    if (stop_signal() || stop_take_checkpoint() || t->state.step == t->total) return true;
+    if (t->state.step == 0) return false;
+    return t->checkpoint_every > 0 ? t->state.step % t->checkpoint_every == 0
+                                   : t->evaluated_step == t->state.step;
+}
+
+/* -- One step ---------------------------------------------------------------------------------- */
+
+static bool not_finite(Training *t, const char *what, double value, Error *err)
+{
+    char last[48];
+    (void)snprintf(last, sizeof last, "step %" PRId64, t->checkpoint_step);
+    return fail(err, FAIL_RUN, NULL,
+                "run %s: %s is %s at step %" PRId64
+                " (the loss was %.4g before); last checkpoint: %s",
+                t->experiment->id, what, isnan(value) ? "NaN" : "infinite", t->state.step + 1,
+                t->state.last_loss, t->checkpoint_step < 0 ? "none" : last);
+}
+
+static int64_t count_hits(const Pass *pass, int n_classes, const int32_t *label)
+{
+    const float *logits = plan_value(pass->plan, pass->logits);
+    int64_t hits = 0;
+    for (int64_t i = 0; i < pass->batch_size; i++, logits += n_classes) {
+        int best = 0;
+        for (int k = 1; k < n_classes; k++)
+            if (logits[k] > logits[best]) best = k;
+        hits += best == label[i];
+    }
+    return hits;
+}
+
+static bool train_step(Training *t, Error *err)
+{
+    const Experiment *e = t->experiment;
+    const OptimizerCommon *common = e->optimizer_options;
+    Pass *pass = &t->network.train;
+    TrainState *s = &t->state;
+    Batch batch = loader_batch(t->loader, s->step);
+    plan_bind(pass->plan, pass->x, batch.x);
+    plan_bind(pass->plan, pass->label, batch.label);
+    plan_run(pass->plan, (uint64_t)s->step);
+    const double loss = (double)*(const float *)plan_value(pass->plan, pass->loss);
+    if (!isfinite(loss)) return not_finite(t, "the loss", loss, err);
+    t->lr = common->lr * schedule_factor(e->schedule, e->schedule_options, s->step, t->total,
+                                         t->steps_per_epoch);
+    if (!optimizer_step(&t->optimizer, t->lr, NULL))
+        return not_finite(t, "a gradient", (double)NAN, err);
+    s->step++;
+    network_after_step(&t->network, s->step);
+    s->loss_sum += loss;
+    s->loss_n++;
+    s->hits += count_hits(pass, t->network.options.n_classes, batch.label);
+    s->seen += batch.n;
+    s->last_loss = loss;
+    return true;
+}
+
+/* Every 2^k-th step, k growing when the room is full. */
+static void note_time(Training *t, double seconds)
+{
+    StepTimes *times = &t->times;
+    if (times->seen++ % times->every != 0) return;
+    if (times->n == STEP_TIMES) {
+        for (int i = 0; i < STEP_TIMES / 2; i++) times->at[i] = times->at[2 * i];
+        times->n = STEP_TIMES / 2;
+        times->every *= 2;
+    }
+    times->at[times->n++] = (float)seconds;
+}
+
+static void after_step(Training *t, double before)
+{
+    const double now = clock_s();
+    RunRecord *r = &t->folder.record;
+    note_time(t, now - before);
+    t->images_per_s = (double)t->experiment->train.batch_size / (now - before);
+    if (t->state.step == t->first + 1) {
+        r->first_step_s = clock_process_s();
+        training_line(t, t->first == 0 ? 0 : 1, "step %" PRId64 "/%" PRId64 "  loss %.4g",
+                      t->state.step, t->total, t->state.last_loss);
+    }
+    if (t->report->progress)
+        t->report->progress(t->report->owner, t->first, t->state.step, t->total, t->state.last_loss,
+                            t->images_per_s);
+}
+
+/* An evaluation that a signal cut short is done after the resume: loss_n is still above 0 then. */
+static bool steps(Training *t, Error *err)
+{
+    for (;;) {
+        bool stopped = false;
+        if (training_eval_due(t)) {
+            Error e = {0};
+            if (!training_evaluate(t, &e)) {
+                if (e.kind != FAIL_STOPPED) return fail(err, e.kind, NULL, "%s", e.items[0].text);
+                stopped = true;
+            }
+        }
+        if (checkpoint_due(t)) TRY(save_checkpoint(t, err));
+        if (stopped || (stop_signal() && t->state.step < t->total))
+            return fail(err, FAIL_STOPPED, NULL,
+                        "stopped by signal %d at step %" PRId64 " of %" PRId64, stop_signal(),
+                        t->state.step, t->total);
+        if (t->state.step >= t->total) return true;
+        double before = clock_s();
+        TRY(train_step(t, err));
+        after_step(t, before);
+    }
+}
+
+/* -- The end ----------------------------------------------------------------------------------- */
+
+static int by_value(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+static void finish_record(Training *t, bool ok, const Error *err)
+{
+    RunRecord *r = &t->folder.record;
+    StepTimes *times = &t->times;
+    FailKind kind = ok ? FAIL_NONE : err->kind;
+    if (times->n > 0) {
+        qsort(times->at, (size_t)times->n, sizeof times->at[0], by_value);
+        r->step_ms = 1e3 * (double)times->at[times->n / 2];
+    }
+    r->status = ok ? RUN_DONE : kind == FAIL_STOPPED ? RUN_STOPPED : RUN_FAILED;
+    r->exit_code = (int)kind;
+    r->step = ok ? t->total : r->step;
+    r->threads = threads_count();
+    r->wall_s = t->wall_before_s + clock_s() - t->started_s;
+    r->cpu_s = t->cpu_before_s + clock_cpu_s();
+    r->error = ok ? NULL : arena_string(t->arena, err->items[0].text);
+}
+
+static bool run_all(Training *t, const TrainFlags *flags, Error *err)
+{
+    TRY(make_network(t, err));
+    TRY(start(t, flags, err));
+    t->wall_before_s = t->state.wall_s;
+    t->cpu_before_s = t->state.cpu_s;
+    t->first = t->state.step;
+    t->evaluated_step = -1;
+    if (t->first == t->total)
+        TRY(metrics_last(t->folder.path, t->folder.record.final_metrics, err));
+    return steps(t, err);
+}
+
+static void free_all(Training *t)
+{
+    loader_free(t->loader);
+    for (int s = 0; s < N_SPLITS; s++) loader_free(t->eval_loader[s]);
+    metrics_close(&t->metrics);
+    optimizer_free(&t->optimizer);
+    network_free(&t->network);
+}
+
+/* With the folder open and locked. */
+static bool run_in_folder(Training *t, const TrainFlags *flags, RunRecord *record, Error *err)
+{
+    t->checkpoint = arena_printf(t->arena, "%s/checkpoint", t->folder.path);
+    t->best = arena_printf(t->arena, "%s/best", t->folder.path);
+    bool ok = run_all(t, flags, err);
+    Error late = {0};
+    finish_record(t, ok, err);
+    if (!ok) rundir_log(&t->folder, "%s", err->items[0].text);
+    if (!rundir_save(&t->folder, &late) && ok)
+        ok = fail(err, FAIL_RUN, NULL, "%s", late.items[0].text);
+    *record = t->folder.record;
+    return ok;
+}
+
+bool train_run(const Experiment *e, const Dataset *data, const TrainFlags *flags,
+               const TrainReport *report, TrainOutcome *outcome, RunRecord *record, Error *err)
+{
+    char path[4096];
+    Arena *arena = arena_new();
+    Training *t = arena_new_array(arena, Training, 1);
+    *t = (Training){
+        .experiment = e,
+        .data = data,
+        .report = report,
+        .arena = arena,
+        .metrics = {.fd = -1, .times_fd = -1},
+        .times = {.every = 1       },
+        .started_s = clock_s()
+    };
+    bool ok = rundir_path(flags->results, e, path, err);
+    *outcome = TRAIN_DONE;
+    if (ok && !flags->force && rundir_status(path, record, arena) == RUN_DONE) {
+        *outcome = TRAIN_ALREADY_DONE;
+    } else if (ok) {
+        ok = make_loaders(t, err) &&
+             rundir_open(&t->folder, flags->results, e, flags->command_line, err);
+        if (ok) {
+            ok = run_in_folder(t, flags, record, err);
+            rundir_close(&t->folder);
+        }
+        free_all(t);
+    }
+    record->error = NULL;
+    arena_free(arena);
+    return ok;
+}

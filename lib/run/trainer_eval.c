@@ -1,0 +1,97 @@
+/* trainer_eval -- the periodic evaluations of a run. */
+#include "base/clock.h"
+#include "run/training.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+bool training_eval_due(const Training *t)
+{
+    const int64_t step = t->state.step;
+    if (t->state.loss_n == 0) return false; /* nothing since the last one */
+    return step == t->total || (t->eval_every > 0 && step % t->eval_every == 0);
+}
+
+static const struct {
+    const char *loss, *top1, *top5;
+} metric_name[N_SPLITS] = {
+    {"train.loss", "train.top1", "train.top5"},
+    {"valid.loss", "valid.top1", "valid.top5"},
+    {"test.loss",  "test.top1",  "test.top5" },
+};
+
+static bool evaluate_split(Training *t, SplitId split, Evaluation *out, MetricLine *line,
+                           Error *err)
+{
+    TRY(evaluate(&t->network, t->eval_loader[split], out, err));
+    const double n = (double)out->n;
+    metric_add(line, metric_name[split].loss, out->loss);
+    metric_add(line, metric_name[split].top1, (double)out->n_top1 / n);
+    if (out->n_classes > 5) metric_add(line, metric_name[split].top5, (double)out->n_top5 / n);
+    return true;
+}
+
+/* With the averaged weights in place where there are any. */
+static bool keep_best(Training *t, const Evaluation *valid, Error *err)
+{
+    const BestBy by = (BestBy)t->experiment->train.best_by;
+    const double value =
+        by == BEST_VALID_LOSS ? -valid->loss : (double)valid->n_top1 / (double)valid->n;
+    TrainState *s = &t->state;
+    if (by == BEST_NONE || valid->n == 0) return true;
+    if (!isnan(s->best_value) && !(value > s->best_value)) return true;
+    s->best_value = value;
+    s->best_step = s->step;
+    return checkpoint_write(t->best, t->experiment->id, t->network.params, NULL, s, err);
+}
+
+static void say(Training *t, const MetricLine *line)
+{
+    char text[384];
+    int n = 0;
+    for (int i = 0; i < line->n && n < (int)sizeof text - 48; i++) {
+        const char *name = line->at[i].name, *kind = strchr(name, '.');
+        bool share = kind && strncmp(kind, ".top", 4) == 0;
+        if (kind && strcmp(kind, ".top5") == 0) continue;
+        n += snprintf(text + n, sizeof text - (size_t)n, share ? "  %s %.2f %%" : "  %s %.4g", name,
+                      share ? 100 * line->at[i].value : line->at[i].value);
+    }
+    training_line(t, 0, "step %" PRId64 "/%" PRId64 "%s", t->state.step, t->total, text);
+}
+
+static bool write_lines(Training *t, const MetricLine *line, double eval_s, Error *err)
+{
+    MetricLine times = {.step = line->step, .epoch = line->epoch};
+    const double wall = t->wall_before_s + clock_s() - t->started_s;
+    metric_add(&times, "wall_s", wall);
+    metric_add(&times, "eval_s", eval_s);
+    metric_add(&times, "images_per_s", t->images_per_s);
+    TRY(metrics_write(&t->metrics, line, &times, err));
+    metric_json(line, t->folder.record.final_metrics);
+    return true;
+}
+
+bool training_evaluate(Training *t, Error *err)
+{
+    TrainState *s = &t->state;
+    const double before = clock_s();
+    MetricLine line = {.step = s->step, .epoch = (double)s->step / (double)t->steps_per_epoch};
+    Evaluation valid = {0}, test = {0};
+    bool ok = true;
+    metric_add(&line, "train.loss", s->loss_sum / (double)s->loss_n);
+    metric_add(&line, "train.top1", (double)s->hits / (double)s->seen);
+    metric_add(&line, "lr", t->lr);
+    optimizer_swap_ema(&t->optimizer);
+    if (t->eval_loader[SPLIT_VALID]) ok = evaluate_split(t, SPLIT_VALID, &valid, &line, err);
+    if (ok && t->eval_loader[SPLIT_TEST]) ok = evaluate_split(t, SPLIT_TEST, &test, &line, err);
+    if (ok) ok = keep_best(t, &valid, err);
+    optimizer_swap_ema(&t->optimizer);
+    TRY(ok);
+    TRY(write_lines(t, &line, clock_s() - before, err));
+    s->loss_sum = 0;
+    s->loss_n = s->hits = s->seen = 0;
+    t->evaluated_step = s->step;
+    say(t, &line);
+    return true;
+}

@@ -1,0 +1,1 @@
+$SEQLAB data list | cut -d" " -f1

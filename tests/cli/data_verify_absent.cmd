@@ -1,0 +1,1 @@
+SEQLAB_DATA=tests/cli/none $SEQLAB data verify cifar10

@@ -1,0 +1,1 @@
+$SEQLAB train --thr 3

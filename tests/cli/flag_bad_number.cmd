@@ -1,0 +1,1 @@
+$SEQLAB train --threads=0

@@ -1,0 +1,1 @@
+$SEQLAB help eval | cmp - tests/cli/help_eval.out

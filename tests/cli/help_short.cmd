@@ -1,0 +1,1 @@
+$SEQLAB -h | head -n 1

@@ -1,0 +1,1 @@
+$SEQLAB train --color=always tests/cli/small.yaml train.seed=three

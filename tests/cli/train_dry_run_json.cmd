@@ -1,0 +1,1 @@
+$SEQLAB train --dry-run --json tests/cli/small.yaml | python3 -c "import json, sys; d = json.load(sys.stdin); print(d[\"status\"], d[\"parameters\"], d[\"steps\"], d[\"config\"][\"model\"][\"hidden\"])"

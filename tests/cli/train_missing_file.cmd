@@ -1,0 +1,1 @@
+$SEQLAB train tests/cli/none.yaml

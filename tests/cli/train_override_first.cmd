@@ -1,0 +1,1 @@
+$SEQLAB train train.seed=3

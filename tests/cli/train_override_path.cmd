@@ -1,0 +1,1 @@
+$SEQLAB train tests/cli/small.yaml train.steps.x=1

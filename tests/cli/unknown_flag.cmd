@@ -1,0 +1,1 @@
+$SEQLAB train --treads 3

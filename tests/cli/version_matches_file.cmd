@@ -1,0 +1,1 @@
+[ "$($SEQLAB --version)" = "seqlab $(cat VERSION)" ]

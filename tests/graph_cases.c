@@ -1,0 +1,480 @@
+/* graph_cases -- see graph_cases.h. A case draws its leaves and returns the node; elementwise ops
+ * need no case of their own, since their rows say how many sources they take and from what range.
+ */
+#include "tests/graph_cases.h"
+
+#include "tests/test.h"
+
+#include <math.h>
+#include <string.h>
+
+#define S(...)                                                                                     \
+    ((Shape){.rank = (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)),                    \
+             .dim = {__VA_ARGS__}})
+
+/* -- Trials */
+
+Trial trial_empty(uint64_t seed)
+{
+    Trial t = {.arena = arena_new(), .rng = pcg_seed(seed, 7), .low = -2, .high = 2};
+    t.g = graph_new(t.arena);
+    return t;
+}
+
+void trial_free(Trial *t)
+{
+    arena_free(t->arena);
+}
+
+void trial_check(const Trial *t)
+{
+    Error err = {0};
+    ASSERT_OK(graph_ok(t->g, &err), &err);
+}
+
+static Node *leaf(Trial *t, DType dtype, Shape s)
+{
+    assert_in_range(t->n, 0, TRIAL_LEAVES - 1);
+    Node *x = input(t->g, "x", dtype, s);
+    t->leaf[t->n] = x;
+    t->data[t->n] = arena_new_array(t->arena, double, shape_count(&s));
+    t->n++;
+    return x;
+}
+
+Node *trial_real(Trial *t, Shape s)
+{
+    Node *x = leaf(t, F32, s);
+    double *data = t->data[t->n - 1];
+    for (int64_t i = 0; i < shape_count(&s); i++)
+        data[i] = (double)(float)(t->low + (t->high - t->low) * (double)pcg_uniform(&t->rng));
+    return x;
+}
+
+Node *trial_whole(Trial *t, Shape s, uint32_t below)
+{
+    Node *x = leaf(t, I32, s);
+    double *data = t->data[t->n - 1];
+    for (int64_t i = 0; i < shape_count(&s); i++) data[i] = pcg_below(&t->rng, below);
+    return x;
+}
+
+int trial_reals(const Trial *t, Node *out[TRIAL_LEAVES], double *data[TRIAL_LEAVES])
+{
+    int n = 0;
+    for (int i = 0; i < t->n; i++)
+        if (t->leaf[i]->dtype == F32) {
+            data[n] = t->data[i];
+            out[n++] = t->leaf[i];
+        }
+    return n;
+}
+
+Graph64 *trial_reference(const Trial *t)
+{
+    Graph64 *v = graph64_new(t->arena, t->g, 3);
+    for (int i = 0; i < t->n; i++) graph64_bind(v, t->leaf[i], t->data[i]);
+    return v;
+}
+
+Node *trial_mix(Trial *t, Node *x)
+{
+    t->low = -1, t->high = 1;
+    return sum(t->g, mul(t->g, x, trial_real(t, x->shape)), ALL_AXES, false);
+}
+
+/* -- Elementwise ops, by their rows */
+
+/* Far from the points where piecewise ops break: multiples of 1/4, and equal arguments. */
+static void avoid_kinks(Trial *t, double low, double high)
+{
+    for (int k = 0; k < t->n; k++)
+        for (int64_t i = 0; i < shape_count(&t->leaf[k]->shape); i++) {
+            double *x = &t->data[k][i];
+            while (fabs(4 * *x - rint(4 * *x)) < 0.05 || (k > 0 && fabs(*x - t->data[0][i]) < 0.05))
+                *x = (double)(float)(low + (high - low) * (double)pcg_uniform(&t->rng));
+        }
+}
+
+static Node *map_case(Trial *t, const Op *op)
+{
+    const bool given = op->test.low != 0 || op->test.high != 0;
+    Node *src[3];
+    t->low = given ? op->test.low : -2;
+    t->high = given ? op->test.high : 2;
+    for (int i = 0; i < op->arity; i++) src[i] = trial_real(t, S(3, 7));
+    if (op->test.kink) avoid_kinks(t, t->low, t->high);
+    const OpArgs args = {
+        .map = {-0.75f, 1.25f}
+    };
+    return graph_node(t->g, op, src, op->arity, &args, NULL);
+}
+
+static Node *where_case(Trial *t, int arg)
+{
+    Node *a = trial_real(t, S(4, 5)), *b = trial_real(t, S(5)), *c = trial_real(t, S(4, 1));
+    (void)arg;
+    return where(t->g, less(t->g, a, scalar(t->g, 0.1f)), mul(t->g, a, b), c);
+}
+
+static Node *equal_case(Trial *t, int arg)
+{
+    Node *a = to_float(t->g, trial_whole(t, S(4, 6), 3));
+    Node *b = to_float(t->g, trial_whole(t, S(4, 6), 3));
+    (void)arg;
+    return add(t->g, equal(t->g, a, b), add(t->g, less(t->g, a, b), less_equal(t->g, a, b)));
+}
+
+static Node *chain_case(Trial *t, int arg)
+{
+    Node *x = trial_real(t, S(6, 4, 5)), *gain = trial_real(t, S(5)), *b = trial_real(t, S(4, 1));
+    (void)arg;
+    Node *y = mul(t->g, gelu(t->g, add(t->g, mul(t->g, x, gain), b)), sigmoid(t->g, x));
+    return sum(t->g, square(t->g, y), 1u << 1, false);
+}
+
+/* The scaled values can take x's memory while the sum still reads x; no gradient keeps x. */
+static Node *in_place_case(Trial *t, int arg)
+{
+    Node *x = matmul(t->g, trial_real(t, S(6, 4)), trial_real(t, S(4, 5)), false, false);
+    (void)arg;
+    Node *parts[] = {reshape(t->g, affine(t->g, x, 2, 1), S(30)), sum(t->g, x, 1, false)};
+    return concat(t->g, parts, 2, 0);
+}
+
+/* -- Gradients that are not derivatives */
+
+static Node *straight_through_case(Trial *t, int arg)
+{
+    Node *x = trial_real(t, S(4, 5));
+    (void)arg;
+    return straight_through(t->g, round_node(t->g, x), square(t->g, x));
+}
+
+static Node *stop_gradient_case(Trial *t, int arg)
+{
+    Node *x = trial_real(t, S(4, 5));
+    (void)arg;
+    return mul(t->g, x, stop_gradient(t->g, square(t->g, x)));
+}
+
+/* -- Reductions and shapes */
+
+static Node *sum_case(Trial *t, int axes)
+{
+    return sum(t->g, square(t->g, trial_real(t, S(3, 2, 4, 2))), (unsigned)axes, false);
+}
+
+static Node *mean_case(Trial *t, int axes)
+{
+    return mean(t->g, trial_real(t, S(3, 2, 4, 2)), (unsigned)axes, true);
+}
+
+static Node *max_case(Trial *t, int axes)
+{
+    return max_reduce(t->g, trial_real(t, S(3, 2, 4, 2)), (unsigned)axes, true);
+}
+
+static Node *broadcast_case(Trial *t, int arg)
+{
+    const Shape from[] = {S(4), S(3, 1), S(2, 1, 1), S(1, 3, 4), {0}};
+    return broadcast(t->g, trial_real(t, from[arg]), S(2, 3, 4));
+}
+
+static Node *permute_case(Trial *t, int arg)
+{
+    static const int perm[][4] = {
+        {1, 0, 2, 3},
+        {0, 3, 1, 2},
+        {3, 2, 1, 0}
+    };
+    return permute(t->g, trial_real(t, S(2, 3, 4, 2)), perm[arg]);
+}
+
+static Node *slice_case(Trial *t, int axis)
+{
+    Node *x = trial_real(t, S(3, 4, 5));
+    return slice(t->g, square(t->g, x), axis, 1, 2);
+}
+
+static Node *pad_case(Trial *t, int axis)
+{
+    return pad_zero(t->g, trial_real(t, S(2, 3, 2)), axis, 2, 1);
+}
+
+static Node *concat_case(Trial *t, int axis)
+{
+    Node *x = trial_real(t, S(2, 3, 2)), *y = trial_real(t, S(2, 3, 2));
+    Node *parts[] = {x, square(t->g, y), x};
+    return concat(t->g, parts, 3, axis);
+}
+
+static Node *transpose_case(Trial *t, int arg)
+{
+    (void)arg;
+    return reshape(t->g, transpose(t->g, trial_real(t, S(2, 3, 4))), S(-1, 6));
+}
+
+/* -- Rows by index */
+
+static Node *gather_case(Trial *t, int arg)
+{
+    Node *table = trial_real(t, arg ? S(5, 2, 3) : S(5)), *index = trial_whole(t, S(3, 4), 5);
+    return gather(t->g, table, index);
+}
+
+static Node *scatter_case(Trial *t, int arg)
+{
+    Node *x = trial_real(t, arg ? S(3, 4, 2) : S(3, 4)), *index = trial_whole(t, S(3, 4), 5);
+    return scatter_add(t->g, x, index, 6);
+}
+
+static Node *argmax_case(Trial *t, int arg)
+{
+    (void)arg;
+    return to_float(t->g, argmax(t->g, trial_real(t, S(4, 9))));
+}
+
+/* -- Products */
+
+enum { TRANS_A = 1, TRANS_B = 2, BATCH_A = 4, BATCH_B = 8 };
+
+static Node *matmul_case(Trial *t, int arg)
+{
+    const bool ta = arg & TRANS_A, tb = arg & TRANS_B;
+    Shape a = ta ? S(3, 2, 4, 3) : S(3, 2, 3, 4), b = tb ? S(3, 2, 5, 4) : S(3, 2, 4, 5);
+    if (!(arg & BATCH_A)) a = S(a.dim[2], a.dim[3]);
+    if (!(arg & BATCH_B)) b = S(b.dim[2], b.dim[3]);
+    Node *left = trial_real(t, a), *right = trial_real(t, b);
+    return matmul(t->g, left, right, ta, tb);
+}
+
+/* With one row, either product could be the other's bias. */
+static Node *two_products_case(Trial *t, int rows)
+{
+    Node *a = matmul(t->g, trial_real(t, S(rows + 1, 4)), trial_real(t, S(4, 5)), false, false);
+    Node *b = matmul(t->g, trial_real(t, S(rows + 1, 3)), trial_real(t, S(3, 5)), false, false);
+    return silu(t->g, add(t->g, a, b));
+}
+
+static Node *linear_case(Trial *t, int arg)
+{
+    Node *(*const activation[])(Graph *, Node *) = {relu, gelu,    gelu_tanh,
+                                                    silu, sigmoid, tanh_node};
+    const int rank = arg % 3 + 1;
+    Node *x = trial_real(t, rank == 1 ? S(4) : rank == 2 ? S(3, 4) : S(2, 3, 4));
+    Node *w = trial_real(t, S(5, 4)), *b = trial_real(t, S(5));
+    return activation[arg % 6](t->g, linear(t->g, x, w, arg < 6 ? b : NULL));
+}
+
+static const struct {
+    Shape x, w;
+    Conv2d conv;
+} conv_forms[] = {
+    {{4, {2, 5, 4, 3}}, {4, {4, 3, 3, 3}}, {.pad = {1, 1}}                               },
+    {{4, {1, 6, 5, 2}}, {4, {3, 2, 3, 2}}, {.stride = {2, 1}, .pad = {1, 0}}             },
+    {{4, {2, 7, 6, 2}}, {4, {2, 2, 2, 3}}, {.dilation = {2, 2}, .pad = {1, 2}}           },
+    {{4, {2, 4, 4, 4}}, {4, {6, 2, 3, 3}}, {.groups = 2, .pad = {1, 1}}                  },
+    {{4, {2, 5, 4, 3}}, {4, {3, 1, 3, 3}}, {.groups = 3, .pad = {1, 1}, .stride = {2, 2}}},
+    {{4, {2, 3, 3, 4}}, {4, {5, 4, 1, 1}}, {.stride = {1, 1}}                            },
+    {{4, {2, 4, 4, 2}}, {4, {4, 1, 3, 3}}, {.groups = 2, .pad = {1, 1}}                  },
+};
+
+static Node *conv_case(Trial *t, int arg)
+{
+    Node *x = trial_real(t, conv_forms[arg].x), *w = trial_real(t, conv_forms[arg].w);
+    return conv2d(t->g, x, w, conv_forms[arg].conv);
+}
+
+/* -- Pooling */
+
+static const Pool2d pool_forms[] = {
+    {.kernel = {2, 2}},
+    { .kernel = {3, 3},                 .stride = {2, 2}, .pad = {1, 1}},
+    { .kernel = {3, 2}, .stride = {1, 2},                   .pad = {1, 1}, .exclude_pad = true},
+};
+
+static Node *max_pool_case(Trial *t, int arg)
+{
+    return max_pool2d(t->g, trial_real(t, S(2, 5, 6, 2)), pool_forms[arg]);
+}
+
+static Node *avg_pool_case(Trial *t, int arg)
+{
+    return avg_pool2d(t->g, trial_real(t, S(2, 5, 6, 2)), pool_forms[arg]);
+}
+
+static Node *global_pool_case(Trial *t, int arg)
+{
+    (void)arg;
+    return global_avg_pool(t->g, square(t->g, trial_real(t, S(2, 3, 4, 2))));
+}
+
+/* -- Norms */
+
+enum { GAIN = 1, BIAS = 2, RUNNING = 4 };
+
+static Node *batch_norm_case(Trial *t, int arg)
+{
+    Node *x = trial_real(t, S(2, 3, 2, 3)), *mean, *variance;
+    Node *gain = arg & GAIN ? trial_real(t, S(3)) : NULL,
+         *bias = arg & BIAS ? trial_real(t, S(3)) : NULL;
+    if (arg & RUNNING) {
+        t->low = 0.5;
+        mean = trial_real(t, S(3));
+        variance = trial_real(t, S(3));
+    } else {
+        batch_moments(t->g, x, &mean, &variance);
+    }
+    Node *rstd = rsqrt(t->g, affine(t->g, variance, 1, 1e-5f));
+    return batch_norm(t->g, x, gain, bias, mean, rstd, !(arg & RUNNING));
+}
+
+static Node *moments_case(Trial *t, int arg)
+{
+    Node *moments[2];
+    (void)arg;
+    batch_moments(t->g, trial_real(t, S(2, 3, 2, 3)), &moments[0], &moments[1]);
+    return concat(t->g, moments, 2, 0);
+}
+
+static Node *layer_norm_case(Trial *t, int arg)
+{
+    Node *x = trial_real(t, S(2, 3, 5));
+    Node *gain = arg & GAIN ? trial_real(t, S(5)) : NULL,
+         *bias = arg & BIAS ? trial_real(t, S(5)) : NULL;
+    return layer_norm(t->g, x, gain, bias, 1e-3f);
+}
+
+static Node *rms_norm_case(Trial *t, int arg)
+{
+    Node *x = trial_real(t, S(2, 3, 5)), *gain = arg & GAIN ? trial_real(t, S(5)) : NULL;
+    return rms_norm(t->g, x, gain, 1e-3f);
+}
+
+/* -- Losses */
+
+static Node *softmax_case(Trial *t, int arg)
+{
+    Node *x = trial_real(t, S(2, 3, 5));
+    return arg ? log_softmax(t->g, x) : softmax(t->g, x);
+}
+
+static Node *cross_entropy_case(Trial *t, int arg)
+{
+    Node *x = trial_real(t, S(2, 3, 5)), *label = trial_whole(t, S(2, 3), 5);
+    const float smoothing = arg & 1 ? 0.125f : 0; /* label 1 is ignored in half of the cases */
+    return cross_entropy(t->g, x, label, smoothing, arg & 2 ? 1 : -1);
+}
+
+/* -- Random numbers */
+
+static Node *dropout_case(Trial *t, int arg)
+{
+    (void)arg;
+    Node *x = trial_real(t, S(4, 10));
+    return add(t->g, dropout(t->g, x, 0.25f, 1, 2), random_uniform(t->g, x->shape, 1, 3));
+}
+
+/* -- The list */
+
+typedef struct GraphCase {
+    const char *group, *name;
+    Node *(*build)(Trial *t, int arg);
+    int n_args; /* arg runs over 0..n_args-1 */
+    bool not_smooth;
+} GraphCase;
+
+static const GraphCase cases[] = {
+    {"map",     "where",            where_case,            1,  false},
+    {"map",     "comparisons",      equal_case,            1,  false},
+    {"map",     "chain",            chain_case,            1,  false},
+    {"map",     "in_place",         in_place_case,         1,  false},
+    {"map",     "straight_through", straight_through_case, 1,  true },
+    {"map",     "stop_gradient",    stop_gradient_case,    1,  true },
+    {"reduce",  "sum",              sum_case,              16, false},
+    {"reduce",  "mean",             mean_case,             16, false},
+    {"reduce",  "max_reduce",       max_case,              16, false},
+    {"move",    "broadcast",        broadcast_case,        5,  false},
+    {"move",    "permute",          permute_case,          3,  false},
+    {"move",    "slice",            slice_case,            3,  false},
+    {"move",    "pad",              pad_case,              3,  false},
+    {"move",    "concat",           concat_case,           3,  false},
+    {"move",    "transpose",        transpose_case,        1,  false},
+    {"index",   "gather",           gather_case,           2,  false},
+    {"index",   "scatter_add",      scatter_case,          2,  false},
+    {"index",   "argmax",           argmax_case,           1,  false},
+    {"product", "matmul",           matmul_case,           16, false},
+    {"product", "two_products",     two_products_case,     2,  false},
+    {"product", "linear",           linear_case,           12, false},
+    {"conv",    "conv2d",           conv_case,             7,  false},
+    {"pool",    "max_pool",         max_pool_case,         3,  false},
+    {"pool",    "avg_pool",         avg_pool_case,         3,  false},
+    {"pool",    "global_avg_pool",  global_pool_case,      1,  false},
+    {"norm",    "batch_norm",       batch_norm_case,       8,  false},
+    {"norm",    "batch_moments",    moments_case,          1,  false},
+    {"norm",    "layer_norm",       layer_norm_case,       4,  false},
+    {"norm",    "rms_norm",         rms_norm_case,         2,  false},
+    {"loss",    "softmax",          softmax_case,          2,  false},
+    {"loss",    "cross_entropy",    cross_entropy_case,    4,  false},
+    {"random",  "dropout",          dropout_case,          1,  false},
+};
+enum { N_CASES = sizeof cases / sizeof cases[0] };
+
+/* Splits a number into a row of the list and its argument, or the map op past the list. */
+static const GraphCase *find_case(int i, int *arg, const Op **op)
+{
+    for (int k = 0; k < N_CASES; i -= cases[k++].n_args)
+        if (i < cases[k].n_args) {
+            *arg = i;
+            return &cases[k];
+        }
+    for (int k = 0; k < N_OPS; k++) {
+        const bool is_map = op_table[k]->kind == OP_MAP && op_table[k] != &op_to_float;
+        if (is_map && i-- == 0) *op = op_table[k];
+    }
+    return NULL;
+}
+
+int graph_case_count(void)
+{
+    int n = 0;
+    for (int k = 0; k < N_CASES; k++) n += cases[k].n_args;
+    for (int k = 0; k < N_OPS; k++) n += op_table[k]->kind == OP_MAP && op_table[k] != &op_to_float;
+    return n;
+}
+
+const char *graph_case_name(int i)
+{
+    int arg;
+    const Op *op = NULL;
+    const GraphCase *c = find_case(i, &arg, &op);
+    return c ? c->name : op->name;
+}
+
+const char *graph_case_group(int i)
+{
+    int arg;
+    const Op *op = NULL;
+    const GraphCase *c = find_case(i, &arg, &op);
+    return c ? c->group : "map";
+}
+
+bool graph_case_is_smooth(int i)
+{
+    int arg;
+    const Op *op = NULL;
+    const GraphCase *c = find_case(i, &arg, &op);
+    return !c || !c->not_smooth;
+}
+
+Trial trial_new(int i)
+{
+    int arg;
+    const Op *op = NULL;
+    const GraphCase *c = find_case(i, &arg, &op);
+    Trial t = trial_empty(100 + (uint64_t)i);
+    t.y = c ? c->build(&t, arg) : map_case(&t, op);
+    trial_check(&t);
+    return t;
+}

@@ -1,0 +1,275 @@
+/* forward -- what models compute: against torch 1.13 in float64 with weights made by a formula, and
+ * with the published weights on CIFAR-10's own pictures.
+ *
+ * The torch modules were written for this from torchvision's and akamaster's definitions. */
+#include "tests/model.h"
+#include "tests/test.h"
+
+#include "graph/plan.h"
+#include "io/safetensors.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+/* Number i of the tensor `name`, in [-0.5, 0.5): a hash that numpy computes as easily. */
+static float number(const char *name, int64_t i)
+{
+    uint32_t x = 0;
+    for (; *name; name++) x = x * 31 + (unsigned char)*name;
+    x += (uint32_t)i * UINT32_C(2654435761);
+    x = (x ^ x >> 15) * UINT32_C(0x2c1b3c6d);
+    x = (x ^ x >> 12) * UINT32_C(0x297a2d39);
+    x ^= x >> 15;
+    return (float)(x >> 8) * 0x1p-24f - 0.5f;
+}
+
+static bool ends(const char *name, const char *suffix)
+{
+    const size_t n = strlen(name), m = strlen(suffix);
+    return n >= m && !strcmp(name + n - m, suffix);
+}
+
+/* Variance 1 / fan-in for weights; gains and variances about 1, all else about 0. */
+static void fill(Params *ps)
+{
+    for (Param *p = ps->first; p; p = p->next) {
+        const bool one =
+            ends(p->name, ".running_var") || (ends(p->name, ".weight") && p->shape.rank == 1);
+        const double scale =
+            p->shape.rank >= 2 ? 2 * sqrt(3 / (double)(p->n / p->shape.dim[0])) : 0.2;
+        for (int64_t i = 0; i < p->n; i++) {
+            const double u = (double)number(p->name, i);
+            p->data[i] = (float)(one ? 1 + 0.5 * u : scale * u);
+        }
+    }
+}
+
+/* The logits of m for x, in memory of the caller's arena. */
+static const float *logits(TestModel *m, const float *x)
+{
+    Error err = {0};
+    const int64_t n = shape_count(&m->logits->shape);
+    float *out = arena_new_array(m->arena, float, n);
+    Plan *plan =
+        plan_new(m->build.graph, &(PlanOutput){.node = m->logits, .to = out}, 1, NULL, &err);
+    ASSERT_OK(plan != NULL, &err);
+    ASSERT_OK(plan_allocate(plan, &err), &err);
+    plan_bind(plan, m->x, x);
+    plan_run(plan, 0);
+    plan_free(plan);
+    return out;
+}
+
+/* Two images of h x w x 3, three classes. The tolerance is that of float32 sums over up to fifty
+ * layers whose values are of order 1. */
+static void logits_are(const char *model, const char *options, int64_t h, int64_t w,
+                       const double expected[6])
+{
+    TestModel m = test_model(model, options, shape(3, h, w, INT64_C(3)), 3);
+    test_model_allocate(&m, 2);
+    fill(m.build.params);
+    float *x = arena_new_array(m.arena, float, 2 * h * w * 3);
+    for (int64_t i = 0; i < 2 * h * w * 3; i++) x[i] = 2 * number("x", i);
+    const float *y = logits(&m, x);
+    for (int i = 0; i < 6; i++) {
+        const double off = fabs((double)y[i] - expected[i]);
+        if (off > 2e-5) print_error("logit %d: %g, not %g\n", i, (double)y[i], expected[i]);
+        assert_true(off <= 2e-5);
+    }
+    test_model_free(&m);
+}
+
+TEST(forward, resnet18_equals_torch)
+{
+    logits_are("resnet18", "{}", 35, 33,
+               (double[]){-0.6570905, 0.2416154, 0.07259783, -0.6470854, 0.2584963, -0.01754305});
+}
+
+TEST(forward, resnet18_with_the_cifar_stem_equals_torch)
+{
+    logits_are("resnet18", "{stem: cifar}", 9, 8,
+               (double[]){-0.2918117, 0.1518293, 0.01237286, -0.3356826, 0.07709911, 0.02988703});
+}
+
+TEST(forward, resnet50_equals_torch)
+{
+    logits_are("resnet50", "{}", 35, 33,
+               (double[]){-1.051629, 0.3893108, -0.3639556, -1.073716, 0.3472048, -0.3745055});
+}
+
+TEST(forward, resnet8_with_shortcut_a_equals_torch)
+{
+    logits_are("resnet8", "{shortcut: A}", 9, 8,
+               (double[]){-0.4295189, 0.06123259, 0.1955215, -0.4207411, 0.1630474, 0.2170656});
+}
+
+TEST(forward, resnet8_with_shortcut_b_equals_torch)
+{
+    logits_are("resnet8", "{shortcut: B}", 9, 8,
+               (double[]){-0.3265069, 0.3807626, -0.08026467, -0.4197946, 0.3174272, -0.03909927});
+}
+
+TEST(forward, conv4_equals_torch)
+{
+    logits_are("conv4", "{}", 9, 8,
+               (double[]){-0.1866088, -0.1860325, 0.009233936, -0.1785842, -0.176982, 0.0188779});
+}
+
+TEST(forward, conv6_equals_torch)
+{
+    logits_are("conv6", "{}", 9, 8,
+               (double[]){-0.1410289, 0.003193325, -0.1597513, -0.1454324, 0.01540885, -0.1562263});
+}
+
+TEST(forward, mlp_with_batch_norm_and_gelu_equals_torch)
+{
+    logits_are("mlp", "{hidden: [20, 10], batch_norm: true, activation: gelu, dropout: 0.5}", 9, 8,
+               (double[]){0.2133964, 0.2986808, 0.3055617, 0.009788147, -0.1147931, -0.1501566});
+}
+
+static void mlp_is(const char *activation, const double expected[6])
+{
+    char options[96];
+    (void)snprintf(options, sizeof options, "{hidden: [9, 7], activation: %s}", activation);
+    logits_are("mlp", options, 2, 2, expected);
+}
+
+TEST(forward, mlp_with_relu_equals_torch)
+{
+    mlp_is("relu",
+           (double[]){0.04985117, 0.08316173, -0.2767005, 0.2652629, 0.3412299, -0.2117554});
+}
+
+TEST(forward, mlp_with_leaky_relu_equals_torch)
+{
+    mlp_is("leaky_relu",
+           (double[]){0.05171661, 0.08367462, -0.2819965, 0.2648868, 0.338684, -0.215292});
+}
+
+TEST(forward, mlp_with_tanh_equals_torch)
+{
+    mlp_is("tanh",
+           (double[]){0.1496268, 0.1678695, -0.675568, -0.2842202, -0.2641914, -0.08048956});
+}
+
+TEST(forward, mlp_with_sigmoid_equals_torch)
+{
+    mlp_is("sigmoid",
+           (double[]){0.08628072, 0.04475223, 0.1234197, 0.06324306, 0.01980909, 0.1574513});
+}
+
+TEST(forward, mlp_with_gelu_equals_torch)
+{
+    mlp_is("gelu",
+           (double[]){0.00489648, 0.07598522, -0.2998686, 0.1012029, 0.1615034, -0.2393755});
+}
+
+TEST(forward, mlp_with_silu_equals_torch)
+{
+    mlp_is("silu",
+           (double[]){-0.00281416, 0.07010117, -0.2963067, 0.02260828, 0.07969007, -0.2199466});
+}
+
+TEST(forward, mlp_with_softplus_equals_torch)
+{
+    mlp_is("softplus",
+           (double[]){0.4458926, 0.2730474, -0.1859733, 0.4195149, 0.2738005, -0.06154528});
+}
+
+TEST(forward, mlp_with_identity_equals_torch)
+{
+    mlp_is("identity",
+           (double[]){0.1577792, 0.1938828, -0.7357798, -0.2326219, -0.2136653, -0.1707262});
+}
+
+/* -- Published weights
+ * -------------------------------------------------------------------------------- */
+
+enum { PICTURES = 10, PIXELS = 1024 };
+
+/* The first records of data_batch_1, as the weights' authors normalise them: (N, 32, 32, 3). */
+static bool read_cifar(float *x, int label[PICTURES])
+{
+    static const double mean[] = {0.485, 0.456, 0.406}, deviation[] = {0.229, 0.224, 0.225};
+    static unsigned char record[1 + 3 * PIXELS];
+    const char *path = test_shared("data/cifar10/data_batch_1_first4000.bin.gz");
+    gzFile f = path ? gzopen(path, "rb") : NULL;
+    if (!f) return false;
+    for (int64_t n = 0; n < PICTURES; n++) {
+        assert_int_equal(gzread(f, record, sizeof record), sizeof record);
+        label[n] = record[0];
+        for (int64_t i = 0; i < 3 * PIXELS; i++) {
+            const int64_t c = i / PIXELS, pixel = i % PIXELS;
+            x[(n * PIXELS + pixel) * 3 + c] =
+                (float)((record[1 + i] / 255.0 - mean[c]) / deviation[c]);
+        }
+    }
+    assert_int_equal(gzclose(f), Z_OK);
+    return true;
+}
+
+static bool load(Params *ps, const char *file)
+{
+    const char *path = test_shared(file);
+    if (!path) return false;
+    Error err = {0};
+    Arena *a = arena_new();
+    Safetensors st;
+    ASSERT_OK(safetensors_open(&st, a, path, &err), &err);
+    for (Param *p = ps->first; p; p = p->next)
+        safetensors_to_float(safetensors_find(&st, p->name), p->data);
+    safetensors_close(&st);
+    arena_free(a);
+    return true;
+}
+
+/* Logits of the ten pictures, or NULL where the data are not here. */
+static const float *published(TestModel *m, const char *model, const char *file,
+                              int label[PICTURES])
+{
+    *m = test_model(model, "{}", shape(3, INT64_C(32), INT64_C(32), INT64_C(3)), 10);
+    test_model_allocate(m, PICTURES);
+    float *x = arena_new_array(m->arena, float, PICTURES *PIXELS * 3);
+    return read_cifar(x, label) && load(m->build.params, file) ? logits(m, x) : NULL;
+}
+
+static void classes_are_right(const char *model, const char *file)
+{
+    TestModel m;
+    int label[PICTURES];
+    const float *y = published(&m, model, file, label);
+    for (int n = 0; y && n < PICTURES; n++) {
+        int best = 0;
+        for (int c = 1; c < 10; c++)
+            if (y[10 * n + c] > y[10 * n + best]) best = c;
+        assert_int_equal(best, label[n]);
+    }
+    test_model_free(&m);
+    if (!y) skip();
+}
+
+TEST(forward, published_resnet20_knows_its_pictures)
+{
+    classes_are_right("resnet20", "data/resnet_cifar10/resnet20-12fca82f.safetensors");
+}
+
+TEST(forward, published_resnet56_knows_its_pictures)
+{
+    classes_are_right("resnet56", "data/resnet_cifar10/resnet56-4bfd9763.safetensors");
+}
+
+/* The logits of picture 0 by a numpy forward pass, to four digits. */
+TEST(forward, published_resnet20_gives_the_reference_logits)
+{
+    static const double expected[] = {-12.4492, -5.6982, -0.6590, 9.1207,  0.7110,
+                                      4.5553,   19.8279, 0.3810,  -6.6409, -9.1128};
+    TestModel m;
+    int label[PICTURES];
+    const float *y =
+        published(&m, "resnet20", "data/resnet_cifar10/resnet20-12fca82f.safetensors", label);
+    for (int c = 0; y && c < 10; c++) assert_true(fabs((double)y[c] - expected[c]) < 2e-4);
+    test_model_free(&m);
+    if (!y) skip();
+}
