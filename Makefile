@@ -133,7 +133,7 @@ cppcheck:
 
 tidy:
 	@printf '%s\n' $(C_FILES) | xargs -P 2 -n 6 sh -c 'clang-tidy --quiet "$$@" -- -std=c11 -Ilib -I. -D_GNU_SOURCE \
-	    -DISA=v3 -march=x86-64-v3 -DSEQLAB_VERSION=\"lint\" 2>/dev/null' tidy
+	    -DISA=v3 -march=x86-64-v3 -fopenmp -DSEQLAB_VERSION=\"lint\" 2>/dev/null' tidy
 
 format: ## rewrite the sources by .clang-format
 	clang-format -i $(SOURCES)
