@@ -128,12 +128,12 @@ format-check:
 
 cppcheck:
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
-	    --std=c11 -j 2 --suppress=missingIncludeSystem -Ilib -I. -D_GNU_SOURCE -DISA=v3 -D__x86_64__ \
+	    --std=c11 -j 2 --suppress=missingIncludeSystem -Ilib -I. -D_GNU_SOURCE -DISA=v3 -D__x86_64__ -D__AVX2__ \
 	    -DSEQLAB_VERSION='"lint"' $(C_FILES)
 
 tidy:
 	@printf '%s\n' $(C_FILES) | xargs -P 2 -n 6 sh -c 'clang-tidy --quiet "$$@" -- -std=c11 -Ilib -I. -D_GNU_SOURCE \
-	    -DISA=v3 -march=x86-64-v3 -DSEQLAB_VERSION=\"lint\" 2>/dev/null' tidy
+	    -DISA=v3 -march=x86-64-v3 -fopenmp -DSEQLAB_VERSION=\"lint\" 2>/dev/null' tidy
 
 format: ## rewrite the sources by .clang-format
 	clang-format -i $(SOURCES)
@@ -145,8 +145,9 @@ size: ## lines by room
 
 BENCH_SRC := $(wildcard tests/bench/*_bench.c)
 BENCH_BIN := $(BENCH_SRC:tests/bench/%.c=$(BUILD)/%)
+DNNL := $(if $(wildcard /usr/include/dnnl.h),-ldnnl)
 $(BUILD)/%_bench: $(BUILD)/tests/bench/%_bench.o $(BUILD)/libseqlab.a
-	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lopenblas
+	@$(CC) $(LDFLAGS_ALL) -Wl,--as-needed -o $@ $^ $(LIBS) -lopenblas $(DNNL)
 
 bench: $(BUILD)/seqlab $(BENCH_BIN) ## kernels against measured peak and peers; whole training steps against torch
 	@for b in $(BENCH_BIN); do echo "== $$b"; $$b || exit 1; done

@@ -111,7 +111,11 @@ static bool load_weights(const Target *t, const Invocation *in, Network *n, Erro
     if (in->flags.checkpoint) return checkpoint_load_weights(in->flags.checkpoint, n->params, err);
     const char *part = in->flags.best ? "best" : "checkpoint";
     const char *folder = arena_printf(in->arena, "%s/%s", t->folder, part);
-    if (!checkpoint_exists(folder))
+    bool there = checkpoint_exists(folder);
+    if (!there && in->flags.best)
+        return fail(err, FAIL_DATA, NULL,
+                    "%s is not there: a run keeps it when train.best_by says by what", folder);
+    if (!there)
         return fail(err, FAIL_DATA, NULL, "%s is not there: run 'seqlab train %s' first", folder,
                     in->words[0]);
     const OptimizerCommon *common = e->optimizer_options;

@@ -20,6 +20,15 @@ static const char *from_environment(void)
     return path && *path ? path : NULL;
 }
 
+/* `path` as seen from the current folder, when it lies below: messages are easier to read. */
+static const char *shorten(const char *path)
+{
+    char here[PATH_MAX];
+    if (!getcwd(here, sizeof here)) return path;
+    size_t n = strlen(here);
+    return strncmp(path, here, n) == 0 && path[n] == '/' ? path + n + 1 : path;
+}
+
 const char *folder_of_data(Arena *a, const char *file)
 {
     const char *chosen = from_environment();
@@ -29,7 +38,7 @@ const char *folder_of_data(Arena *a, const char *file)
     for (char *slash; (slash = strrchr(path, '/'));) {
         *slash = '\0';
         const char *data = arena_printf(a, "%s/data", path);
-        if (is_folder(data)) return data;
+        if (is_folder(data)) return shorten(data);
     }
     return "data";
 }

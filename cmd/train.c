@@ -46,6 +46,7 @@ static void on_progress(void *owner, int64_t first, int64_t step, int64_t total,
 {
     Console *c = owner;
     char extra[96], rate[16];
+    if (!c->bar.terminal || c->flags->quiet) return;
     text_si(rate, images_per_s);
     (void)snprintf(extra, sizeof extra, "step %" PRId64 "/%" PRId64 "  loss %.4g  %s examples/s",
                    step, total, loss, rate);

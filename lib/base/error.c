@@ -6,6 +6,9 @@
 #include <stdarg.h>
 #include <string.h>
 
+#undef fail /* the analyzer's macros, see error.h */
+#undef fail_errno
+
 /* Appends to a fixed buffer, cutting what does not fit. */
 static void append(char *to, size_t capacity, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -222,8 +222,8 @@ static void add_chunks(const Plan *p, int64_t t, float *dw)
         }
 }
 
-void conv_general_grad_w(const ConvShape *s, const float *x, const float *dy, float *dw,
-                         void *scratch)
+__attribute__((nonnull)) void conv_general_grad_w(const ConvShape *s, const float *x,
+                                                  const float *dy, float *dw, void *scratch)
 {
     Carve c = {.base = scratch};
     Plan p = make_plan(s, &c);

@@ -11,8 +11,6 @@
 #include "cpu/lanes.h"
 #include "cpu/simd.h"
 
-#include <string.h>
-
 enum {
     COLUMN_ACCUMULATORS = 4,
     PARTS = LANES / VL,        /* vectors that hold the lanes of a row */
@@ -37,7 +35,7 @@ SIMD void add_row(vf part[PARTS], const float *x, int64_t n)
 {
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES)
-        for (int k = 0; k < PARTS; k++) part[k] += vf_load(x + i + k * VL);
+        for (int64_t k = 0; k < PARTS; k++) part[k] += vf_load(x + i + k * VL);
     for (int k = 0; k < PARTS && i < n; k++, i += VL)
         part[k] += vf_load_n(x + i, n - i < VL ? n - i : VL);
 }
@@ -74,9 +72,9 @@ static void join_lanes(MapStore kind, const float *x, int64_t n, float *lane)
     int64_t i = 0;
     if (kind == MAP_SUM) {
         vf part[PARTS];
-        for (int k = 0; k < PARTS; k++) part[k] = vf_load(lane + k * VL);
+        for (int64_t k = 0; k < PARTS; k++) part[k] = vf_load(lane + k * VL);
         add_row(part, x, n);
-        for (int k = 0; k < PARTS; k++) vf_store(lane + k * VL, part[k]);
+        for (int64_t k = 0; k < PARTS; k++) vf_store(lane + k * VL, part[k]);
         return;
     }
     for (; i + LANES <= n; i += LANES)
@@ -222,7 +220,7 @@ static void join_blocks(MapStore kind, float *partial, int64_t n_blocks, int64_t
     for (int64_t width = 1; width < n_blocks; width *= 2)
         for (int64_t b = 0; b + width < n_blocks; b += 2 * width)
             join_row(kind, partial + b * inner, partial + (b + width) * inner, inner);
-    memcpy(out, partial, sizeof(float) * (size_t)inner);
+    for (int64_t j = 0; j < inner; j++) out[j] = partial[j];
 }
 
 /* -- Units ------------------------------------------------------------------------------------ */
@@ -305,6 +303,12 @@ static void run_units(const Job *j)
     for (int64_t u = 0; u < j->n_units; u++) run_unit(j, &t, &acc, u);
 }
 
+static void run_parallel(const Job *j, int threads)
+{
+#pragma omp parallel num_threads(threads)
+    run_units(j);
+}
+
 static int useful_threads(const Job *j)
 {
     static const uint8_t cost[] = {
@@ -333,12 +337,10 @@ void K(map_run)(const MapProgram *p, const void *const inputs[], void *const out
     }
     plan_units(&job, scratch);
     const int threads = useful_threads(&job);
-    if (threads > 1) {
-#pragma omp parallel num_threads(threads)
-        run_units(&job);
-    } else {
+    if (threads > 1)
+        run_parallel(&job, threads);
+    else
         run_units(&job); /* a region of one thread is not free */
-    }
     if (!job.reduces || job.blocks.n_blocks == 1) return;
     for (int o = 0; o < p->n_outputs; o++) {
         if (p->outputs[o].kind == MAP_STORE) continue;

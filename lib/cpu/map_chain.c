@@ -82,7 +82,7 @@ static bool is_read_elsewhere(const MapProgram *p, const MapChains *c, int reg, 
         if (p->outputs[o].reg == reg && !c->summed[o]) return true;
     for (int i = reg - p->n_inputs + 1; i < p->n_instr; i++) {
         const uint8_t source[3] = {p->instr[i].a, p->instr[i].b, p->instr[i].c};
-        for (int k = 0; k < arity(p->instr[i].op); k++)
+        for (int k = 0; k < 3 && k < arity(p->instr[i].op); k++)
             if (source[k] == reg && !(i == next && k == taken)) return true;
     }
     return false;
@@ -162,20 +162,20 @@ SIMD vf where(vf condition, vf a, vf b)
 
 /* Vector j of an operand; `left` elements lie in the last block, of which vector j may have none.
  */
-SIMD int64_t width(int64_t left, int j)
+SIMD int64_t width(int64_t left, int64_t j)
 {
     const int64_t n = left - j * VL;
     return n < 0 ? 0 : n < VL ? n : VL;
 }
 
-SIMD vf load(const float *p, int j, bool whole, int64_t left)
+SIMD vf load(const float *p, int64_t j, bool whole, int64_t left)
 {
     return whole ? vf_load(p + j * VL) : vf_load_n(p + j * VL, width(left, j));
 }
 
 #define EACH(result)                                                                               \
     do {                                                                                           \
-        _Pragma("GCC unroll 8") for (int j = 0; j < VECTORS; j++) x[j] = (result);                 \
+        _Pragma("GCC unroll 8") for (int64_t j = 0; j < VECTORS; j++) x[j] = (result);             \
     } while (0);                                                                                   \
     break
 #define U load(s->u + (i & s->mask_u), j, whole, left)
@@ -186,7 +186,7 @@ SIMD void add_to_ring(const Step *s, const vf x[VECTORS], int64_t i, bool folded
 {
     float *ring = s->u + (i & s->mask_u);
 #pragma GCC unroll 8
-    for (int j = 0; j < VECTORS; j++) {
+    for (int64_t j = 0; j < VECTORS; j++) {
         if (folded && j >= VECTORS / 2) continue;
         if (j * VL >= left) continue;
         vf sum = vf_load(ring + j * VL) + x[j];
@@ -200,13 +200,13 @@ SIMD void run_block(const Step *s, const Step *end, int64_t i, bool whole, int64
 {
     vf x[VECTORS];
 #pragma GCC unroll 8
-    for (int j = 0; j < VECTORS; j++) x[j] = vf_zero();
+    for (int64_t j = 0; j < VECTORS; j++) x[j] = vf_zero();
     for (; s < end; s++) switch (s->code) {
         case STEP_LOAD:
             EACH(U);
         case STEP_STORE:
 #pragma GCC unroll 8
-            for (int j = 0; j < VECTORS; j++)
+            for (int64_t j = 0; j < VECTORS; j++)
                 if (whole)
                     vf_store(s->u + i + j * VL, x[j]);
                 else

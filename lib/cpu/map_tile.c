@@ -102,7 +102,7 @@ static void assign_slots(const MapProgram *p, const bool over_input[], MapDomain
             for (chosen = 0; busy[chosen];) chosen++;
             busy[chosen] = last_use[p->n_inputs + i] > i;
         }
-        d->slot[i] = (int8_t)chosen;
+        d->slot[i] = chosen;
     }
 }
 
@@ -224,7 +224,8 @@ static float *read_input(MapTiler *t, int i, int64_t flat, int64_t n, int64_t ro
 
 /* -- Instructions ----------------------------------------------------------------------------- */
 
-/* y may be x, u or v, never an overlap of them. */
+/* y may be x, u or v, never an overlap of them. As long as map.def. */
+// NOLINTNEXTLINE(readability-function-size)
 static void run_instr(const MapInstr *in, const float *x, const float *u, const float *v, float *y,
                       int64_t n)
 {

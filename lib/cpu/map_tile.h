@@ -24,7 +24,7 @@ typedef struct MapDomain {
     int64_t stride[MAP_MAX_INPUTS][MAP_MAX_RANK];
     int64_t count;
     MapReading reading[MAP_MAX_INPUTS];
-    int8_t slot[MAP_MAX_INSTR];   /* a buffer, or -1 - output to write in place */
+    int slot[MAP_MAX_INSTR];      /* a buffer, or -1 - output to write in place */
     bool copied[MAP_MAX_OUTPUTS]; /* stored from its register after the tile */
     MapChains chains;
 } MapDomain;

@@ -51,6 +51,7 @@ SIMD void max_of_window(const PoolShape *s, const float *x, const Window *wy, co
         for (int64_t ix = wx->begin; ix < wx->end; ix++) {
             const int32_t at = (int32_t)(iy * s->w + ix);
             const vf v = n == VL ? vf_load(x + at * s->c) : vf_load_n(x + at * s->c, n);
+            // NOLINTNEXTLINE(misc-redundant-expression): the test for NaN
             const vi is_nan = (vi)(v != v), best_is_number = (vi)(best == best);
             const vi take = (at_best < 0) | (vi)(v > best) | (is_nan & best_is_number);
             best = (vf)select_lanes(take, (vi)v, (vi)best);

@@ -66,8 +66,8 @@ static inline float vm_floor(float x)
  * come out right. */
 static inline float vm_exp(float x)
 {
-    float c = x < -104.0f ? -104.0f : x;
-    c = c > 89.0f ? 89.0f : c;
+    float c = x < 89.0f ? x : 89.0f; /* NaN too: it must not reach the conversion to int */
+    c = c < -104.0f ? -104.0f : c;
     float n = vm_fma(c, 1.44269504f, 0x1.8p23f) - 0x1.8p23f;
     float r = vm_fma(n, -0x1.62e4p-1f, c);
     r = vm_fma(n, -0x1.7f7d1cp-20f, r);

@@ -106,7 +106,7 @@ static bool download(const Getting *g, bool *resumed, Error *err)
                           "--proto",
                           "=http,https,file",
                           "--retry",
-                          "3",
+                          "2",
                           "--connect-timeout",
                           "20",
                           "--speed-limit",

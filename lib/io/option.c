@@ -106,7 +106,7 @@ static bool read_set(const Option *o, const Yaml *y, unsigned *out, Error *err)
     *out = 0;
     if (y->kind == YAML_NULL) return true;
     if (y->kind == YAML_SCALAR && !*y->text) return true;
-    int i;
+    int i = 0;
     if (y->kind != YAML_LIST) {
         TRY(read_choice(o, y, &i, err));
         *out = 1u << i;
@@ -373,7 +373,7 @@ void option_write(const OptionTable *table, const void *values, bool with_defaul
 {
     const Option **sorted = arena_new_array(a, const Option *, table->n);
     for (int i = 0; i < table->n; i++) sorted[i] = &table->options[i];
-    qsort(sorted, (size_t)table->n, sizeof sorted[0], by_name);
+    qsort(sorted, (size_t)table->n, sizeof(void *), by_name);
     union {
         int64_t whole;
         double real;

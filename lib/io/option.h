@@ -101,7 +101,7 @@ typedef struct OptionTable {
 
 #define OPTION_TABLE(S, rows)                                                                      \
     {                                                                                              \
-        rows, (int)(sizeof(rows) / sizeof(rows[0])), sizeof(S)                                     \
+        rows, (int)(sizeof(rows) / sizeof((rows)[0])), sizeof(S)                                   \
     }
 
 /* Fills `out` (table.bytes) from map `y` (NULL or YAML_NULL: all defaults). Keys listed in `also`

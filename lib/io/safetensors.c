@@ -273,7 +273,8 @@ void safetensors_to_float(const StTensor *t, float *out)
         return;
     }
     const unsigned char *p = t->data;
-    for (int64_t i = 0; i < t->n; i++) out[i] = element(t->dtype, p + i * st_dtype_bytes[t->dtype]);
+    int width = st_dtype_bytes[t->dtype];
+    for (int64_t i = 0; i < t->n; i++) out[i] = element(t->dtype, p + i * width);
 }
 
 /* -- Writing
@@ -321,10 +322,10 @@ static void header_text(Text *out, const StTensor *const *order, int n, const ch
 bool safetensors_write(const char *path, const StTensor *tensors, int n, const char *(*metadata)[2],
                        int n_metadata, Error *err)
 {
-    const StTensor **order = calloc((size_t)n + 1, sizeof *order);
+    const StTensor **order = calloc((size_t)n + 1, sizeof(void *));
     if (!order) return fail(err, FAIL_RUN, NULL, "out of memory");
     for (int i = 0; i < n; i++) order[i] = &tensors[i];
-    qsort(order, (size_t)n, sizeof *order, write_order);
+    qsort(order, (size_t)n, sizeof(void *), write_order);
     Text header = {0};
     header_text(&header, order, n, metadata, n_metadata);
     unsigned char length[8];

@@ -9,6 +9,9 @@
 #include <string.h>
 #include <strings.h>
 
+#undef yaml_fail /* the analyzer's macros, see yaml.h */
+#undef yaml_fail_key
+
 Yaml *yaml_get(const Yaml *map, const char *key)
 {
     if (!map || map->kind != YAML_MAP) return NULL;
@@ -37,7 +40,7 @@ static bool as_index(const char *word, int *index)
 static Yaml *child_of(const Yaml *y, const char *word)
 {
     int index;
-    if (y && y->kind == YAML_LIST && as_index(word, &index)) return yaml_item(y, index);
+    if (y->kind == YAML_LIST && as_index(word, &index)) return yaml_item(y, index);
     return yaml_get(y, word);
 }
 

@@ -25,6 +25,7 @@ typedef enum YamlKind { YAML_NULL, YAML_SCALAR, YAML_LIST, YAML_MAP } YamlKind;
 typedef struct Yaml Yaml;
 struct Yaml {
     YamlKind kind;
+    int n;              /* number of children */
     Place at;           /* of the value */
     Place key_at;       /* of its key, when it stands in a map */
     const char *from;   /* " (from shape.yaml:4)" when it came by extends, else "" */
@@ -32,7 +33,6 @@ struct Yaml {
     const char *text;   /* scalar text, unquoted */
     bool quoted;        /* a quoted scalar is always a string */
     Yaml *first, *next; /* children in order */
-    int n;              /* number of children */
 };
 
 /* `name` is how messages call the source. Fails with FAIL_CONFIG. */
@@ -72,6 +72,10 @@ bool yaml_fail(const Yaml *y, Error *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 bool yaml_fail_key(const Yaml *y, Error *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+#ifdef __clang_analyzer__ /* see base/error.h */
+#define yaml_fail(...)     ((void)(yaml_fail)(__VA_ARGS__), false)
+#define yaml_fail_key(...) ((void)(yaml_fail_key)(__VA_ARGS__), false)
+#endif
 
 /* Building and writing trees (for config.yaml). yaml_write gives block style, scalars quoted when a
  * reader would take them for another type; what it writes, yaml_parse reads back equal. */

@@ -88,11 +88,11 @@ static Yaml *new_node(Loader *l, YamlKind kind)
     return y;
 }
 
-static bool too_large(Loader *l, const Yaml *at)
+static bool too_large(Loader *l, const Place *at)
 {
     if (l->n_nodes <= NODES_MAX) return false;
-    (void)fail(l->err, FAIL_CONFIG, &at->at,
-               "too large: over %d nodes after its aliases are expanded", NODES_MAX);
+    (void)fail(l->err, FAIL_CONFIG, at, "too large: over %d nodes after its aliases are expanded",
+               NODES_MAX);
     return true;
 }
 
@@ -129,7 +129,7 @@ static bool read_alias(Loader *l, int depth, Yaml **out)
         const Yaml *node = l->anchors[i].node;
         if (strcmp(l->anchors[i].name, name) != 0) continue;
         l->n_nodes += count_nodes(node);
-        if (too_large(l, node)) return false;
+        if (too_large(l, &at)) return false;
         if (depth + yaml_height(node) > YAML_DEPTH_MAX)
             return fail(l->err, FAIL_CONFIG, &at, "nested deeper than %d levels", YAML_DEPTH_MAX);
         *out = yaml_copy(l->arena, node);
@@ -268,7 +268,7 @@ static bool read_node(Loader *l, int depth, Yaml **out)
     default:
         return fail(l->err, FAIL_CONFIG, &at, "not YAML here");
     }
-    return ok && !too_large(l, *out);
+    return ok && !too_large(l, &at);
 }
 
 static bool read_document(Loader *l, Yaml **out)

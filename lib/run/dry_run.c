@@ -67,22 +67,15 @@ static bool time_step(Network *n, const Experiment *e, const void *x, const void
     return true;
 }
 
-static bool measure(const Experiment *e, const NetworkOptions *planned, Arena *a, double *seconds,
-                    Error *err)
+static bool measure(Network *n, const Experiment *e, Arena *a, double *seconds, Error *err)
 {
-    NetworkOptions o = *planned;
-    o.eval = false;
-    o.allocate = true;
-    Network n = {0};
     void *x = NULL, *label = NULL;
     size_t label_bytes = sizeof(int32_t) * (size_t)e->train.batch_size;
-    size_t x_bytes = label_bytes * (size_t)shape_count(&o.sample); /* both types have four bytes */
-    TRY(network_new(&n, e, &o, a, err));
-    bool ok = memory_map(&x, x_bytes, err) && memory_map(&label, label_bytes, err) &&
-              time_step(&n, e, x, label, a, seconds, err);
+    size_t x_bytes = label_bytes * (size_t)shape_count(&n->options.sample); /* also of four bytes */
+    bool ok = plan_allocate(n->train.plan, err) && memory_map(&x, x_bytes, err) &&
+              memory_map(&label, label_bytes, err) && time_step(n, e, x, label, a, seconds, err);
     memory_unmap(x, x_bytes);
     memory_unmap(label, label_bytes);
-    network_free(&n);
     return ok;
 }
 
@@ -104,7 +97,7 @@ bool dry_run(const Experiment *e, const Dataset *data, Arena *a, Network *networ
     out->flops_per_step = cost.flops;
     out->traffic_bytes = cost.bytes;
     if (cost.flops > measured_max_flops || out->peak_bytes > measured_max_bytes) return true;
-    if (measure(e, &o, a, &out->step_s, err)) return true;
+    if (measure(network, e, a, &out->step_s, err)) return true;
     network_free(network);
     return false;
 }

@@ -1,7 +1,7 @@
 /* dry_run -- what a training run would cost: steps, parameters, memory, arithmetic, seconds.
  *
- * Everything but the seconds comes from the plans, which are made without memory. The seconds come
- * from real steps on zeros, taken only when they are cheap. */
+ * Everything but the seconds comes from the plans, before they have memory. The seconds come from
+ * real steps on zeros, taken only when they are cheap. */
 #ifndef SEQLAB_RUN_DRY_RUN_H
 #define SEQLAB_RUN_DRY_RUN_H
 
@@ -21,8 +21,8 @@ typedef struct DryRun {
     double step_s;         /* measured, or NaN */
 } DryRun;
 
-/* `data` open with all splits. *network gets the planned, unallocated network (its parameters name
- * shapes and roles); network_free it. */
+/* `data` open with all splits. *network gets the planned network, whose parameters name their
+ * shapes and roles; network_free it. */
 bool dry_run(const Experiment *e, const Dataset *data, Arena *a, Network *network, DryRun *out,
              Error *err) MUST_CHECK;
 

@@ -180,7 +180,10 @@ static bool choose_all(Experiment *e, Arena *a, Error *err)
     e->model = model.self;
     e->optimizer = optimizer.self;
     e->schedule = schedule.self;
-    return true;
+    const char *conflict =
+        e->optimizer->conflict ? e->optimizer->conflict(e->optimizer_options) : NULL;
+    return !conflict || yaml_fail(yaml_get(e->root, "optimizer"), err, "optimizer '%s': %s",
+                                  e->optimizer->name, conflict);
 }
 
 /* -- The rest ---------------------------------------------------------------------------------

@@ -1,11 +1,14 @@
-/* conv_bench -- GFLOP/s of the convolutions by shape, and their share of the measured peak of fused
- * multiply-adds.
+/* conv_bench -- GFLOP/s of the convolutions by shape, their share of the measured peak of fused
+ * multiply-adds, and their speed over oneDNN's.
  *
- * Figures are medians. Usage: conv_bench [seconds for each figure [threads]] */
+ * The two take turns; figures are medians. Usage: conv_bench [seconds for each figure [threads]] */
+#include "tests/bench/conv_peer.h"
+
 #include "base/clock.h"
 #include "base/threads.h"
 #include "cpu/cpu.h"
 
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -53,22 +56,35 @@ static float *numbers(size_t n)
     return x;
 }
 
-/* Median seconds of one call of pass 0 (forward), 1 (gradient to x), 2 (to w). */
-static double time_pass(const ConvShape *s, int pass, float *x, float *w, float *y, void *scratch,
-                        double seconds)
+static double median(double *times, int n)
 {
-    static double times[MAX_ROUNDS];
+    qsort(times, (size_t)n, sizeof *times, by_value);
+    return times[n / 2];
+}
+
+/* Median seconds of one call of pass 0 (forward), 1 (gradient to x), 2 (to w), ours and the peer's.
+ */
+static double time_pass(const ConvShape *s, int pass, float *x, float *w, float *y, void *scratch,
+                        double seconds, double *peer_time)
+{
+    static double times[2][MAX_ROUNDS];
     int rounds = 0;
+    Peer peer;
+    peer_start(&peer, s, pass);
     const double start = clock_s();
     while (rounds < MAX_ROUNDS && (rounds < 5 || clock_s() - start < seconds)) {
-        const double t = clock_s();
+        double t = clock_s();
         if (pass == 0) cpu->conv_forward(s, x, w, y, scratch);
         if (pass == 1) cpu->conv_grad_x(s, y, w, x, scratch);
         if (pass == 2) cpu->conv_grad_w(s, x, y, w, scratch);
-        times[rounds++] = clock_s() - t;
+        times[0][rounds] = clock_s() - t;
+        t = clock_s();
+        peer_run(&peer);
+        times[1][rounds++] = clock_s() - t;
     }
-    qsort(times, (size_t)rounds, sizeof *times, by_value);
-    return times[rounds / 2];
+    peer_end(&peer);
+    *peer_time = median(times[1], rounds);
+    return median(times[0], rounds);
 }
 
 /* The best that the matrix product reaches on a problem that fits L1 and L2: a stand-in for the
@@ -106,12 +122,13 @@ int main(int argc, char **argv)
         return 2;
     }
     threads_set(threads);
+    omp_set_num_threads(threads); /* the peer's */
     const size_t most = (size_t)128 * 34 * 34 * 64;
     float *x = numbers(most), *y = numbers(most), *w = numbers((size_t)1 << 20),
           *scratch = numbers((size_t)1 << 24);
     const double top = peak(threads, x, w, y, scratch);
     printf("isa %s, %d threads, best of gemm %.0f GFLOP/s\n", cpu->isa, threads, top);
-    printf("%-16s %24s %18s %18s %18s\n", "", "", "forward", "grad x", "grad w");
+    printf("%-16s %24s %24s %24s %24s\n", "", "", "forward", "grad x", "grad w");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const Case *c = &cases[i];
         const int pad = c->kernel / 2, out = (c->size + 2 * pad - c->kernel) / c->stride + 1;
@@ -134,8 +151,10 @@ int main(int argc, char **argv)
         printf("%-16s n%-3d %2d %3d->%-3d k%d s%d ", c->name, c->n, c->size, c->c, c->o, c->kernel,
                c->stride);
         for (int pass = 0; pass < 3; pass++) {
-            const double t = time_pass(&s, pass, x, w, y, scratch, seconds);
+            double peer;
+            const double t = time_pass(&s, pass, x, w, y, scratch, seconds, &peer);
             printf("  %6.2f ms %3.0f %3.0f%%", t * 1e3, flop / t / 1e9, 100 * flop / t / 1e9 / top);
+            if (PEER_PRESENT) printf(" x%.2f", peer / t);
         }
         printf("\n");
         fflush(stdout);

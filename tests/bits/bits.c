@@ -6,6 +6,7 @@
 #include "base/threads.h"
 #include "cpu/cpu.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,6 +181,41 @@ static void maps(void)
     }
 }
 
+/* Chains of cheap instructions with column sums: the widths that chains add themselves, and others.
+ */
+static void chains(void)
+{
+    static const int64_t widths[] = {4, 8, 16, 32, 64, 128, 256, 10, 48, 300};
+    for (int i = 0; i < (int)(sizeof widths / sizeof widths[0]); i++) {
+        const int64_t inner = widths[i], n_rows = 60000 / inner;
+        MapProgram p = {
+            .rank = 2, .dim = {n_rows, inner},
+                 .outer = 1, .reduce = n_rows, .inner = inner
+        };
+        p.n_inputs = 3, p.n_instr = 4, p.n_outputs = 3;
+        p.inputs[0] = p.inputs[2] = (MapInput){
+            .stride = {inner, 1}
+        };
+        p.inputs[1] = (MapInput){
+            .stride = {0, 1}
+        };
+        p.instr[0] = (MapInstr){.op = MAP_SUB, .a = 0, .b = 1};
+        p.instr[1] = (MapInstr){.op = MAP_LESS, .a = 1, .b = 3};
+        p.instr[2] = (MapInstr){.op = MAP_WHERE, .a = 4, .b = 2, .c = 0};
+        p.instr[3] = (MapInstr){.op = MAP_FMA, .a = 5, .b = 3, .c = 1};
+        p.outputs[0] = (MapOutput){MAP_SUM, 5};
+        p.outputs[1] = (MapOutput){MAP_SUM, 6};
+        p.outputs[2] = (MapOutput){MAP_STORE, 6};
+        const void *in[] = {x, w, z};
+        void *out[] = {y, y + 1000, y + 2000};
+        if (map_scratch(&p) > sizeof scratch) abort();
+        cpu->map_run(&p, in, out, scratch);
+        report_floats("map chain", y + 2000, n_rows * inner);
+        report_floats("map chain sum", y, inner);
+        report_floats("map chain sum", y + 1000, inner);
+    }
+}
+
 static void rows(void)
 {
     const int64_t n_rows = 50, n = 333;
@@ -226,6 +262,49 @@ static void updates(void)
     report_floats("axpby", y, n);
     double s = cpu->sum_squares(n, y);
     report("sum_squares", &s, sizeof s);
+    cpu->clip_value(n, 0.5f, y);
+    report_floats("clip_value", y, n);
+    y[n - 1] = 0x1p127f * 2;
+    const bool finite[2] = {cpu->all_finite(n, y), cpu->all_finite(n - 1, y)};
+    report("all_finite", finite, sizeof finite);
+}
+
+static void boxes(void)
+{
+    const int64_t dim[4] = {3, 5, 7, 11}, from_stride[4] = {2000, 200, 20, 1},
+                  to_stride[4] = {77, 231, 11, 1};
+    memset(y, 0, sizeof(float) * 1155);
+    cpu->copy_box(4, dim, x, from_stride, y, to_stride);
+    report_floats("copy_box", y, 1155);
+}
+
+/* Numbers of all magnitudes. */
+static void functions(void)
+{
+    static const struct {
+        const char *name;
+        size_t field;
+    } list[] = {
+        {"vexp",  offsetof(Kernels, vexp) },
+        {"vlog",  offsetof(Kernels, vlog) },
+        {"vtanh", offsetof(Kernels, vtanh)},
+        {"verf",  offsetof(Kernels, verf) },
+        {"vsin",  offsetof(Kernels, vsin) },
+        {"vcos",  offsetof(Kernels, vcos) },
+    };
+    const int64_t n = 1 << 18;
+    for (int64_t i = 0; i < n; i++) {
+        const uint32_t bits = (uint32_t)i * 16411u;
+        memcpy(&w[i], &bits, sizeof bits);
+    }
+    for (int k = 0; k < (int)(sizeof list / sizeof list[0]); k++) {
+        void (*f)(int64_t, const float *, float *);
+        memcpy(&f, (const char *)cpu + list[k].field, sizeof f);
+        f(n, w, y);
+        for (int64_t i = 0; i < n; i++)
+            if (y[i] != y[i]) y[i] = 0;
+        report_floats(list[k].name, y, n);
+    }
 }
 
 int main(int argc, char **argv)
@@ -243,7 +322,10 @@ int main(int argc, char **argv)
     convolutions();
     pools();
     maps();
+    chains();
     rows();
     updates();
+    boxes();
+    functions();
     return 0;
 }

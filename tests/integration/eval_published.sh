@@ -1,26 +1,30 @@
-#!/bin/bash
-# A published ResNet-20 on CIFAR-10 images: 3992 of 4000 right, as an independent NumPy forward pass of the same weights
-# found (data: $SEQLAB_SHARED, default ../shared). Environment: SEQLAB.
+#!/bin/sh
+# Networks that others trained, in their own files: `seqlab eval` on true CIFAR-10 images. The 3,992 of 4,000 for ResNet-20
+# came from an independent forward pass. The files are not part of the project: without them the tests are skipped.
 cd "$(dirname "$0")/../.." || exit 2
-shared=$(realpath -m "${SEQLAB_SHARED:-../shared}")/data
-weights=$shared/resnet_cifar10/resnet20-12fca82f.safetensors images=$shared/cifar10/data_batch_1_first4000.bin.gz
-name="eval of a published ResNet-20"
-if [ ! -r "$weights" ] || [ ! -r "$images" ]; then
-    echo "skip $name: $weights or $images is not here"
+shared=${SEQLAB_SHARED:-../shared}/data
+images=$shared/cifar10/data_batch_1_first4000.bin.gz
+
+top1() { # FILE MODEL
+    "$SEQLAB" eval experiments/published/resnet-cifar10.yaml -q --checkpoint "$shared/resnet_cifar10/$1" \
+        model.name="$2" data.test_file="$images" | sed -n 's/^top1 .*(\([0-9]*\) of \([0-9]*\))$/\1 \2/p'
+}
+
+if [ ! -r "$images" ]; then
+    echo "skip eval of published ResNets: $images is not here"
     exit 0
 fi
-work=$(mktemp -d) || exit 2
-trap 'rm -rf "$work"' EXIT
-cat >"$work/eval.yaml" <<YAML
-run: eval
-data: {name: cifar10, normalize: imagenet, test_file: $images}
-model: {name: resnet20}
-train: {steps: 1, batch_size: 100}
-YAML
-"${SEQLAB:-build/release/seqlab}" eval "$work/eval.yaml" --checkpoint "$weights" -o "$work/confusion.png" >"$work/out" 2>"$work/err"
-if [ "$(head -n 1 "$work/out")" = "top1 99.80 % (3992 of 4000)" ]; then
-    echo "ok $name"
-else
-    echo "not ok $name: $(head -n 1 "$work/out") $(head -n 3 "$work/err")"
-fi
-if [ "$(head -c 4 "$work/confusion.png" | tail -c 3)" = PNG ]; then echo "ok confusion matrix as PNG"; else echo "not ok confusion matrix as PNG"; fi
+got=$(top1 resnet20-12fca82f.safetensors resnet20)
+if [ "$got" = "3992 4000" ]; then echo "ok published ResNet-20: 3992 of 4000"; else echo "not ok published ResNet-20: '$got'"; fi
+
+# The sanitizers' build is slow; one network shows there what four show elsewhere.
+case $SEQLAB in *asan*) exit 0 ;; esac
+for file in resnet32-d509ac18 resnet44-014dd654 resnet56-4bfd9763; do
+    got=$(top1 $file.safetensors "${file%%-*}")
+    right=${got%% *}
+    if [ "${got##* }" = 4000 ] && [ "$right" -ge 3992 ]; then
+        echo "ok published ${file%%-*}: $right of 4000"
+    else
+        echo "not ok published ${file%%-*}: '$got'"
+    fi
+done

@@ -6,10 +6,7 @@
 #include "tests/test.h"
 
 #include "base/text.h"
-#include "methods/method.h"
-#include "nn/model.h"
-#include "optim/optimizer.h"
-#include "optim/schedule.h"
+#include "run/component.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,28 +15,17 @@ static const char GOLDEN[] = "tests/golden/defaults.txt";
 static const char ACCEPT[] = "to accept: SEQLAB_ACCEPT=1 build/release/unit 'defaults.*' (rewrites "
                              "tests/golden/defaults.txt)";
 
-typedef struct Component {
-    const char *kind, *name, *summary;
-    int revision;
-    const OptionTable *options;
-} Component;
-
 enum { MAX_COMPONENTS = 200 };
 
-/* Every registry of components with options; a new one is one loop here. */
-static int components(Component out[MAX_COMPONENTS])
+/* The train block counts as a component: its defaults stay out of the id like all others. */
+static int components(Component out[MAX_COMPONENTS], const char *kind[MAX_COMPONENTS])
 {
     int n = 0;
-    for (const Model *const *m = model_registry; *m; m++)
-        out[n++] = (Component){"model", (*m)->name, (*m)->summary, (*m)->revision, &(*m)->options};
-    for (const Method *const *m = method_registry; *m; m++)
-        out[n++] = (Component){"method", (*m)->name, (*m)->summary, (*m)->revision, &(*m)->options};
-    for (const Optimizer *const *o = optimizer_registry; *o; o++)
-        out[n++] =
-            (Component){"optimizer", (*o)->name, (*o)->summary, (*o)->revision, &(*o)->options};
-    for (const Schedule *const *s = schedule_registry; *s; s++)
-        out[n++] =
-            (Component){"schedule", (*s)->name, (*s)->summary, (*s)->revision, &(*s)->options};
+    for (int k = 0; k < N_COMPONENT_KINDS; k++)
+        for (int i = 0; component_at((ComponentKind)k, i, &out[n]); i++)
+            kind[n++] = component_block[k];
+    kind[n] = "train";
+    out[n++] = (Component){"train", "the train block", 1, &train_option_table, NULL};
     assert_true(n < MAX_COMPONENTS);
     return n;
 }
@@ -47,7 +33,8 @@ static int components(Component out[MAX_COMPONENTS])
 TEST(defaults, every_component_has_a_summary_a_revision_and_help)
 {
     Component all[MAX_COMPONENTS];
-    const int n = components(all);
+    const char *kind[MAX_COMPONENTS];
+    const int n = components(all, kind);
     for (int i = 0; i < n; i++) {
         const Component *c = &all[i];
         bool ok = c->name && c->summary && *c->summary && c->revision >= 1;
@@ -55,7 +42,7 @@ TEST(defaults, every_component_has_a_summary_a_revision_and_help)
             const Option *o = &c->options->options[j];
             ok = ok && o->help && *o->help && o->value && o->offset < c->options->bytes;
         }
-        if (!ok) print_error("%s %s: summary, revision or help is missing\n", c->kind, c->name);
+        if (!ok) print_error("%s %s: summary, revision or help is missing\n", kind[i], c->name);
         assert_true(ok);
     }
 }
@@ -63,17 +50,19 @@ TEST(defaults, every_component_has_a_summary_a_revision_and_help)
 TEST(defaults, names_are_unique_in_their_registry)
 {
     Component all[MAX_COMPONENTS];
-    const int n = components(all);
+    const char *kind[MAX_COMPONENTS];
+    const int n = components(all, kind);
     for (int i = 0; i < n; i++)
         for (int j = 0; j < i; j++)
-            assert_true(strcmp(all[i].kind, all[j].kind) || strcmp(all[i].name, all[j].name));
+            assert_true(strcmp(kind[i], kind[j]) || strcmp(all[i].name, all[j].name));
 }
 
 /* A default out of its own range, or of another type, fails here. */
 TEST(defaults, every_default_reads_back)
 {
     Component all[MAX_COMPONENTS];
-    const int n = components(all);
+    const char *kind[MAX_COMPONENTS];
+    const int n = components(all, kind);
     Arena *a = arena_new();
     for (int i = 0; i < n; i++) {
         Error err = {0};
@@ -120,6 +109,12 @@ static const char *golden_line(const char *golden, const char *kind, const char 
     return NULL;
 }
 
+/* As it stands in a line: a word that is never empty. */
+static const char *default_text(const Option *o)
+{
+    return *o->value ? o->value : "\"\"";
+}
+
 static char *read_golden(void)
 {
     FILE *f = fopen(GOLDEN, "r");
@@ -134,13 +129,14 @@ static char *read_golden(void)
 }
 
 /* The first option whose default moved under an unchanged revision, or NULL. */
-static const Option *moved_default(const Component *c, const char *golden, char before[256])
+static const Option *moved_default(const char *kind, const Component *c, const char *golden,
+                                   char before[256])
 {
     for (int j = 0; j < c->options->n; j++) {
         const Option *o = &c->options->options[j];
         int revision;
-        if (golden_line(golden, c->kind, c->name, o->name, &revision, before) &&
-            c->revision <= revision && strcmp(before, o->value) != 0)
+        if (golden_line(golden, kind, c->name, o->name, &revision, before) &&
+            c->revision <= revision && strcmp(before, default_text(o)) != 0)
             return o;
     }
     return NULL;
@@ -149,21 +145,22 @@ static const Option *moved_default(const Component *c, const char *golden, char 
 TEST(defaults, changed_default_raises_the_revision)
 {
     Component all[MAX_COMPONENTS];
-    const int n = components(all);
+    const char *kind[MAX_COMPONENTS];
+    const int n = components(all, kind);
     char *golden = read_golden();
     Text now = {0};
     for (int i = 0; i < n; i++) {
         char before[256];
-        const Option *o = moved_default(&all[i], golden, before);
+        const Option *o = moved_default(kind[i], &all[i], golden, before);
         if (o)
             print_error(
                 "%s %s: the default of %s was %s and is %s now, which would change what old "
                 "run ids mean: raise the revision; then %s\n",
-                all[i].kind, all[i].name, o->name, before, o->value, ACCEPT);
+                kind[i], all[i].name, o->name, before, default_text(o), ACCEPT);
         assert_null(o);
         for (int j = 0; j < all[i].options->n; j++)
-            text_addf(&now, "%s %s %d %s %s\n", all[i].kind, all[i].name, all[i].revision,
-                      all[i].options->options[j].name, all[i].options->options[j].value);
+            text_addf(&now, "%s %s %d %s %s\n", kind[i], all[i].name, all[i].revision,
+                      all[i].options->options[j].name, default_text(&all[i].options->options[j]));
     }
     if (strcmp(golden, now.data) != 0 && getenv("SEQLAB_ACCEPT")) {
         FILE *f = fopen(GOLDEN, "w");
@@ -185,13 +182,13 @@ TEST(defaults, moved_default_is_caught)
         {.name = "lr", .type = OPTION_REAL, .value = "0.2", .max = 1, .help = "rate"}
     };
     const OptionTable table = {options, 1, sizeof(double)};
-    Component c = {"model", "thing", "a thing", 1, &table};
+    Component c = {"thing", "a thing", 1, &table, NULL};
     char before[256];
-    assert_null(moved_default(&c, "model thing 1 lr 0.2\n", before));
-    assert_null(moved_default(&c, "model thin 1 lr 0.1\n", before));
-    assert_ptr_equal(moved_default(&c, "model x 1 lr 3\nmodel thing 1 lr 0.1\n", before),
+    assert_null(moved_default("model", &c, "model thing 1 lr 0.2\n", before));
+    assert_null(moved_default("model", &c, "model thin 1 lr 0.1\n", before));
+    assert_ptr_equal(moved_default("model", &c, "model x 1 lr 3\nmodel thing 1 lr 0.1\n", before),
                      &options[0]);
     assert_string_equal(before, "0.1");
     c.revision = 2;
-    assert_null(moved_default(&c, "model thing 1 lr 0.1\n", before));
+    assert_null(moved_default("model", &c, "model thing 1 lr 0.1\n", before));
 }

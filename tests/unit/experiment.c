@@ -102,6 +102,12 @@ TEST(experiment, unknown_top_key_names_the_nearest)
             "<text>:4:1: unknown key 'optimiser'; did you mean 'optimizer'?");
 }
 
+TEST(experiment, options_that_do_not_go_together_are_refused)
+{
+    refused(SMALL "optimizer: {name: sgd, nesterov: true}\n",
+            "<text>:4:12: optimizer 'sgd': nesterov needs a momentum above 0 and no dampening");
+}
+
 TEST(experiment, unknown_component_names_the_nearest_and_what_there_is)
 {
     refused(

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct Toy {
     int64_t layers;
@@ -308,4 +309,98 @@ TEST(option, types_have_a_text_for_help)
     for (int i = 0; i < toy.n; i++) assert_string_equal(option_type_text(&toy_rows[i]), texts[i]);
     assert_ptr_equal(option_find(&toy, "act"), &toy_rows[3]);
     assert_null(option_find(&toy, "acts"));
+}
+
+/* -- Paths -- */
+
+typedef struct Files {
+    PathList one, many;
+} Files;
+
+// clang-format off
+static const Option file_rows[] = {
+    OPT_PATH(Files, one, 1, "a file"),
+    OPT_PATH(Files, many, 2, "files"),
+};
+// clang-format on
+static const OptionTable files = OPTION_TABLE(Files, file_rows);
+
+/* The text stands in a file of this name. */
+static bool read_files(Arena *a, const char *name, const char *text, Files *out, Error *err)
+{
+    Yaml *y = NULL;
+    ASSERT_OK(yaml_parse(a, text, strlen(text), name, &y, err), err);
+    return option_read(&files, y, NULL, "in files", out, err);
+}
+
+TEST(option, paths_start_at_their_file)
+{
+    Arena *a = arena_new();
+    Error err = {0};
+    Files *f = arena_new_array(a, Files, 1);
+    ASSERT_OK(read_files(a, "/x/y/e.yaml", "{one: ./z/d.bin, many: [/abs, ../up]}", f, &err), &err);
+    assert_int_equal(f->one.n, 1);
+    assert_string_equal(path_list_at(&f->one, 0), "/x/y/z/d.bin");
+    assert_null(path_list_at(&f->one, 1));
+    assert_null(path_list_at(&f->one, -1));
+    assert_int_equal(f->many.n, 2);
+    assert_string_equal(path_list_at(&f->many, 0), "/abs");
+    assert_string_equal(path_list_at(&f->many, 1), "/x/y/../up");
+    arena_free(a);
+}
+
+TEST(option, paths_of_the_command_line_start_at_the_current_folder)
+{
+    Arena *a = arena_new();
+    Error err = {0};
+    Files *f = arena_new_array(a, Files, 1);
+    char here[4096];
+    assert_non_null(getcwd(here, sizeof here));
+    Yaml *y = yaml_new_map(a);
+    ASSERT_OK(yaml_override(a, y, "one=a/b", &err), &err);
+    ASSERT_OK(option_read(&files, y, NULL, "in files", f, &err), &err);
+    assert_string_equal(path_list_at(&f->one, 0), arena_printf(a, "%s/a/b", here));
+    ASSERT_OK(read_files(a, "e.yaml", "one: c", f, &err), &err);
+    assert_string_equal(path_list_at(&f->one, 0), arena_printf(a, "%s/c", here));
+    ASSERT_OK(read_files(a, "e.yaml", "{one: ~, many: ''}", f, &err), &err);
+    assert_int_equal(f->one.n + f->many.n, 0);
+    arena_free(a);
+}
+
+TEST(option, paths_are_bounded)
+{
+    Arena *a = arena_new();
+    Error err = {0};
+    Files *f = arena_new_array(a, Files, 1);
+    ASSERT_FAILS(read_files(a, "/e.yaml", "one: [a, b]", f, &err), &err, FAIL_CONFIG,
+                 "/e.yaml:1:10: one: at most 1 path");
+    error_clear(&err);
+    ASSERT_FAILS(read_files(a, "/e.yaml", "many: [a, b, c]", f, &err), &err, FAIL_CONFIG,
+                 "/e.yaml:1:14: many: at most 2 paths");
+    error_clear(&err);
+    char *text = arena_alloc(a, PATH_LIST_BYTES + 16);
+    memcpy(text, "one: /", 6);
+    memset(text + 6, 'x', PATH_LIST_BYTES - 2); /* fits, with its 0 */
+    ASSERT_OK(read_files(a, "/e.yaml", text, f, &err), &err);
+    text[PATH_LIST_BYTES + 4] = 'x';
+    ASSERT_FAILS(read_files(a, "/e.yaml", text, f, &err), &err, FAIL_CONFIG,
+                 "one: more than 8192 characters of paths");
+    error_clear(&err);
+    ASSERT_FAILS(read_files(a, "/e.yaml", "one: {a: b}", f, &err), &err, FAIL_CONFIG,
+                 "/e.yaml:1:6: expected a word, found a map");
+    arena_free(a);
+}
+
+TEST(option, paths_are_no_part_of_an_id)
+{
+    Arena *a = arena_new();
+    Error err = {0};
+    Files *f = arena_new_array(a, Files, 1);
+    ASSERT_OK(read_files(a, "/e.yaml", "{one: a, many: [b, c]}", f, &err), &err);
+    Yaml *map = yaml_new_map(a), *whole = yaml_new_map(a);
+    option_write(&files, f, false, a, map);
+    assert_string_equal(yaml_write(a, map), "{}\n");
+    option_write(&files, f, true, a, whole);
+    assert_string_equal(yaml_write(a, whole), "many: [/b, /c]\none: /a\n");
+    arena_free(a);
 }

@@ -1,0 +1,1 @@
+cp tests/cli/small.yaml $T; cd $T; $SEQLAB train -q small.yaml optimizer.ema_decay=0.9 >first; $SEQLAB eval -q --json 2>/dev/null $(head -n 1 first) | python3 -c "import json, sys; m = dict(l.split() for l in open(\"first\").readlines()[1:]); d = json.load(sys.stdin); print(all(float(m[\"test.\" + k]) == d[k] for k in [\"loss\", \"top1\", \"top5\"]))"

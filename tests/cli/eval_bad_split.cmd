@@ -1,0 +1,1 @@
+$SEQLAB eval --split dev tests/cli/small.yaml

@@ -1,0 +1,1 @@
+$SEQLAB eval --checkpoint tests/cli/none.safetensors tests/cli/small.yaml

@@ -1,0 +1,1 @@
+cp tests/cli/small.yaml $T; cd $T; $SEQLAB train -q small.yaml train.steps=100000000 2>err & p=$!; until [ -e results/tests/small/*/metrics.jsonl ]; do sleep 0.02; done; kill -TERM $p; wait $p; echo $?; sed "s/at step [0-9]*/at step N/" err
