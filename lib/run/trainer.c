@@ -97,18 +97,21 @@ static bool start(Training *t, const TrainFlags *flags, Error *err)
     Error damaged = {0};
     bool there = !flags->force && checkpoint_exists(t->checkpoint);
     t->checkpoint_step = -1;
-    if (!there && flags->resume)
-        return fail(err, FAIL_USAGE, NULL, "--resume: %s has no checkpoint", t->folder.path);
     if (!there) return start_fresh(t, err);
     if (!checkpoint_read(t->checkpoint, t->experiment->id, t->network.params, &t->optimizer,
-                         &t->state, &damaged)) {
+                         &t->state, flags->resume ? err : &damaged)) {
+        if (flags->resume) return false;
         training_line(t, 0, "%s; starting again from step 0", damaged.items[0].text);
         return start_fresh(t, err);
     }
     t->checkpoint_step = t->state.step;
     t->folder.record.restarts++;
     training_line(t, 0, "continues from step %" PRId64, t->state.step);
-    return metrics_open(&t->metrics, t->folder.path, t->state.step, err);
+    /* A signal may have put off the evaluation of the checkpoint's step. If a later start did it
+     * and was killed then, its line is past this checkpoint although it has the checkpoint's step.
+     */
+    int64_t evaluated = t->state.loss_n > 0 ? t->state.step - 1 : t->state.step;
+    return metrics_open(&t->metrics, t->folder.path, evaluated, err);
 }
 
 /* -- Checkpoints ------------------------------------------------------------------------------- */
@@ -163,10 +166,16 @@ static int64_t count_hits(const Pass *pass, int n_classes, const int32_t *label)
     return hits;
 }
 
-static bool train_step(Training *t, Error *err)
+double training_lr(const Training *t, int64_t step)
 {
     const Experiment *e = t->experiment;
     const OptimizerCommon *common = e->optimizer_options;
+    return common->lr *
+           schedule_factor(e->schedule, e->schedule_options, step, t->total, t->steps_per_epoch);
+}
+
+static bool train_step(Training *t, Error *err)
+{
     Pass *pass = &t->network.train;
     TrainState *s = &t->state;
     Batch batch = loader_batch(t->loader, s->step);
@@ -175,9 +184,7 @@ static bool train_step(Training *t, Error *err)
     plan_run(pass->plan, (uint64_t)s->step);
     const double loss = (double)*(const float *)plan_value(pass->plan, pass->loss);
     if (!isfinite(loss)) return not_finite(t, "the loss", loss, err);
-    t->lr = common->lr * schedule_factor(e->schedule, e->schedule_options, s->step, t->total,
-                                         t->steps_per_epoch);
-    if (!optimizer_step(&t->optimizer, t->lr, NULL))
+    if (!optimizer_step(&t->optimizer, training_lr(t, s->step), NULL))
         return not_finite(t, "a gradient", (double)NAN, err);
     s->step++;
     network_after_step(&t->network, s->step);
@@ -305,6 +312,15 @@ static bool run_in_folder(Training *t, const TrainFlags *flags, RunRecord *recor
     return ok;
 }
 
+/* Before anything is written. */
+static bool check_resume(const TrainFlags *flags, const char *path, Arena *a, Error *err)
+{
+    if (!flags->resume) return true;
+    if (flags->force) return fail(err, FAIL_USAGE, NULL, "--resume and --force exclude each other");
+    return checkpoint_exists(arena_printf(a, "%s/checkpoint", path)) ||
+           fail(err, FAIL_USAGE, NULL, "--resume: %s has no checkpoint", path);
+}
+
 bool train_run(const Experiment *e, const Dataset *data, const TrainFlags *flags,
                const TrainReport *report, TrainOutcome *outcome, RunRecord *record, Error *err)
 {
@@ -325,7 +341,7 @@ bool train_run(const Experiment *e, const Dataset *data, const TrainFlags *flags
     if (ok && !flags->force && rundir_status(path, record, arena) == RUN_DONE) {
         *outcome = TRAIN_ALREADY_DONE;
     } else if (ok) {
-        ok = make_loaders(t, err) &&
+        ok = check_resume(flags, path, arena, err) && make_loaders(t, err) &&
              rundir_open(&t->folder, flags->results, e, flags->command_line, err);
         if (ok) {
             ok = run_in_folder(t, flags, record, err);
