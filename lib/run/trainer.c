@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "base/threads.h"
+#include "cpu/cpu.h"
 #include "run/stop.h"
 
 #include <inttypes.h>
@@ -116,10 +117,36 @@ static bool start(Training *t, const TrainFlags *flags, Error *err)
 
 /* -- Checkpoints ------------------------------------------------------------------------------- */
 
+/* `what` was not finite in the step that makes, or made, `step` of them. */
+static bool not_finite(const Training *t, const char *what, double value, int64_t step, Error *err)
+{
+    char last[48] = "none";
+    if (t->checkpoint_step >= 0)
+        (void)snprintf(last, sizeof last, "step %" PRId64, t->checkpoint_step);
+    return fail(
+        err, FAIL_RUN, NULL,
+        "run %s: %s is %s at step %" PRId64 " (the loss was %.4g before); last checkpoint: %s",
+        t->experiment->id, what, isnan(value) ? "NaN" : "infinite", step, t->state.last_loss, last);
+}
+
+/* An update can overflow although its gradient is finite. The checkpoint from before must stay
+ * then: the step after this one would fail, and the run would have none to look into. */
+static bool check_weights(const Training *t, Error *err)
+{
+    for (const Param *p = t->network.params->first; p; p = p->next) {
+        if (cpu->all_finite(p->n, p->data)) continue;
+        int64_t i = 0;
+        while (isfinite(p->data[i])) i++;
+        return not_finite(t, p->name, (double)p->data[i], t->state.step, err);
+    }
+    return true;
+}
+
 static bool save_checkpoint(Training *t, Error *err)
 {
     double before = clock_s();
     RunRecord *r = &t->folder.record;
+    TRY(check_weights(t, err));
     t->state.wall_s = t->wall_before_s + clock_s() - t->started_s;
     t->state.cpu_s = t->cpu_before_s + clock_cpu_s();
     TRY(metrics_sync(&t->metrics, err));
@@ -141,17 +168,6 @@ static bool checkpoint_due(const Training *t)
 }
 
 /* -- One step ---------------------------------------------------------------------------------- */
-
-static bool not_finite(Training *t, const char *what, double value, Error *err)
-{
-    char last[48];
-    (void)snprintf(last, sizeof last, "step %" PRId64, t->checkpoint_step);
-    return fail(err, FAIL_RUN, NULL,
-                "run %s: %s is %s at step %" PRId64
-                " (the loss was %.4g before); last checkpoint: %s",
-                t->experiment->id, what, isnan(value) ? "NaN" : "infinite", t->state.step + 1,
-                t->state.last_loss, t->checkpoint_step < 0 ? "none" : last);
-}
 
 static int64_t count_hits(const Pass *pass, int n_classes, const int32_t *label)
 {
@@ -183,9 +199,9 @@ static bool train_step(Training *t, Error *err)
     plan_bind(pass->plan, pass->label, batch.label);
     plan_run(pass->plan, (uint64_t)s->step);
     const double loss = (double)*(const float *)plan_value(pass->plan, pass->loss);
-    if (!isfinite(loss)) return not_finite(t, "the loss", loss, err);
+    if (!isfinite(loss)) return not_finite(t, "the loss", loss, s->step + 1, err);
     if (!optimizer_step(&t->optimizer, training_lr(t, s->step), NULL))
-        return not_finite(t, "a gradient", (double)NAN, err);
+        return not_finite(t, "a gradient", (double)NAN, s->step + 1, err);
     s->step++;
     network_after_step(&t->network, s->step);
     s->loss_sum += loss;
