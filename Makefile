@@ -124,15 +124,15 @@ lint: format-check cppcheck tidy ## clang-format --dry-run, cppcheck and clang-t
 
 .PHONY: format-check cppcheck tidy
 format-check:
-	clang-format --dry-run -Werror $(SOURCES)
+	@clang-format --dry-run -Werror $(SOURCES)
 
 cppcheck:
-	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
-	    --std=c11 -j 2 --suppress=missingIncludeSystem -Ilib -I. -D_GNU_SOURCE -DISA=v3 -D__x86_64__ -D__AVX2__ \
+	@cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
+	    --std=c11 -j $(shell nproc) --suppress=missingIncludeSystem -Ilib -I. -D_GNU_SOURCE -DISA=v3 -D__x86_64__ -D__AVX2__ \
 	    -DSEQLAB_VERSION='"lint"' $(C_FILES)
 
 tidy:
-	@printf '%s\n' $(C_FILES) | xargs -P 2 -n 6 sh -c 'clang-tidy --quiet "$$@" -- -std=c11 -Ilib -I. -D_GNU_SOURCE \
+	@printf '%s\n' $(C_FILES) | xargs -P $(shell nproc) -n 1 sh -c 'clang-tidy --quiet "$$@" -- -std=c11 -Ilib -I. -D_GNU_SOURCE \
 	    -DISA=v3 -march=x86-64-v3 -fopenmp -DSEQLAB_VERSION=\"lint\" 2>/dev/null' tidy
 
 format: ## rewrite the sources by .clang-format

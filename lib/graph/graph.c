@@ -64,7 +64,7 @@ static void append_node(Graph *g, Node *n)
     if (g->n_nodes == g->capacity) {
         int capacity = g->capacity ? 2 * g->capacity : 256;
         Node **bigger = arena_new_array(g->arena, Node *, capacity);
-        if (g->n_nodes > 0) memcpy(bigger, g->nodes, sizeof *bigger * (size_t)g->n_nodes);
+        if (g->n_nodes > 0) memcpy(bigger, g->nodes, sizeof(Node *) * (size_t)g->n_nodes);
         g->nodes = bigger;
         g->capacity = capacity;
     }

@@ -126,13 +126,13 @@ static void place_buffers(Liveness *l, Arena *arena)
     Buffer **order = arena_new_array(arena, Buffer *, l->n_buffers);
     Buffer **near = arena_new_array(arena, Buffer *, l->n_buffers);
     for (int i = 0; i < l->n_buffers; i++) order[i] = &l->buffers[i];
-    qsort(order, (size_t)l->n_buffers, sizeof order[0], by_size);
+    qsort(order, (size_t)l->n_buffers, sizeof(Buffer *), by_size);
     for (int i = 0; i < l->n_buffers; i++) {
         Buffer *b = order[i];
         int n_near = 0;
         for (int k = 0; k < i; k++)
             if (order[k]->from <= b->to && b->from <= order[k]->to) near[n_near++] = order[k];
-        qsort(near, (size_t)n_near, sizeof near[0], by_offset);
+        qsort(near, (size_t)n_near, sizeof(Buffer *), by_offset);
         int64_t at = 0;
         for (int k = 0; k < n_near && near[k]->offset < at + b->bytes; k++)
             if (near[k]->offset + near[k]->bytes > at) at = near[k]->offset + near[k]->bytes;

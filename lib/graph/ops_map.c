@@ -1,6 +1,9 @@
 /* ops_map -- elementwise ops: one instruction of cpu/map.def each, with its gradient. */
 #include "graph/op.h"
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): the arguments of the row macros are initialisers and
+ * expressions that stand alone */
+
 /* y = f(x): gradient d, an expression in x, y, dy. */
 #define UNARY(c_name, text, formula_text, map_op, cost, low_, high_, kink_, d)                     \
     static void c_name##_grad(Graph *g, Node *y, Node *dy, const bool want[], Node *dx[])          \
@@ -142,6 +145,8 @@ BINARY(max, "max", "max(a, b)", MAP_MAX, true, where(g, less(g, a, b), scalar(g,
 BINARY(min, "min", "min(a, b)", MAP_MIN, true, where(g, less(g, b, a), scalar(g, 0), dy),
        where(g, less(g, b, a), dy, scalar(g, 0)));
 // clang-format on
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static void where_grad(Graph *g, Node *y, Node *dy, const bool want[], Node *dx[])
 {

@@ -12,8 +12,10 @@ static int rank_of(const float *logits, int n, int label)
 {
     const float own = logits[label];
     int rank = 0;
-    for (int k = 0; k < n; k++)
-        rank += logits[k] > own || (logits[k] == own && k < label) || logits[k] != logits[k];
+    for (int k = 0; k < n; k++) {
+        const float other = logits[k];
+        rank += other > own || other != other || (other == own && k < label);
+    }
     return rank;
 }
 

@@ -218,7 +218,7 @@ static void note_time(Training *t, double seconds)
     StepTimes *times = &t->times;
     if (times->seen++ % times->every != 0) return;
     if (times->n == STEP_TIMES) {
-        for (int i = 0; i < STEP_TIMES / 2; i++) times->at[i] = times->at[2 * i];
+        for (size_t i = 0; i < STEP_TIMES / 2; i++) times->at[i] = times->at[2 * i];
         times->n = STEP_TIMES / 2;
         times->every *= 2;
     }
