@@ -305,3 +305,27 @@ if mount -t tmpfs -o size=16k none "$work/disk" 2>/dev/null; then
 else
     echo "skip train, full disk: no tmpfs can be mounted here"
 fi
+
+# By strace: each write in turn finds the disk full.
+if [ $slow -ne 1 ] || ! strace -o "$work/trace" -e inject=write:error=ENOSPC:when=99 true 2>/dev/null; then
+    echo "skip train, every write fails: no strace here, or no use under the sanitizers"
+else
+    name="train, every write fails: clearly, and goes on" why='' n=0 results=$work/traced
+    set -- "$work/mlp.yaml" train.steps=6 train.eval_every=3 train.checkpoint_every=2 methods.1.at=3 data.n_test=50
+    train "$@" >"$work/out" 2>"$work/err"
+    short=$(head -n 1 "$work/out")
+    while [ -z "$why" ]; do
+        rm -rf "$results"
+        n=$((n + 1))
+        strace -f -o "$work/trace" -e trace=write -e inject=write:error=ENOSPC:when=$n \
+            "$SEQLAB" train -q --threads 1 --results "$results" "$@" >"$work/out" 2>"$work/err"
+        code=$?
+        grep -q INJECTED "$work/trace" || break
+        [ $code -le 1 ] || why="exit code $code"
+        [ $code -eq 0 ] || [ "$(wc -l <"$work/err")" -eq 1 ] || why="$(wc -l <"$work/err") lines on stderr"
+        is_whole "$results" || why="half a file"
+        "$SEQLAB" train -q --threads 1 --results "$results" "$@" >"$work/out" 2>"$work/err" || why=$(head -n 1 "$work/err")
+        [ -n "$why" ] || why=$(same_run "$short" "$(run_of "$results")")
+    done
+    if [ -n "$why" ]; then not_ok "$why (write $n)"; elif [ $n -lt 20 ]; then not_ok "only $n writes"; else ok; fi
+fi
