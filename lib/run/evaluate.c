@@ -3,6 +3,7 @@
 
 #include "run/stop.h"
 
+#include <math.h>
 #include <string.h>
 
 /* How many classes come before `label` in the order of the logits; ties go to the lower class. NaN
@@ -59,5 +60,6 @@ bool evaluate(Network *n, Loader *loader, Evaluation *out, Error *err)
             add_example(out, logits + i * classes, batch.label[i], &loss_sum, loss[i]);
     }
     out->loss = loss_sum / (double)out->n;
+    if (isnan(out->loss)) out->loss = (double)NAN; /* without the sign, which the CPU chooses */
     return true;
 }

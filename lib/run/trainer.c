@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "base/threads.h"
+#include "cpu/cpu.h"
 #include "run/stop.h"
 
 #include <inttypes.h>
@@ -97,26 +98,55 @@ static bool start(Training *t, const TrainFlags *flags, Error *err)
     Error damaged = {0};
     bool there = !flags->force && checkpoint_exists(t->checkpoint);
     t->checkpoint_step = -1;
-    if (!there && flags->resume)
-        return fail(err, FAIL_USAGE, NULL, "--resume: %s has no checkpoint", t->folder.path);
     if (!there) return start_fresh(t, err);
     if (!checkpoint_read(t->checkpoint, t->experiment->id, t->network.params, &t->optimizer,
-                         &t->state, &damaged)) {
+                         &t->state, flags->resume ? err : &damaged)) {
+        if (flags->resume) return false;
         training_line(t, 0, "%s; starting again from step 0", damaged.items[0].text);
         return start_fresh(t, err);
     }
     t->checkpoint_step = t->state.step;
     t->folder.record.restarts++;
     training_line(t, 0, "continues from step %" PRId64, t->state.step);
-    return metrics_open(&t->metrics, t->folder.path, t->state.step, err);
+    /* A signal may have put off the evaluation of the checkpoint's step. If a later start did it
+     * and was killed then, its line is past this checkpoint although it has the checkpoint's step.
+     */
+    int64_t evaluated = t->state.loss_n > 0 ? t->state.step - 1 : t->state.step;
+    return metrics_open(&t->metrics, t->folder.path, evaluated, err);
 }
 
 /* -- Checkpoints ------------------------------------------------------------------------------- */
+
+/* `what` was not finite in the step that makes, or made, `step` of them. */
+static bool not_finite(const Training *t, const char *what, double value, int64_t step, Error *err)
+{
+    char last[48] = "none";
+    if (t->checkpoint_step >= 0)
+        (void)snprintf(last, sizeof last, "step %" PRId64, t->checkpoint_step);
+    return fail(
+        err, FAIL_RUN, NULL,
+        "run %s: %s is %s at step %" PRId64 " (the loss was %.4g before); last checkpoint: %s",
+        t->experiment->id, what, isnan(value) ? "NaN" : "infinite", step, t->state.last_loss, last);
+}
+
+/* An update can overflow although its gradient is finite. The checkpoint from before must stay
+ * then: the step after this one would fail, and the run would have none to look into. */
+static bool check_weights(const Training *t, Error *err)
+{
+    for (const Param *p = t->network.params->first; p; p = p->next) {
+        if (cpu->all_finite(p->n, p->data)) continue;
+        int64_t i = 0;
+        while (isfinite(p->data[i])) i++;
+        return not_finite(t, p->name, (double)p->data[i], t->state.step, err);
+    }
+    return true;
+}
 
 static bool save_checkpoint(Training *t, Error *err)
 {
     double before = clock_s();
     RunRecord *r = &t->folder.record;
+    TRY(check_weights(t, err));
     t->state.wall_s = t->wall_before_s + clock_s() - t->started_s;
     t->state.cpu_s = t->cpu_before_s + clock_cpu_s();
     TRY(metrics_sync(&t->metrics, err));
@@ -139,17 +169,6 @@ static bool checkpoint_due(const Training *t)
 
 /* -- One step ---------------------------------------------------------------------------------- */
 
-static bool not_finite(Training *t, const char *what, double value, Error *err)
-{
-    char last[48];
-    (void)snprintf(last, sizeof last, "step %" PRId64, t->checkpoint_step);
-    return fail(err, FAIL_RUN, NULL,
-                "run %s: %s is %s at step %" PRId64
-                " (the loss was %.4g before); last checkpoint: %s",
-                t->experiment->id, what, isnan(value) ? "NaN" : "infinite", t->state.step + 1,
-                t->state.last_loss, t->checkpoint_step < 0 ? "none" : last);
-}
-
 static int64_t count_hits(const Pass *pass, int n_classes, const int32_t *label)
 {
     const float *logits = plan_value(pass->plan, pass->logits);
@@ -163,10 +182,16 @@ static int64_t count_hits(const Pass *pass, int n_classes, const int32_t *label)
     return hits;
 }
 
-static bool train_step(Training *t, Error *err)
+double training_lr(const Training *t, int64_t step)
 {
     const Experiment *e = t->experiment;
     const OptimizerCommon *common = e->optimizer_options;
+    return common->lr *
+           schedule_factor(e->schedule, e->schedule_options, step, t->total, t->steps_per_epoch);
+}
+
+static bool train_step(Training *t, Error *err)
+{
     Pass *pass = &t->network.train;
     TrainState *s = &t->state;
     Batch batch = loader_batch(t->loader, s->step);
@@ -174,11 +199,9 @@ static bool train_step(Training *t, Error *err)
     plan_bind(pass->plan, pass->label, batch.label);
     plan_run(pass->plan, (uint64_t)s->step);
     const double loss = (double)*(const float *)plan_value(pass->plan, pass->loss);
-    if (!isfinite(loss)) return not_finite(t, "the loss", loss, err);
-    t->lr = common->lr * schedule_factor(e->schedule, e->schedule_options, s->step, t->total,
-                                         t->steps_per_epoch);
-    if (!optimizer_step(&t->optimizer, t->lr, NULL))
-        return not_finite(t, "a gradient", (double)NAN, err);
+    if (!isfinite(loss)) return not_finite(t, "the loss", loss, s->step + 1, err);
+    if (!optimizer_step(&t->optimizer, training_lr(t, s->step), NULL))
+        return not_finite(t, "a gradient", (double)NAN, s->step + 1, err);
     s->step++;
     network_after_step(&t->network, s->step);
     s->loss_sum += loss;
@@ -305,6 +328,15 @@ static bool run_in_folder(Training *t, const TrainFlags *flags, RunRecord *recor
     return ok;
 }
 
+/* Before anything is written. */
+static bool check_resume(const TrainFlags *flags, const char *path, Arena *a, Error *err)
+{
+    if (!flags->resume) return true;
+    if (flags->force) return fail(err, FAIL_USAGE, NULL, "--resume and --force exclude each other");
+    return checkpoint_exists(arena_printf(a, "%s/checkpoint", path)) ||
+           fail(err, FAIL_USAGE, NULL, "--resume: %s has no checkpoint", path);
+}
+
 bool train_run(const Experiment *e, const Dataset *data, const TrainFlags *flags,
                const TrainReport *report, TrainOutcome *outcome, RunRecord *record, Error *err)
 {
@@ -325,7 +357,7 @@ bool train_run(const Experiment *e, const Dataset *data, const TrainFlags *flags
     if (ok && !flags->force && rundir_status(path, record, arena) == RUN_DONE) {
         *outcome = TRAIN_ALREADY_DONE;
     } else if (ok) {
-        ok = make_loaders(t, err) &&
+        ok = check_resume(flags, path, arena, err) && make_loaders(t, err) &&
              rundir_open(&t->folder, flags->results, e, flags->command_line, err);
         if (ok) {
             ok = run_in_folder(t, flags, record, err);

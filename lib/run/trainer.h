@@ -22,7 +22,7 @@ typedef struct TrainFlags {
     const char *results;      /* folder */
     const char *command_line; /* for config.yaml's first line */
     bool force;               /* compute again although done: clears the folder */
-    bool resume;              /* a checkpoint must be there */
+    bool resume;              /* a checkpoint must be there, and be whole */
 } TrainFlags;
 
 typedef enum TrainOutcome { TRAIN_DONE, TRAIN_ALREADY_DONE } TrainOutcome;

@@ -81,7 +81,7 @@ bool training_evaluate(Training *t, Error *err)
     bool ok = true;
     metric_add(&line, "train.loss", s->loss_sum / (double)s->loss_n);
     metric_add(&line, "train.top1", (double)s->hits / (double)s->seen);
-    metric_add(&line, "lr", t->lr);
+    metric_add(&line, "lr", training_lr(t, s->step - 1));
     optimizer_swap_ema(&t->optimizer);
     if (t->eval_loader[SPLIT_VALID]) ok = evaluate_split(t, SPLIT_VALID, &valid, &line, err);
     if (ok && t->eval_loader[SPLIT_TEST]) ok = evaluate_split(t, SPLIT_TEST, &test, &line, err);

@@ -33,7 +33,7 @@ typedef struct Training {
     int64_t first;           /* step at which this process began */
     int64_t checkpoint_step; /* of the checkpoint on disk, or -1 */
     int64_t evaluated_step;  /* of the last evaluation of this process, or -1 */
-    double lr, images_per_s;
+    double images_per_s;
     double started_s, wall_before_s, cpu_before_s;
     double eval_s; /* spent in evaluations by this process */
     StepTimes times;
@@ -42,6 +42,9 @@ typedef struct Training {
 /* A line for the log and the report. */
 void training_line(Training *t, int level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The learning rate of the update that follows `step` of them. */
+double training_lr(const Training *t, int64_t step);
 
 bool training_eval_due(const Training *t);
 /* Evaluates the splits that there are, writes the metrics, keeps the best checkpoint, resets the
