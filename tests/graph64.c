@@ -507,6 +507,18 @@ static void cross_entropy_grad64(const Eval *e)
     }
 }
 
+/* The statistics of the rows of cross_entropy; e.n's sources are the kernel, then its own. */
+static void part64(const Eval *e)
+{
+    const int64_t n = last(&e->n->src[1]->shape);
+    for (int64_t r = 0; r < e->count / 2; r++) {
+        const double *x = e->src[1] + r * n;
+        e->y[2 * r] = x[0];
+        for (int64_t j = 1; j < n; j++) e->y[2 * r] = fmax(e->y[2 * r], x[j]);
+        e->y[2 * r + 1] = exp(e->y[2 * r] - log_sum_exp(x, n));
+    }
+}
+
 /* -- Random */
 
 static void random_uniform64(const Eval *e)
@@ -543,7 +555,7 @@ static void (*const evals[N_OPS])(const Eval *) = {
     ROW(conv2d_grad_x), ROW(conv2d_grad_w), ROW(max_pool_index), ROW(pool_gather),
     ROW(pool_scatter), ROW(avg_pool), ROW(avg_pool_grad), ROW(layer_norm), ROW(layer_norm_grad),
     ROW(rms_norm), ROW(rms_norm_grad), ROW(softmax), ROW(log_softmax), ROW(cross_entropy),
-    ROW(cross_entropy_grad), ROW(random_uniform), ROW(random_bernoulli),
+    ROW(cross_entropy_grad), ROW(random_uniform), ROW(random_bernoulli), ROW(part),
 };
 // clang-format on
 

@@ -93,12 +93,14 @@ typedef struct Kernels {
 
     /* loss[r] = -sum_j target[r, j] log_softmax(x)[r, j], target = (1 - smoothing) onehot(label) +
      * smoothing / n; 0 when label[r] == ignore. Labels outside [0, n) other than ignore give NaN.
-     */
+     * stats (rows, 2) or NULL: max x and 1 / sum e^(x - max), for the gradient. */
     void (*cross_entropy)(int64_t rows, int64_t n, const float *x, const int32_t *label,
-                          float smoothing, int32_t ignore, float *loss);
-    /* dx[r, j] = (softmax(x)[r, j] - target[r, j]) * dloss[r]; 0 in ignored rows. */
+                          float smoothing, int32_t ignore, float *loss, float *stats);
+    /* dx[r, j] = (softmax(x)[r, j] - target[r, j]) * dloss[r]; 0 in ignored rows. stats as the loss
+     * gave them, or NULL (one pass more over x). dx may be x. */
     void (*cross_entropy_grad)(int64_t rows, int64_t n, const float *x, const int32_t *label,
-                               float smoothing, int32_t ignore, const float *dloss, float *dx);
+                               float smoothing, int32_t ignore, const float *stats,
+                               const float *dloss, float *dx);
 
     /* y = (x - mean) / sqrt(var + eps) * gain + bias over rows of length n (biased variance, two
      * passes in cache); RMS norm: y = x / sqrt(mean(x^2) + eps) * gain. gain, bias (n) or NULL. */

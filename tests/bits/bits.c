@@ -224,9 +224,9 @@ static void rows(void)
     report_floats("softmax", y, n_rows * n);
     cpu->log_softmax(n_rows, n, x, y);
     report_floats("log_softmax", y, n_rows * n);
-    cpu->cross_entropy(n_rows, n, x, index_of, 0.1f, -1, y);
+    cpu->cross_entropy(n_rows, n, x, index_of, 0.1f, -1, y, NULL);
     report_floats("cross_entropy", y, n_rows);
-    cpu->cross_entropy_grad(n_rows, n, x, index_of, 0.1f, -1, w, y);
+    cpu->cross_entropy_grad(n_rows, n, x, index_of, 0.1f, -1, NULL, w, y);
     report_floats("cross_entropy_grad", y, n_rows * n);
     cpu->layer_norm(n_rows, n, x, w, z, 1e-5f, y);
     report_floats("layer_norm", y, n_rows * n);

@@ -92,8 +92,8 @@ TEST(rows, cross_entropy_and_its_gradient_agree_with_float64)
         float loss[ROWS], *dx = floats(ROWS * n);
         int32_t label[ROWS];
         for (int r = 0; r < ROWS; r++) label[r] = (int32_t)pcg_below(&rng, (uint32_t)n);
-        cpu->cross_entropy(ROWS, n, x, label, smoothing, -100, loss);
-        cpu->cross_entropy_grad(ROWS, n, x, label, smoothing, -100, dloss, dx);
+        cpu->cross_entropy(ROWS, n, x, label, smoothing, -100, loss, NULL);
+        cpu->cross_entropy_grad(ROWS, n, x, label, smoothing, -100, NULL, dloss, dx);
         for (int r = 0; r < ROWS; r++) {
             const double lse = log_sum_exp(x + r * n, n);
             double want = 0;
@@ -114,8 +114,8 @@ TEST(rows, cross_entropy_ignores_one_label_and_marks_those_outside)
     const float x[8] = {1, 2, 3, 4, 5, 6, 7, 8}, dloss[4] = {1, 1, 1, 1};
     const int32_t label[4] = {-1, 2, -3, 1};
     float loss[4], dx[8];
-    cpu->cross_entropy(4, 2, x, label, 0, -1, loss);
-    cpu->cross_entropy_grad(4, 2, x, label, 0, -1, dloss, dx);
+    cpu->cross_entropy(4, 2, x, label, 0, -1, loss, NULL);
+    cpu->cross_entropy_grad(4, 2, x, label, 0, -1, NULL, dloss, dx);
     assert_true(loss[0] == 0 && isnan(loss[1]) && isnan(loss[2]) && isfinite(loss[3]));
     assert_true(dx[0] == 0 && dx[1] == 0 && isfinite(dx[6]));
     for (int i = 2; i < 6; i++) assert_true(isnan(dx[i]));
@@ -127,7 +127,7 @@ TEST(rows, cross_entropy_of_equal_logits_is_the_logarithm_of_their_number)
     const int32_t label = 2;
     float loss;
     for (int smooth = 0; smooth < 2; smooth++) {
-        cpu->cross_entropy(1, 3, x, &label, smooth ? 0.2f : 0, -100, &loss);
+        cpu->cross_entropy(1, 3, x, &label, smooth ? 0.2f : 0, -100, &loss, NULL);
         assert_near(loss, 1.09861228866811, 1, 1);
     }
 }
@@ -403,8 +403,8 @@ static int64_t run_all(const float *x, const float *w, const int32_t *index, flo
     float *const start = to;
     cpu->softmax(BITS_ROWS, BITS_N, x, to), to += BITS;
     cpu->log_softmax(BITS_ROWS, BITS_N, x, to), to += BITS;
-    cpu->cross_entropy(BITS_ROWS, BITS_N, x, index, 0.1f, 5, to), to += BITS_ROWS;
-    cpu->cross_entropy_grad(BITS_ROWS, BITS_N, x, index, 0.1f, 5, w, to), to += BITS;
+    cpu->cross_entropy(BITS_ROWS, BITS_N, x, index, 0.1f, 5, to, NULL), to += BITS_ROWS;
+    cpu->cross_entropy_grad(BITS_ROWS, BITS_N, x, index, 0.1f, 5, NULL, w, to), to += BITS;
     cpu->layer_norm(BITS_ROWS, BITS_N, x, w, w, 1e-5f, to), to += BITS;
     cpu->layer_norm_grad(BITS_ROWS, BITS_N, x, w, 1e-5f, x, to), to += BITS;
     cpu->rms_norm(BITS_ROWS, BITS_N, x, w, 1e-5f, to), to += BITS;
