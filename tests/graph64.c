@@ -507,8 +507,23 @@ static void cross_entropy_grad64(const Eval *e)
     }
 }
 
-/* The statistics of the rows of cross_entropy; e.n's sources are the kernel, then its own. */
-static void part64(const Eval *e)
+/* Parts: e.n's sources are the kernel's node, then its own sources. */
+static void norm_part64(const Eval *e, bool center)
+{
+    const int64_t n = e->count, rows = shape_count(&e->n->src[1]->shape) / n;
+    const Node *kernel = e->n->src[0];
+    clear(e);
+    for (int64_t i = 0; i < rows; i++) {
+        const double *x = e->src[1] + i * n, *dy = e->src[2] + i * n;
+        double mean;
+        const double r = row_scale64(x, n, (double)kernel->args.norm.eps, center, &mean);
+        for (int64_t j = 0; j < n; j++)
+            e->y[j] += dy[j] * (e->n->args.part.index == 1 ? (x[j] - mean) * r : 1);
+    }
+}
+
+/* The statistics of the rows of cross_entropy. */
+static void cross_entropy_part64(const Eval *e)
 {
     const int64_t n = last(&e->n->src[1]->shape);
     for (int64_t r = 0; r < e->count / 2; r++) {
@@ -517,6 +532,14 @@ static void part64(const Eval *e)
         for (int64_t j = 1; j < n; j++) e->y[2 * r] = fmax(e->y[2 * r], x[j]);
         e->y[2 * r + 1] = exp(e->y[2 * r] - log_sum_exp(x, n));
     }
+}
+
+static void part64(const Eval *e)
+{
+    const Op *op = e->n->src[0]->op;
+    if (op == &op_layer_norm_grad || op == &op_rms_norm_grad)
+        norm_part64(e, op == &op_layer_norm_grad);
+    if (op == &op_cross_entropy) cross_entropy_part64(e);
 }
 
 /* -- Random */

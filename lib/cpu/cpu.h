@@ -56,6 +56,14 @@ typedef struct PoolShape {
     bool count_pad;
 } PoolShape;
 
+/* The gradient of layer or RMS norm over (rows, n): what it reads and what it writes. */
+typedef struct NormGrad {
+    const float *x, *dy, *gain; /* gain may be NULL */
+    float eps;
+    float *dx;            /* may be x or dy */
+    float *dgain, *dbias; /* (n), NULL where not wanted */
+} NormGrad;
+
 typedef struct Kernels {
     const char *isa; /* "v3", "v4", "neon" */
 
@@ -108,11 +116,10 @@ typedef struct Kernels {
                        const float *bias, float eps, float *y);
     void (*rms_norm)(int64_t rows, int64_t n, const float *x, const float *gain, float eps,
                      float *y);
-    /* dx for the same, one pass; gain may be NULL. */
-    void (*layer_norm_grad)(int64_t rows, int64_t n, const float *x, const float *gain, float eps,
-                            const float *dy, float *dx);
-    void (*rms_norm_grad)(int64_t rows, int64_t n, const float *x, const float *gain, float eps,
-                          const float *dy, float *dx);
+    /* All gradients of the same in one pass over x and dy. */
+    void (*layer_norm_grad)(int64_t rows, int64_t n, const NormGrad *a, void *scratch);
+    void (*rms_norm_grad)(int64_t rows, int64_t n, const NormGrad *a, void *scratch);
+    size_t (*norm_grad_scratch)(int64_t rows, int64_t n); /* bytes */
 
     /* y[i, :] = table[index[i], :] over rows of `width`; an index outside [0, n_rows) gives NaN
      * (floats). */

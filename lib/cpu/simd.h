@@ -60,7 +60,8 @@ SIMD vf vf_max(vf a, vf b)
     return _mm512_max_ps(a, b);
 }
 
-/* Past the caches: p is aligned to the vector, and no other thread reads it before simd_fence. */
+/* Past the caches, p aligned to the vector. The barrier at the end of a parallel region, an atomic
+ * read-modify-write, is what makes it seen by other threads. */
 SIMD void vf_stream(float *p, vf x)
 {
     _mm512_stream_ps(p, x);
@@ -251,14 +252,6 @@ SIMD void vf_transpose(vf r[VL])
 SIMD vf vf_zero(void)
 {
     return vf_set1(0.0f);
-}
-
-/* After the last vf_stream of a thread. */
-SIMD void simd_fence(void)
-{
-#ifdef __SSE__
-    _mm_sfence();
-#endif
 }
 
 /* Whether an output of so many floats is worth streaming: it would push everything else out of the

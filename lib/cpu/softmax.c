@@ -201,7 +201,6 @@ void K(cross_entropy_grad)(int64_t rows, int64_t n, const float *x, const int32_
         const float g = valid ? dloss[r] : __builtin_nanf(""), rest = smoothing / (float)n;
         const float at_label = valid ? from[label[r]] : 0;
         exp_affine(from, n, m, inverse * g, -rest * g, to, stream);
-        if (stream) simd_fence();
         if (!valid) continue;
         float e[VL];
         vf_store(e, vf_exp_below(vf_set1(at_label - m)));

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { LIMIT_FLOATS = 1 << 24, PIECE = 8192, N_ARRAYS = 6 };
 
@@ -21,6 +22,15 @@ static const int64_t FLOATS = (int64_t)4096 * 50257;
 static float *array[N_ARRAYS]; /* of FLOATS; the last three of an eighth of that */
 static int32_t label[1 << 16];
 static float scratch[1 << 22];
+
+/* One thread: its own time, so that waiting for a core does not count. */
+static double now(void)
+{
+    struct timespec t;
+    if (threads_count() > 1) return clock_s();
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
 
 /* -- The limit */
 
@@ -66,7 +76,8 @@ static double layer_norm(void)
 
 static double layer_norm_grad(void)
 {
-    cpu->layer_norm_grad(ROWS, WIDTH, array[0], array[4], 1e-5f, array[1], array[2]);
+    const NormGrad a = {array[0], array[1], array[4], 1e-5f, array[2], array[5], array[5] + WIDTH};
+    cpu->layer_norm_grad(ROWS, WIDTH, &a, scratch);
     return 12.0 * ROWS * WIDTH;
 }
 
@@ -279,15 +290,15 @@ static void run_case(int k, double seconds)
     double best = INFINITY, copied = INFINITY, triads = INFINITY, bytes = 0;
     const double start = clock_s();
     for (int round = 0; round < 3 || clock_s() - start < seconds; round++) {
-        double t = clock_s();
+        double t = now();
         bytes = cases[k].run();
-        best = fmin(best, clock_s() - t);
-        t = clock_s();
+        best = fmin(best, now() - t);
+        t = now();
         copy(array[1], array[0], LIMIT_FLOATS);
-        copied = fmin(copied, clock_s() - t);
-        t = clock_s();
+        copied = fmin(copied, now() - t);
+        t = now();
         triad(array[2], array[0], array[1], LIMIT_FLOATS);
-        triads = fmin(triads, clock_s() - t);
+        triads = fmin(triads, now() - t);
     }
     const double limit = fmax(8.0 * LIMIT_FLOATS / copied, 12.0 * LIMIT_FLOATS / triads);
     printf("%-34s %9.2f ms %7.1f GB/s   copy %5.1f  triad %5.1f   %3.0f %%\n", cases[k].name,

@@ -230,12 +230,13 @@ static void rows(void)
     report_floats("cross_entropy_grad", y, n_rows * n);
     cpu->layer_norm(n_rows, n, x, w, z, 1e-5f, y);
     report_floats("layer_norm", y, n_rows * n);
-    cpu->layer_norm_grad(n_rows, n, x, w, 1e-5f, z, y);
-    report_floats("layer_norm_grad", y, n_rows * n);
+    const NormGrad grad = {x, z, w, 1e-5f, y, y + n_rows * n, y + n_rows * n + n};
+    cpu->layer_norm_grad(n_rows, n, &grad, scratch);
+    report_floats("layer_norm_grad", y, n_rows * n + 2 * n);
     cpu->rms_norm(n_rows, n, x, w, 1e-5f, y);
     report_floats("rms_norm", y, n_rows * n);
-    cpu->rms_norm_grad(n_rows, n, x, w, 1e-5f, z, y);
-    report_floats("rms_norm_grad", y, n_rows * n);
+    cpu->rms_norm_grad(n_rows, n, &grad, scratch);
+    report_floats("rms_norm_grad", y, n_rows * n + 2 * n);
     cpu->gather_rows(n_rows, n, 40, x, index_of, y);
     report_floats("gather_rows", y, n_rows * 40);
     cpu->scatter_add_rows(n_rows, n, 40, x, index_of, y);

@@ -154,12 +154,15 @@ static void check_norm(Pcg *rng, int64_t n, bool center, bool affine)
     float *x = uniform(rng, ROWS * n, -1, 3), *dy = uniform(rng, ROWS * n, -1, 1);
     float *gain = uniform(rng, n, 0.5f, 2), *bias = uniform(rng, n, -1, 1);
     float *y = floats(ROWS * n), *dx = floats(ROWS * n), *const g = affine ? gain : NULL;
+    float *dgain = floats(n), *dbias = floats(n);
+    void *scratch = malloc(cpu->norm_grad_scratch(ROWS, n));
+    const NormGrad grad = {x, dy, g, eps, dx, dgain, dbias};
     if (center) {
         cpu->layer_norm(ROWS, n, x, g, affine ? bias : NULL, eps, y);
-        cpu->layer_norm_grad(ROWS, n, x, g, eps, dy, dx);
+        cpu->layer_norm_grad(ROWS, n, &grad, scratch);
     } else {
         cpu->rms_norm(ROWS, n, x, g, eps, y);
-        cpu->rms_norm_grad(ROWS, n, x, g, eps, dy, dx);
+        cpu->rms_norm_grad(ROWS, n, &grad, scratch);
     }
     for (int64_t r = 0; r < ROWS; r++) {
         const float *row = x + r * n;
@@ -179,7 +182,19 @@ static void check_norm(Pcg *rng, int64_t n, bool center, bool affine)
                         scale * 16 * (1 + scale), 4);
         }
     }
+    for (int64_t j = 0; j < n; j++) {
+        double of_gain = 0, of_bias = 0;
+        for (int64_t r = 0; r < ROWS; r++) {
+            const float *row = x + r * n;
+            const double m = center ? mean_of(row, n) : 0, scale = scale_of(row, n, m, (double)eps);
+            of_gain += (double)dy[r * n + j] * ((double)row[j] - m) * scale;
+            of_bias += (double)dy[r * n + j];
+        }
+        assert_near(dgain[j], of_gain, 8 * ROWS, 4);
+        assert_near(dbias[j], of_bias, ROWS, 1);
+    }
     free(x), free(dy), free(gain), free(bias), free(y), free(dx);
+    free(dgain), free(dbias), free(scratch);
 }
 
 TEST(rows, layer_norm_and_its_gradient_agree_with_float64)
@@ -401,14 +416,18 @@ enum { BITS_ROWS = 301, BITS_N = 333, BITS = BITS_ROWS * BITS_N };
 static int64_t run_all(const float *x, const float *w, const int32_t *index, float *to)
 {
     float *const start = to;
+    static float scratch[2 * BITS];
+    assert_true(cpu->norm_grad_scratch(BITS_ROWS, BITS_N) <= sizeof scratch);
     cpu->softmax(BITS_ROWS, BITS_N, x, to), to += BITS;
     cpu->log_softmax(BITS_ROWS, BITS_N, x, to), to += BITS;
     cpu->cross_entropy(BITS_ROWS, BITS_N, x, index, 0.1f, 5, to, NULL), to += BITS_ROWS;
     cpu->cross_entropy_grad(BITS_ROWS, BITS_N, x, index, 0.1f, 5, NULL, w, to), to += BITS;
     cpu->layer_norm(BITS_ROWS, BITS_N, x, w, w, 1e-5f, to), to += BITS;
-    cpu->layer_norm_grad(BITS_ROWS, BITS_N, x, w, 1e-5f, x, to), to += BITS;
+    const NormGrad grad = {x, w + 7, w, 1e-5f, to, to + BITS, to + BITS + BITS_N};
+    cpu->layer_norm_grad(BITS_ROWS, BITS_N, &grad, scratch), to += BITS + 2 * BITS_N;
     cpu->rms_norm(BITS_ROWS, BITS_N, x, w, 1e-5f, to), to += BITS;
-    cpu->rms_norm_grad(BITS_ROWS, BITS_N, x, w, 1e-5f, w, to), to += BITS;
+    const NormGrad rms = {x, w + 7, w, 1e-5f, to, to + BITS, NULL};
+    cpu->rms_norm_grad(BITS_ROWS, BITS_N, &rms, scratch), to += BITS + BITS_N;
     cpu->gather_rows(BITS_ROWS, BITS_ROWS, BITS_N, x, index, to), to += BITS;
     cpu->scatter_add_rows(BITS_ROWS, BITS_ROWS, BITS_N, x, index, to), to += BITS;
     cpu->argmax_rows(BITS_ROWS, BITS_N, x, (int32_t *)to), to += BITS_ROWS;
@@ -431,7 +450,7 @@ TEST(rows, has_the_same_bits_on_every_isa_and_thread_count)
     const char *names[4];
     const int n_isas = cpu_available(names);
     Pcg rng = pcg_seed(13, 2);
-    float *x = uniform(&rng, 2 * BITS, -3, 3), *w = uniform(&rng, BITS, -1, 1);
+    float *x = uniform(&rng, 2 * BITS, -3, 3), *w = uniform(&rng, 2 * BITS, -1, 1);
     float *got[2] = {floats(16 * BITS), floats(16 * BITS)};
     int32_t index[BITS_ROWS];
     for (int i = 0; i < BITS_ROWS; i++) index[i] = (int32_t)pcg_below(&rng, BITS_ROWS);
