@@ -136,6 +136,10 @@ typedef struct Kernels {
      */
     void (*copy_box)(int rank, const int64_t dim[], const float *from, const int64_t from_stride[],
                      float *to, const int64_t to_stride[]);
+    /* The same to dense memory, from any strides: transpositions in blocks. rank <= MAP_MAX_RANK.
+     */
+    void (*copy_strided)(int rank, const int64_t dim[], const float *from, const int64_t stride[],
+                         float *to);
 
     /* Element i is draw i of the stream (state, inc) (base/pcg.h): uniform [0, 1) with 24 bits;
      * bernoulli: value if uniform < p else 0. */

@@ -116,7 +116,7 @@ bool K(map_chain_repeats)(int64_t row)
     return BLOCK % row == 0;
 }
 
-void K(map_chains)(const MapProgram *p, MapChains *c)
+void K(map_chains)(const MapProgram *p, int shortest, MapChains *c)
 {
     const int64_t ring = 4 * p->inner;
     int n = 0;
@@ -126,7 +126,7 @@ void K(map_chains)(const MapProgram *p, MapChains *c)
         int end = i;
         while (end < p->n_instr && is_chainable(&p->instr[end])) end++;
         c->first[i] = (uint8_t)n;
-        c->length[i] = (uint8_t)(end - i > 1 ? end - i : 0);
+        c->length[i] = (uint8_t)(end - i >= shortest ? end - i : 0);
         if (c->length[i] == 0) {
             i++;
             continue;
@@ -212,6 +212,14 @@ SIMD void run_block(const Step *s, const Step *end, int64_t i, bool whole, int64
                 else
                     vf_store_n(s->u + i + j * VL, x[j], width(left, j));
             break;
+        case STEP_STREAM:
+#pragma GCC unroll 8
+            for (int64_t j = 0; j < VECTORS; j++)
+                if (whole)
+                    vf_stream(s->u + i + j * VL, x[j]);
+                else
+                    vf_store_n(s->u + i + j * VL, x[j], width(left, j));
+            break;
         case STEP_SUM:
             add_to_ring(s, x, i, false, left);
             break;
@@ -257,8 +265,9 @@ void K(map_chain_run)(const MapChains *c, int from, int to, const MapPlaces *at,
     for (int k = from; k < to; k++) {
         const MapStep *s = &c->step[k];
         const bool sum = s->code == STEP_SUM || s->code == STEP_SUM_FOLDED;
+        const bool stream = s->code == STEP_STORE && at->streamed[s->u];
         step[k] = (Step){
-            .code = (MapStepCode)s->code,
+            .code = stream ? STEP_STREAM : (MapStepCode)s->code,
             .p = s->p,
             .q = s->q,
             .u = sum ? at->ring[s->u] : at->reg[s->u],
