@@ -64,6 +64,28 @@ typedef struct NormGrad {
     float *dgain, *dbias; /* (n), NULL where not wanted */
 } NormGrad;
 
+/* What all updates do beside their rule, in the same pass: the gradient is g * scale, bounded by
+ * +-limit (INFINITY: not); after the update ema = keep ema + (1 - keep) w, where ema is not NULL.
+ */
+typedef struct UpdateCommon {
+    float scale, limit;
+    float *ema;
+    float keep;
+} UpdateCommon;
+
+typedef struct SgdStep {
+    UpdateCommon common;
+    float lr, momentum, dampening, weight_decay;
+    bool nesterov, first;
+} SgdStep;
+
+typedef struct AdamStep {
+    UpdateCommon common;
+    float lr, beta1, beta2, eps, weight_decay;
+    bool decoupled;
+    double bias1, bias2; /* 1 - beta^t */
+} AdamStep;
+
 typedef struct Kernels {
     const char *isa; /* "v3", "v4", "neon" */
 
@@ -148,15 +170,10 @@ typedef struct Kernels {
                              float *y);
 
     /* Optimizer updates over contiguous storage, one pass. Formulas are in optim/optimizer.h. */
-    void (*sgd)(int64_t n, float *w, const float *g, float *momentum_buffer, float lr,
-                float momentum, float dampening, float weight_decay, bool nesterov, bool first);
-    void (*adam)(int64_t n, float *w, const float *g, float *m, float *v, float lr, float beta1,
-                 float beta2, float eps, float weight_decay, bool decoupled, double bias1,
-                 double bias2);
-    void (*axpby)(int64_t n, float a, const float *x, float b,
-                  float *y);                              /* y = a x + b y (EMA, scaling) */
-    void (*clip_value)(int64_t n, float limit, float *x); /* x = min(max(x, -limit), limit) */
-    double (*sum_squares)(int64_t n, const float *x);     /* fixed tree, in double above tiles */
+    void (*sgd)(int64_t n, float *w, const float *g, float *momentum_buffer, const SgdStep *s);
+    void (*adam)(int64_t n, float *w, const float *g, float *m, float *v, const AdamStep *s);
+    void (*axpby)(int64_t n, float a, const float *x, float b, float *y); /* y = a x + b y */
+    double (*sum_squares)(int64_t n, const float *x); /* fixed tree, in double above tiles */
     bool (*all_finite)(int64_t n, const float *x);
 
     /* Vector math, y may alias x; each <= 2 ulp over all of float (tests/unit/vecmath.c). */

@@ -116,14 +116,21 @@ static double softmax(void)
 
 static double adamw(void)
 {
-    cpu->adam(N_WEIGHTS, array[0], array[1], array[2], array[3], 1e-3f, 0.9f, 0.999f, 1e-8f, 0.01f,
-              true, 0.1, 0.001);
+    const AdamStep s = {
+        {1, INFINITY, NULL, 0},
+        1e-3f, 0.9f, 0.999f, 1e-8f, 0.01f, true, 0.1, 0.001
+    };
+    cpu->adam(N_WEIGHTS, array[0], array[1], array[2], array[3], &s);
     return 28.0 * N_WEIGHTS;
 }
 
 static double sgd(void)
 {
-    cpu->sgd(N_WEIGHTS, array[0], array[1], array[2], 1e-3f, 0.9f, 0, 1e-4f, false, false);
+    const SgdStep s = {
+        {1, INFINITY, NULL, 0},
+        1e-3f, 0.9f, 0, 1e-4f, false, false
+    };
+    cpu->sgd(N_WEIGHTS, array[0], array[1], array[2], &s);
     return 20.0 * N_WEIGHTS;
 }
 
