@@ -11,6 +11,10 @@ typedef enum MapStepCode {
     STEP_STREAM,     /* the same, past the caches */
     STEP_SUM,        /* added to the ring u */
     STEP_SUM_FOLDED, /* the same for a ring of half a block */
+    STEP_HOLD_0,     /* sums whose ring stays in registers: the first, the second */
+    STEP_HOLD_1,
+    STEP_HOLD_0_FOLDED,
+    STEP_HOLD_1_FOLDED,
     STEP_ADD,
     STEP_SUB,      /* value - u */
     STEP_SUB_FROM, /* u - value */
