@@ -367,6 +367,43 @@ static Node *cross_entropy_case(Trial *t, int arg)
     return cross_entropy(t->g, x, label, smoothing, arg & 2 ? 1 : -1);
 }
 
+/* -- Attention */
+
+static const struct {
+    int64_t t, s, heads, kv_heads, d;
+    Attend how;
+    bool bias, lengths, slopes;
+} attention_forms[] = {
+    {3, 4, 1, 1, 5, {.scale = 0},                            false, false, false},
+    {5, 5, 2, 2, 4, {.causal = true},                        false, false, false},
+    {2, 5, 4, 2, 3, {.causal = true, .offset = 3},           false, false, false},
+    {4, 4, 2, 1, 2, {.scale = 0.5f, .cap = 1.5f},            true,  false, false},
+    {5, 6, 2, 2, 3, {.window = 2, .offset = 1},              false, true,  true },
+    {4, 6, 2, 1, 3, {.window = 3, .causal = true, .cap = 2}, true,  true,  false},
+    {3, 2, 1, 1, 2, {.causal = true, .offset = -1},          false, false, false}, /* a row sees nothing */
+};
+
+static Node *attention_case(Trial *t, int arg)
+{
+    static const float slopes[2] = {0.25f, 0.0625f};
+    const int64_t T = attention_forms[arg].t, s = attention_forms[arg].s,
+                  heads = attention_forms[arg].heads, kv_heads = attention_forms[arg].kv_heads,
+                  d = attention_forms[arg].d;
+    Attend how = attention_forms[arg].how;
+    Node *q = trial_real(t, S(2, T, heads, d)), *k = trial_real(t, S(2, s, kv_heads, d)),
+         *v = trial_real(t, S(2, s, kv_heads, d));
+    if (attention_forms[arg].bias) how.bias = trial_real(t, S(heads, T, s));
+    if (attention_forms[arg].lengths) how.lengths = trial_whole(t, S(2), (uint32_t)s + 1);
+    if (attention_forms[arg].slopes) how.slopes = slopes;
+    return attention(t->g, q, k, v, how);
+}
+
+static Node *rope_case(Trial *t, int arg)
+{
+    Node *table = rope_table(t->g, 3, arg & 1 ? 4 : 6, 2, 100, 1.5);
+    return rope(t->g, trial_real(t, S(2, 3, 2, 6)), table, arg & 2);
+}
+
 /* -- Random numbers */
 
 static Node *dropout_case(Trial *t, int arg)
@@ -386,38 +423,40 @@ typedef struct GraphCase {
 } GraphCase;
 
 static const GraphCase cases[] = {
-    {"map",     "where",            where_case,            1,  false},
-    {"map",     "comparisons",      equal_case,            1,  false},
-    {"map",     "chain",            chain_case,            1,  false},
-    {"map",     "in_place",         in_place_case,         1,  false},
-    {"map",     "straight_through", straight_through_case, 1,  true },
-    {"map",     "stop_gradient",    stop_gradient_case,    1,  true },
-    {"reduce",  "sum",              sum_case,              16, false},
-    {"reduce",  "mean",             mean_case,             16, false},
-    {"reduce",  "max_reduce",       max_case,              16, false},
-    {"move",    "broadcast",        broadcast_case,        5,  false},
-    {"move",    "permute",          permute_case,          3,  false},
-    {"move",    "slice",            slice_case,            3,  false},
-    {"move",    "pad",              pad_case,              3,  false},
-    {"move",    "concat",           concat_case,           3,  false},
-    {"move",    "transpose",        transpose_case,        1,  false},
-    {"index",   "gather",           gather_case,           2,  false},
-    {"index",   "scatter_add",      scatter_case,          2,  false},
-    {"index",   "argmax",           argmax_case,           1,  false},
-    {"product", "matmul",           matmul_case,           16, false},
-    {"product", "two_products",     two_products_case,     2,  false},
-    {"product", "linear",           linear_case,           12, false},
-    {"conv",    "conv2d",           conv_case,             7,  false},
-    {"pool",    "max_pool",         max_pool_case,         3,  false},
-    {"pool",    "avg_pool",         avg_pool_case,         3,  false},
-    {"pool",    "global_avg_pool",  global_pool_case,      1,  false},
-    {"norm",    "batch_norm",       batch_norm_case,       8,  false},
-    {"norm",    "batch_moments",    moments_case,          1,  false},
-    {"norm",    "layer_norm",       layer_norm_case,       4,  false},
-    {"norm",    "rms_norm",         rms_norm_case,         2,  false},
-    {"loss",    "softmax",          softmax_case,          2,  false},
-    {"loss",    "cross_entropy",    cross_entropy_case,    4,  false},
-    {"random",  "dropout",          dropout_case,          1,  false},
+    {"map",       "where",            where_case,            1,  false},
+    {"map",       "comparisons",      equal_case,            1,  false},
+    {"map",       "chain",            chain_case,            1,  false},
+    {"map",       "in_place",         in_place_case,         1,  false},
+    {"map",       "straight_through", straight_through_case, 1,  true },
+    {"map",       "stop_gradient",    stop_gradient_case,    1,  true },
+    {"reduce",    "sum",              sum_case,              16, false},
+    {"reduce",    "mean",             mean_case,             16, false},
+    {"reduce",    "max_reduce",       max_case,              16, false},
+    {"move",      "broadcast",        broadcast_case,        5,  false},
+    {"move",      "permute",          permute_case,          3,  false},
+    {"move",      "slice",            slice_case,            3,  false},
+    {"move",      "pad",              pad_case,              3,  false},
+    {"move",      "concat",           concat_case,           3,  false},
+    {"move",      "transpose",        transpose_case,        1,  false},
+    {"index",     "gather",           gather_case,           2,  false},
+    {"index",     "scatter_add",      scatter_case,          2,  false},
+    {"index",     "argmax",           argmax_case,           1,  false},
+    {"product",   "matmul",           matmul_case,           16, false},
+    {"product",   "two_products",     two_products_case,     2,  false},
+    {"product",   "linear",           linear_case,           12, false},
+    {"conv",      "conv2d",           conv_case,             7,  false},
+    {"pool",      "max_pool",         max_pool_case,         3,  false},
+    {"pool",      "avg_pool",         avg_pool_case,         3,  false},
+    {"pool",      "global_avg_pool",  global_pool_case,      1,  false},
+    {"norm",      "batch_norm",       batch_norm_case,       8,  false},
+    {"norm",      "batch_moments",    moments_case,          1,  false},
+    {"norm",      "layer_norm",       layer_norm_case,       4,  false},
+    {"norm",      "rms_norm",         rms_norm_case,         2,  false},
+    {"loss",      "softmax",          softmax_case,          2,  false},
+    {"loss",      "cross_entropy",    cross_entropy_case,    4,  false},
+    {"attention", "attention",        attention_case,        7,  false},
+    {"attention", "rope",             rope_case,             4,  false},
+    {"random",    "dropout",          dropout_case,          1,  false},
 };
 enum { N_CASES = sizeof cases / sizeof cases[0] };
 
