@@ -150,10 +150,20 @@ static void query_range(const Attention *a, const AttentionPlace *p, int64_t j, 
     *last = a->window ? same + a->window - 1 : QUERY_BLOCK;
 }
 
+/* Whether some query of the block does not see some key of it. */
+static bool is_cut(const Attention *a, const AttentionPlace *p)
+{
+    int64_t first, last, unused;
+    query_range(a, p, p->j0 + p->n_keys - 1, &first, &unused);
+    query_range(a, p, p->j0, &unused, &last);
+    return first > 0 || last < p->n_queries - 1;
+}
+
 void att_adjust(const Attention *a, const AttentionPlace *p, float *score, float *slope)
 {
     const float *bias = a->bias ? a->bias + (p->head * a->t + p->i0) * a->s : NULL;
     const float tilt = a->slopes ? a->slopes[p->head] * LOG2_E : 0;
+    if (a->cap == 0 && !bias && !a->slopes && !is_cut(a, p)) return;
     for (int64_t r = 0; r < p->n_keys; r++, score += QUERY_BLOCK) {
         const int64_t j = p->j0 + r;
         int64_t first, last;

@@ -46,6 +46,12 @@ SIMD int64_t att_row(int64_t batch, int64_t n, int64_t i, int64_t heads, int64_t
     return ((batch * n + i) * heads + head) * d;
 }
 
+/* Asks for n rows of d numbers from p + offset to come to L2; they may lie past the end of p. */
+SIMD void att_prefetch(const float *p, int64_t offset, int64_t stride, int64_t n, int64_t d)
+{
+    for (int64_t i = 0; i < n; i++) prefetch(p, offset + i * stride, d);
+}
+
 /* What q is multiplied with so that its product with k is att_adjust's input. */
 SIMD float att_query_factor(const Attention *a)
 {

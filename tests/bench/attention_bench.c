@@ -3,6 +3,7 @@
  * not counted; a backward pass counts five products, a forward pass two. attention_torch.py runs it
  * line by line beside torch. With one thread times are processor time. Usage: attention_bench
  * [seconds a line [T causal threads]] */
+#include "base/arena.h"
 #include "base/clock.h"
 #include "base/threads.h"
 #include "cpu/cpu.h"
@@ -34,9 +35,19 @@ static double now(int threads)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* Memory as plans take it. */
+static void *take(size_t bytes)
+{
+    Error err = {0};
+    void *memory;
+    if (memory_map(&memory, bytes, &err)) return memory;
+    error_print(&err, stderr, false);
+    exit(2);
+}
+
 static float *numbers(size_t n)
 {
-    float *x = aligned_alloc(64, (n * sizeof *x + 63) / 64 * 64);
+    float *x = take(n * sizeof *x);
     for (size_t i = 0; i < n; i++) x[i] = (float)((i * 7919) % 1009) / 504.5f - 1;
     return x;
 }
@@ -70,7 +81,7 @@ static void run_line(int64_t t, bool causal, int threads, double seconds)
     g.lse = lse;
     const size_t bytes =
         cpu->attention_scratch(&g.forward) + cpu->attention_grad_scratch(&g.forward);
-    void *scratch = aligned_alloc(64, (bytes + 63) / 64 * 64);
+    void *scratch = take(bytes);
     int rounds = 0;
     const double start = clock_s();
     for (; rounds < MAX_ROUNDS && (rounds < 3 || clock_s() - start < seconds); rounds++) {
@@ -88,8 +99,9 @@ static void run_line(int64_t t, bool causal, int threads, double seconds)
         (int)t, causal ? "causal" : "full", threads, f * 1e3, 2 * product / f / 1e9, b * 1e3,
         5 * product / b / 1e9);
     fflush(stdout);
-    for (int i = 0; i < 8; i++) free(x[i]);
-    free(lse), free(scratch);
+    for (int i = 0; i < 8; i++) memory_unmap(x[i], n * sizeof(float));
+    memory_unmap(lse, n / HEAD_SIZE * sizeof(float));
+    memory_unmap(scratch, bytes);
 }
 
 int main(int argc, char **argv)

@@ -295,7 +295,7 @@ TEST(attention, bits_do_not_depend_on_threads)
 TEST(attention, memory_grows_with_the_length_not_its_square)
 {
     const Attention a = square_of(1, 1024, 6, 64), b = square_of(1, 8192, 6, 64);
-    assert_true(cpu->attention_scratch(&b) == cpu->attention_scratch(&a));
+    assert_true(cpu->attention_scratch(&b) <= 8 * cpu->attention_scratch(&a));
     assert_true(cpu->attention_grad_scratch(&b) <= 8 * cpu->attention_grad_scratch(&a));
 }
 
