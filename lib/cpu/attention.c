@@ -7,7 +7,7 @@
  *
  * Order: a score is one chain of fused multiply-adds over d; l adds keys in ascending order in one
  * chain a block, o's sum over a block is a chain from zero which is then added. Threads split over
- * (batch, head, block of queries), the longest walks first. */
+ * (batch, head, block of queries). */
 #include "cpu/attention_block.h"
 
 #include <string.h>
@@ -53,6 +53,11 @@ static Work cut_work(const Attention *a, float *scratch)
 static int64_t query_blocks(const Attention *a)
 {
     return ceil_div(a->t, QUERY_BLOCK);
+}
+
+static int64_t query_row(const Attention *a, const AttentionPlace *p)
+{
+    return att_row(p->batch, a->t, p->i0, a->heads, p->head, a->d);
 }
 
 static int thread_number(const Attention *a)
@@ -140,21 +145,32 @@ static void finish(const Attention *a, const AttentionPlace *p, bool none, const
     if (none)
         for (int64_t i = 0; i < a->d * QUERY_BLOCK; i++) w->out[i] = 0;
     scale_columns(a->d, row->old_scale, w->out);
-    att_uncolumns(w->out, p->n_queries, a->d,
-                  y + att_row(p->batch, a->t, p->i0, a->heads, p->head, a->d), a->heads * a->d);
+    att_uncolumns(w->out, p->n_queries, a->d, y + query_row(a, p), a->heads * a->d);
 }
 
-/* Block of queries number u. */
-static void query_unit(const Attention *a, int64_t u, float *y, float *lse, Work *w)
+/* Block of queries number u: the blocks of a head follow one another, so that its keys and values
+ * stay in cache; those that see the most come first. */
+static AttentionPlace unit_place(const Attention *a, int64_t u)
 {
-    const int64_t n_rows = a->batch * a->heads, block = query_blocks(a) - 1 - u / n_rows;
+    const int64_t n = query_blocks(a), head = u / n, block = n - 1 - u % n;
     AttentionPlace p = {
-        .batch = u % n_rows / a->heads, .head = u % n_rows % a->heads, .i0 = block * QUERY_BLOCK};
+        .batch = head / a->heads, .head = head % a->heads, .i0 = block * QUERY_BLOCK};
     p.n_queries = min64(QUERY_BLOCK, a->t - p.i0);
+    return p;
+}
+
+/* Unit `next` is the thread's next one. */
+static void query_unit(const Attention *a, int64_t u, int64_t next, float *y, float *lse, Work *w)
+{
+    const int64_t stride = a->heads * a->d;
+    const AttentionPlace then = unit_place(a, next);
+    AttentionPlace p = unit_place(a, u);
     RowState row;
     for (int i = 0; i < QUERY_BLOCK; i++) row.most[i] = -__builtin_inff(), row.sum[i] = 0;
-    att_columns(a->q + att_row(p.batch, a->t, p.i0, a->heads, p.head, a->d), a->heads * a->d,
-                p.n_queries, a->d, att_query_factor(a), w->queries);
+    att_columns(a->q + query_row(a, &p), stride, p.n_queries, a->d, att_query_factor(a),
+                w->queries);
+    att_prefetch(a->q, query_row(a, &then), stride, then.n_queries, a->d);
+    att_prefetch(y, query_row(a, &p), stride, p.n_queries, a->d);
     int64_t begin, end;
     att_key_range(a, p.batch, p.i0, p.n_queries, &begin, &end);
     const int64_t start = begin / KEY_BLOCK * KEY_BLOCK;
@@ -165,6 +181,12 @@ static void query_unit(const Attention *a, int64_t u, float *y, float *lse, Work
     finish(a, &p, start >= end, w, &row, y, lse);
 }
 
+/* Back and forth over the threads, so that none always gets the longer of neighbours. */
+static int64_t unit_number(int64_t round, int64_t t, int64_t threads)
+{
+    return round * threads + (round % 2 ? threads - 1 - t : t);
+}
+
 void K(attention)(const Attention *a, float *y, float *lse, void *scratch)
 {
     const int64_t n_units = a->batch * a->heads * query_blocks(a), floats = work_floats(a);
@@ -173,9 +195,8 @@ void K(attention)(const Attention *a, float *y, float *lse, void *scratch)
     for (int64_t t = 0; t < threads; t++) {
         Work w = cut_work(a, (float *)scratch + t * floats);
         for (int64_t round = 0; round * threads < n_units; round++) {
-            /* back and forth, so that no thread always gets the longer of neighbours */
-            const int64_t u = round * threads + (round % 2 ? threads - 1 - t : t);
-            if (u < n_units) query_unit(a, u, y, lse, &w);
+            const int64_t u = unit_number(round, t, threads);
+            if (u < n_units) query_unit(a, u, unit_number(round + 1, t, threads), y, lse, &w);
         }
     }
 }

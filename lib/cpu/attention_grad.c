@@ -126,6 +126,19 @@ static void pair_block(const AttentionGrad *g, const AttentionPlace *p, const Wo
     att_product_columns(w->dp, QUERY_BLOCK, n_q, n_k, w->k, width, width, w->dq + at, width, true);
 }
 
+/* The rows of block p->i0 of the head that comes next. */
+static void fetch_next_head(const AttentionGrad *g, const AttentionPlace *p)
+{
+    const Attention *a = &g->forward;
+    const bool last = p->head + 1 == a->heads;
+    const int64_t stride = a->heads * a->d;
+    const int64_t at =
+        att_row(p->batch + last, a->t, p->i0, a->heads, last ? 0 : p->head + 1, a->d);
+    att_prefetch(a->q, at, stride, p->n_queries, a->d);
+    att_prefetch(g->dy, at, stride, p->n_queries, a->d);
+    att_prefetch(g->y, at, stride, p->n_queries, a->d);
+}
+
 static void write_rows(const float *from, int64_t n, int64_t d, float factor, float *to,
                        int64_t stride)
 {
@@ -145,6 +158,12 @@ static void key_block(const AttentionGrad *g, AttentionPlace *p, int64_t n_block
     att_segments(a->k + at, stride, n, a->d, KEY_BLOCK, w->k_segments);
     att_segments(a->v + at, stride, n, a->d, KEY_BLOCK, w->v_segments);
     att_plain(a->k + at, stride, n, n, a->d, w->k);
+    const int64_t next =
+        p->j0 + KEY_BLOCK < a->s ? at + KEY_BLOCK * stride : at - p->j0 * stride + a->d;
+    att_prefetch(a->k, next, stride, KEY_BLOCK, a->d);
+    att_prefetch(a->v, next, stride, KEY_BLOCK, a->d);
+    att_prefetch(g->dk, at, stride, n, a->d);
+    att_prefetch(g->dv, at, stride, n, a->d);
     if (part == 0) {
         memset(w->dk, 0, (size_t)(n * width) * sizeof(float));
         memset(w->dv, 0, (size_t)(n * width) * sizeof(float));
@@ -156,6 +175,7 @@ static void key_block(const AttentionGrad *g, AttentionPlace *p, int64_t n_block
         int64_t first, end;
         p->i0 = block * QUERY_BLOCK;
         p->n_queries = min64(QUERY_BLOCK, a->t - p->i0);
+        if (p->j0 == 0) fetch_next_head(g, p);
         att_key_range(a, p->batch, p->i0, p->n_queries, &first, &end);
         p->n_keys = min64(n, end - p->j0);
         if (first < p->j0 + n && p->n_keys > 0) pair_block(g, p, w);
@@ -210,7 +230,8 @@ void K(attention_grad)(const AttentionGrad *g, void *scratch)
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
     for (int64_t t = 0; t < threads; t++) {
         const Work w = cut_work(a, (float *)scratch + t * floats);
-        for (int64_t u = t; u < n_units; u += threads) {
+        const int64_t end = part_begin(n_units, threads, t + 1);
+        for (int64_t u = part_begin(n_units, threads, t); u < end; u++) {
             const int64_t batch = u / a->kv_heads;
             group_unit(g, batch, g->dbias ? a->batch : batch + 1, u % a->kv_heads, &w);
         }
