@@ -78,7 +78,7 @@ static void prepare_block(const AttentionGrad *g, const AttentionPlace *p, const
     }
 }
 
-/* Score and dp to p and ds. */
+/* Score and dp to p and ds. Where a key is masked dp may be anything. */
 static void differentiate(const Attention *a, int64_t i0, int64_t n_keys, const Work *w)
 {
     for (int64_t j = 0; j < n_keys; j++)
@@ -89,7 +89,7 @@ static void differentiate(const Attention *a, int64_t i0, int64_t n_keys, const 
 #pragma GCC ivdep
             for (int i = 0; i < CHUNK; i++) {
                 p[i] = att_exp2(score[i] - lse[i]);
-                dp[i] = ds[i] = p[i] * (dp[i] - delta[i]);
+                dp[i] = ds[i] = p[i] == 0 ? 0 : p[i] * (dp[i] - delta[i]);
             }
             if (a->cap != 0)
                 for (int i = 0; i < CHUNK; i++) ds[i] *= w->slope[at + i];
@@ -106,24 +106,48 @@ static void add_bias_grad(const AttentionGrad *g, const AttentionPlace *p, const
     }
 }
 
+/* dv and dk of the block's keys first..end-1 from the queries that can see them. */
+static void add_key_grads(const AttentionGrad *g, const AttentionPlace *p, const Work *w,
+                          int64_t first, int64_t end)
+{
+    const int64_t i = att_strip_queries(&g->forward, p, first), width = att_padded(g->forward.d);
+    const int64_t at = (p->i0 + i) * width, segment = (i / CHUNK * KEY_BLOCK + first) * CHUNK;
+    if (i >= p->n_queries) return;
+    att_product_rows(w->p_segments + segment, KEY_BLOCK, end - first, p->n_queries - i, w->dy + at,
+                     width, width, w->dv + first * width, width, true);
+    att_product_rows(w->ds_segments + segment, KEY_BLOCK, end - first, p->n_queries - i, w->q + at,
+                     width, width, w->dk + first * width, width, true);
+}
+
+/* [key][query] products of the keys or values with the queries or dy. */
+static void product(const Attention *a, const AttentionPlace *p, const float *segments,
+                    const float *columns, float *to)
+{
+    const int64_t strip = att_strip(a, p);
+    columns += p->i0 * att_padded(a->d);
+    for (int64_t i = 0; i < p->n_queries; i += strip)
+        att_product_rows(segments, KEY_BLOCK, att_strip_keys(a, p, i), a->d, columns + i,
+                         QUERY_BLOCK, min64(strip, p->n_queries - i), to + i, QUERY_BLOCK, false);
+}
+
 static void pair_block(const AttentionGrad *g, const AttentionPlace *p, const Work *w)
 {
     const Attention *a = &g->forward;
-    const int64_t width = att_padded(a->d), at = p->i0 * width, n_q = p->n_queries, n_k = p->n_keys;
-    att_product_rows(w->k_segments, KEY_BLOCK, n_k, a->d, w->q_columns + at, QUERY_BLOCK, n_q,
-                     w->score, QUERY_BLOCK, false);
-    att_product_rows(w->v_segments, KEY_BLOCK, n_k, a->d, w->dy_columns + at, QUERY_BLOCK, n_q,
-                     w->dp, QUERY_BLOCK, false);
+    const int64_t width = att_padded(a->d), strip = att_strip(a, p), n_k = p->n_keys;
+    product(a, p, w->k_segments, w->q_columns, w->score);
+    product(a, p, w->v_segments, w->dy_columns, w->dp);
     att_adjust(a, p, w->score, w->slope);
     differentiate(a, p->i0, n_k, w);
     if (g->dbias) add_bias_grad(g, p, w->dp);
     if (a->cap != 0)
         for (int64_t i = 0; i < n_k * QUERY_BLOCK; i++) w->dp[i] *= w->slope[i];
-    att_product_rows(w->p_segments, KEY_BLOCK, n_k, n_q, w->dy + at, width, width, w->dv, width,
-                     true);
-    att_product_rows(w->ds_segments, KEY_BLOCK, n_k, n_q, w->q + at, width, width, w->dk, width,
-                     true);
-    att_product_columns(w->dp, QUERY_BLOCK, n_q, n_k, w->k, width, width, w->dq + at, width, true);
+    const bool cut = strip == STRIP && n_k > STRIP;
+    add_key_grads(g, p, w, 0, cut ? STRIP : n_k);
+    if (cut) add_key_grads(g, p, w, STRIP, n_k);
+    for (int64_t i = 0; i < p->n_queries; i += strip)
+        att_product_columns(w->dp + i, QUERY_BLOCK, min64(strip, p->n_queries - i),
+                            att_strip_keys(a, p, i), w->k, width, width,
+                            w->dq + (p->i0 + i) * width, width, true);
 }
 
 /* The rows of block p->i0 of the head that comes next. */
