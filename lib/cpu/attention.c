@@ -46,7 +46,8 @@ static Work cut_work(const Attention *a, float *scratch)
     w.out = w.queries + d * QUERY_BLOCK;
     w.score = w.out + d * QUERY_BLOCK;
     w.keys = w.score + KEY_BLOCK * QUERY_BLOCK;
-    w.ready = (bool *)(w.keys + key_blocks(a) * d * KEY_BLOCK);
+    void *const after = w.keys + key_blocks(a) * d * KEY_BLOCK;
+    w.ready = after;
     return w;
 }
 
