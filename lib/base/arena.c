@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 enum { BLOCK_BYTES = 1 << 16, ALIGNMENT = 16 };
-static const size_t HUGE_PAGE = (size_t)2 << 20;
+static const size_t HUGE_PAGE = (size_t)2 << 20, SMALL_ALIGN = 64;
 
 typedef struct Block Block;
 struct Block {
@@ -125,24 +125,32 @@ static bool fault_now(void)
     return atomic_fetch_add(&calls, 1) + 1 == atoi(fault + 6);
 }
 
+/* calloc knows what the system has zeroed already: a memset would touch large blocks twice. The
+ * block's own address stands in front of the aligned memory. */
 bool memory_map(void **out, size_t bytes, Error *err)
 {
     *out = NULL;
     if (bytes == 0) return true;
     atomic_fetch_add(&n_taken, 1);
-    void *memory = NULL;
-    bool huge = bytes >= HUGE_PAGE;
-    if (fault_now() || bytes > SIZE_MAX / 4 ||
-        posix_memalign(&memory, huge ? HUGE_PAGE : 64, bytes) != 0)
+    const bool huge = bytes >= HUGE_PAGE;
+    const size_t align = huge ? HUGE_PAGE : SMALL_ALIGN;
+    char *block =
+        fault_now() || bytes > SIZE_MAX / 4 ? NULL : calloc(1, bytes + align + sizeof block);
+    if (!block)
         return fail(err, FAIL_RUN, NULL, "out of memory: %zu bytes could not be had", bytes);
-    if (huge) (void)madvise(memory, bytes, MADV_HUGEPAGE);
-    memset(memory, 0, bytes);
+    char *memory = block + sizeof block;
+    memory += (align - (uintptr_t)memory % align) % align;
+    memcpy(memory - sizeof block, &block, sizeof block);
+    if (huge) (void)madvise(memory, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
     *out = memory;
     return true;
 }
 
 void memory_unmap(void *memory, size_t bytes)
 {
+    char *block;
     (void)bytes;
-    free(memory);
+    if (!memory) return;
+    memcpy(&block, (char *)memory - sizeof block, sizeof block);
+    free(block);
 }

@@ -44,7 +44,8 @@ void K(sgd)(int64_t n, float *w, const float *g, float *momentum_buffer, float l
 void K(adam)(int64_t n, float *w, const float *g, float *m, float *v, float lr, float beta1,
              float beta2, float eps, float weight_decay, bool decoupled, double bias1, double bias2)
 {
-    const float step = (float)((double)lr / bias1), root = (float)__builtin_sqrt(bias2);
+    const float step = (float)((double)lr / bias1),
+                unroot = (float)(1.0 / __builtin_sqrt(bias2)); /* one division less an element */
     const float coupled = decoupled ? 0.0f : weight_decay,
                 shrink = decoupled ? 1.0f - lr * weight_decay : 1.0f;
     PIECES(
@@ -54,7 +55,7 @@ void K(adam)(int64_t n, float *w, const float *g, float *m, float *v, float lr, 
             float q = vm_fma(beta2, v[i], (1.0f - beta2) * d * d);
             m[i] = a;
             v[i] = q;
-            w[i] = w[i] * shrink - step * a / (vm_sqrt(q) / root + eps);
+            w[i] = w[i] * shrink - step * a / vm_fma(vm_sqrt(q), unroot, eps);
         });
 }
 
