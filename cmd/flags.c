@@ -24,6 +24,7 @@ typedef struct Flag {
 // clang-format off
 static const Flag flag_table[] = {
     {"dry-run",    0,   FLAG_SWITCH, IN(dry_run),    NULL,                0, 0, "print what would be done, and what it would cost, without doing it"},
+    {"check-nan",  0,   FLAG_SWITCH, IN(check_nan),  NULL,                0, 0, "repeat a run from its checkpoint and name the first value that is not finite"},
     {"force",      0,   FLAG_SWITCH, IN(force),      NULL,                0, 0, "compute again although the result exists"},
     {"resume",     0,   FLAG_SWITCH, IN(resume),     NULL,                0, 0, "fail unless there is a checkpoint to go on from"},
     {"checkpoint", 0,   FLAG_TEXT,   IN(checkpoint), "X.safetensors",     0, 0, "weights to use instead of the run's own"},

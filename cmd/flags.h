@@ -13,7 +13,7 @@
 typedef struct Flags {
     bool help, json, quiet, verbose;
     int color; /* ColorMode */
-    bool dry_run, force, resume, best;
+    bool dry_run, force, resume, best, check_nan;
     int split;        /* SplitId */
     int64_t threads;  /* 0: from the environment */
     double log_every; /* seconds */

@@ -5,6 +5,7 @@
 #include "base/progress.h"
 #include "base/text.h"
 #include "cmd/json_write.h"
+#include "run/check_nan.h"
 #include "run/stop.h"
 #include "run/trainer.h"
 
@@ -138,13 +139,24 @@ static bool check_file(const Experiment *e, const Flags *flags, Error *err)
     return ok;
 }
 
+static bool train_check_nan(const Target *t, Error *err)
+{
+    char report[1024];
+    stop_install();
+    TRY(check_nan(&t->experiment, &t->data, t->folder, report, err));
+    (void)printf("%s\n", report);
+    return true;
+}
+
 static bool train(const Invocation *in, Error *err)
 {
     Target *t = arena_alloc(in->arena, sizeof *t);
     TRY(target_load(t, in, err));
     TRY(check_file(&t->experiment, &in->flags, err));
     TRY(target_open_data(t, in, SPLITS_ALL, err));
-    bool ok = in->flags.dry_run ? train_dry_run(t, in, err) : train_target(t, in, err);
+    bool ok = in->flags.dry_run     ? train_dry_run(t, in, err)
+              : in->flags.check_nan ? train_check_nan(t, err)
+                                    : train_target(t, in, err);
     target_close(t);
     return ok;
 }
@@ -153,7 +165,7 @@ const Command command_train = {
     .name = "train",
     .summary = "Train from an experiment file, or go on with a run that was interrupted",
     .usage = "FILE.yaml|RUN [key=value ...]",
-    .flags = "dry-run force resume log-every results threads json",
+    .flags = "dry-run check-nan force resume log-every results threads json",
     .help = "A run's folder is results/<name>/<id>; the id is the hash of the resolved\n"
             "configuration and the data, so a result that exists is not computed again.\n"
             "key=value overrides the file (train.seed=3, methods.0.name=cutmix); 'seqlab help\n"

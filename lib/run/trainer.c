@@ -123,10 +123,12 @@ static bool not_finite(const Training *t, const char *what, double value, int64_
     char last[48] = "none";
     if (t->checkpoint_step >= 0)
         (void)snprintf(last, sizeof last, "step %" PRId64, t->checkpoint_step);
-    return fail(
-        err, FAIL_RUN, NULL,
-        "run %s: %s is %s at step %" PRId64 " (the loss was %.4g before); last checkpoint: %s",
-        t->experiment->id, what, isnan(value) ? "NaN" : "infinite", step, t->state.last_loss, last);
+    return fail(err, FAIL_RUN, NULL,
+                "run %s: %s is %s at step %" PRId64
+                " (the loss was %.4g before); last checkpoint: %s; "
+                "'seqlab train --check-nan %s' names the value",
+                t->experiment->id, what, isnan(value) ? "NaN" : "infinite", step,
+                t->state.last_loss, last, t->folder.path);
 }
 
 /* An update can overflow although its gradient is finite. The checkpoint from before must stay
