@@ -288,7 +288,7 @@ static bool attention_fits(Graph *g, const Node *q, const Node *k, const Node *v
     const Shape *sq = &q->shape, *sk = &k->shape;
     const bool floats = q->dtype == F32 && k->dtype == F32 && v->dtype == F32;
     if (!floats || sq->rank != 4 || sk->rank != 4 || !shape_equal(sk, &v->shape) ||
-        sq->dim[0] != sk->dim[0] || sq->dim[3] != sk->dim[3] || sk->dim[2] < 1 ||
+        sq->dim[0] != sk->dim[0] || sq->dim[3] != sk->dim[3] || sk->dim[2] < 1 || sq->dim[2] < 1 ||
         sq->dim[2] % sk->dim[2] != 0) {
         (void)graph_fail(g, "attention: queries %s do not go with keys %s and values %s",
                          shape_text(sq, text_q), shape_text(sk, text_k),
