@@ -151,6 +151,7 @@ $(BUILD)/%_bench: $(BUILD)/tests/bench/%_bench.o $(BUILD)/libseqlab.a
 
 bench: $(BUILD)/seqlab $(BENCH_BIN) ## kernels against measured peak and peers; whole training steps against torch
 	@for b in $(BENCH_BIN); do echo "== $$b"; $$b || exit 1; done
+	@python3 tests/bench/attention_torch.py $(BUILD)/attention_bench
 	@tests/bench/train_step.sh $(BUILD)/seqlab
 
 # -- Installation ----------------------------------------------------------------------------------------------------

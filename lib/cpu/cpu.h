@@ -56,6 +56,45 @@ typedef struct PoolShape {
     bool count_pad;
 } PoolShape;
 
+/* Attention of `heads` query heads in groups of heads / kv_heads that share a key and value head:
+ *
+ *   y[b,i,h] = sum_j p[b,h,i,j] v[b,j,g(h)],   p = softmax over the keys j that query i sees of
+ *   cap tanh(scale q[b,i,h].k[b,j,g(h)] / cap) + bias[h,i,j] - slopes[h] |i + offset - j|
+ *
+ *   q  (batch, t, heads, d)        as a projection gives it
+ *   k, v  (batch, s, kv_heads, d)  1 <= d <= 256
+ *   cap 0: no tanh; bias (heads, t, s), slopes (heads) or NULL
+ *
+ * Query i stands at position i + offset among the keys. It sees key j if j < length[b] (length
+ * NULL: all), if j <= i + offset when causal, and if |i + offset - j| < window unless window is 0.
+ * A query that sees no key gets y = 0. lse (batch, heads, t) is the logarithm to base 2 of the
+ * softmax's denominator, -infinity where no key is seen. */
+typedef struct Attention {
+    int64_t batch, t, s, heads, kv_heads, d;
+    float scale, cap;
+    int64_t offset, window;
+    bool causal;
+    const float *q, *k, *v, *bias, *slopes;
+    const int32_t *length;
+} Attention;
+
+/* y, lse: what attention gave; dy the gradient to y. dq, dk, dv and, unless NULL, dbias are
+ * overwritten with the gradients of sum(dy * y). */
+typedef struct AttentionGrad {
+    Attention forward;
+    const float *y, *lse, *dy;
+    float *dq, *dk, *dv, *dbias;
+} AttentionGrad;
+
+/* Rotation of pairs (Su et al., arXiv:2104.09864): x, y (batch, t, heads, d). Pair i < dims / 2 of
+ * every head at place p is turned by the angle whose cosine and sine are table[p][i] and
+ * table[p][dims / 2 + i]; the rest is copied. A pair is numbers (2i, 2i + 1) when interleaved, else
+ * (i, i + dims / 2). inverse turns back. */
+typedef struct RopeShape {
+    int64_t batch, t, heads, d, dims;
+    bool interleaved, inverse;
+} RopeShape;
+
 typedef struct Kernels {
     const char *isa; /* "v3", "v4", "neon" */
 
@@ -111,6 +150,14 @@ typedef struct Kernels {
                             const float *dy, float *dx);
     void (*rms_norm_grad)(int64_t rows, int64_t n, const float *x, const float *gain, float eps,
                           const float *dy, float *dx);
+
+    /* Attention by blocks, forward and backward; memory grows with t + s, not with t * s. Keys are
+     * walked in blocks of fixed size in ascending order (attention.c, attention_grad.c). */
+    void (*attention)(const Attention *a, float *y, float *lse, void *scratch);
+    size_t (*attention_scratch)(const Attention *a); /* bytes, by shapes and threads_count() */
+    void (*attention_grad)(const AttentionGrad *g, void *scratch);
+    size_t (*attention_grad_scratch)(const Attention *a);
+    void (*rope)(const RopeShape *s, const float *x, const float *table, float *y);
 
     /* y[i, :] = table[index[i], :] over rows of `width`; an index outside [0, n_rows) gives NaN
      * (floats). */

@@ -63,6 +63,16 @@ typedef union OpArgs {
         bool gain, bias; /* which of the optional sources are there */
     } batch_norm;
     struct {
+        float scale, cap;
+        int64_t offset, window;
+        bool causal;
+        bool bias, slopes, lengths; /* which of the optional sources are there */
+        bool bias_grad;             /* attention_grad gives that of the bias too */
+    } attention;
+    struct {
+        bool interleaved, inverse;
+    } rope;
+    struct {
         uint64_t seed;
         uint64_t stream; /* names the tensor; the step enters at run time */
         float p, value;
@@ -230,6 +240,28 @@ Node *softmax(Graph *g, Node *x); /* over the last axis */
 Node *log_softmax(Graph *g, Node *x);
 /* x (..., V), label I32 (...): losses (...) as cpu.h says; ignored rows give 0. */
 Node *cross_entropy(Graph *g, Node *x, Node *label, float smoothing, int32_t ignore);
+
+typedef struct Attend {
+    float scale;         /* of q k; 0 means 1 / sqrt(D) */
+    float cap;           /* c of c tanh(score / c); 0: none */
+    bool causal;         /* query i sees keys up to i + offset */
+    int64_t offset;      /* place of query 0 among the keys: S - T when keys were cached */
+    int64_t window;      /* query i sees keys nearer than this to i + offset; 0: all */
+    Node *bias;          /* (Hq, T, S), added to the scores of every sequence, or NULL */
+    Node *lengths;       /* I32 (B): keys from here on are padding, or NULL */
+    const float *slopes; /* Hq numbers, copied: ALiBi takes slope * distance away, or NULL */
+} Attend;
+/* softmax(q k) v with q (B, T, Hq, D), k and v (B, S, Hkv, D), D <= 256: heads before D, which is
+ * what reshape makes of a projection's (B, T, Hq * D) without moving anything, and what the next
+ * projection takes back. Heads h of q share head h / (Hq / Hkv) of k and v. A query that sees no
+ * key gets 0. Memory grows with T + S, also backward. */
+Node *attention(Graph *g, Node *q, Node *k, Node *v, Attend how);
+/* (n, dims) constants for rope: cosines, then sines, of (offset + place) / factor * theta^(-2i /
+ * dims), i < dims / 2; factor > 1 stretches the positions (linear scaling). */
+Node *rope_table(Graph *g, int64_t n, int64_t dims, int64_t offset, double theta, double factor);
+/* Rotary positions: x (B, T, H, D), table (T, dims), dims <= D even. Pairs are (i, i + dims / 2)
+ * or, interleaved, (2i, 2i + 1). */
+Node *rope(Graph *g, Node *x, Node *table, bool interleaved);
 
 /* Numbers of the stream (seed, "dropout", step, stream): the step is that of plan_run. No gradient.
  */
