@@ -4,23 +4,30 @@
  * One fused multiply-add a number makes this a matter of memory: a thread walks a strip of channels
  * of one sequence through all steps, so that each row is read and written once, in pieces long
  * enough to stream, and the row before is still in L1. Strips and sequences are shared by the
- * threads; cutting time would only add passes. */
+ * threads; cutting time would only add passes. Where time runs against memory, so does the walk
+ * along a row: then the processor sees descending streams, and fetches ahead. */
 #include "base/threads.h"
-#include "cpu/kernel.h"
+#include "cpu/gemm_tile.h"
 #include "cpu/lanes.h"
-#include "cpu/vecmath.h"
 
 #include <string.h>
 
-enum { STRIP = 512, LEAST_STRIP = 64 }; /* channels; a multiple of a cache line */
-enum { PANEL = 64 };                    /* steps of a constant factor's gradient added at once */
+enum { STRIP = 4096, LEAST_STRIP = 64 }; /* channels; a multiple of a cache line */
+enum { PANEL = 64 };                     /* steps of a constant factor's gradient added at once */
+
+/* n channels of every step. */
+typedef struct Strip {
+    const ScanShape *s;
+    int64_t n;
+    bool down;      /* time runs against memory */
+    bool conjugate; /* of the factor */
+} Strip;
 
 /* Channels of a strip: so many that every thread gets one. */
 static int64_t strip_of(const ScanShape *s)
 {
     int64_t strip = STRIP;
-    while (strip > LEAST_STRIP && s->batch * ((s->d + strip - 1) / strip) < threads_count())
-        strip /= 2;
+    while (strip > LEAST_STRIP && s->batch * ceil_div(s->d, strip) < threads_count()) strip /= 2;
     return strip;
 }
 
@@ -34,96 +41,118 @@ static int64_t time_of(const ScanShape *s, int64_t step)
     return s->reverse ? s->steps - 1 - step : step;
 }
 
-/* -- One row of n channels; d to the imaginary parts. to = a before + from. -- */
+/* -- One row, a vector at a time; imaginary parts are s->d further -- */
 
-static void step_real(int64_t n, const float *a, const float *before, const float *from, float *to)
+SIMD vf load(const float *p, int64_t lanes)
 {
-#pragma GCC ivdep
-    for (int64_t i = 0; i < n; i++) to[i] = vm_fma(a[i], before[i], from[i]);
+    return lanes == VL ? vf_load(p) : vf_load_n(p, lanes);
 }
 
-static void step_complex(int64_t n, int64_t d, float sign, const float *a, const float *before,
-                         const float *from, float *to)
+SIMD void store(float *p, vf x, int64_t lanes)
 {
-#pragma GCC ivdep
-    for (int64_t i = 0; i < n; i++) {
-        const float re = a[i], im = sign * a[d + i], u = before[i], v = before[d + i];
-        to[i] = vm_fma(-im, v, vm_fma(re, u, from[i]));
-        to[d + i] = vm_fma(im, u, vm_fma(re, v, from[d + i]));
+    if (lanes == VL)
+        vf_store(p, x);
+    else
+        vf_store_n(p, x, lanes);
+}
+
+/* Vector j of a row, counted in the strip's direction: its first channel and its lanes. */
+SIMD int64_t vector_of(const Strip *p, int64_t j, int64_t *lanes)
+{
+    const int64_t c = p->down ? (p->n - 1) / VL * VL - j : j;
+    *lanes = min64(VL, p->n - c);
+    return c;
+}
+
+SIMD void complex_step(const Strip *p, int64_t c, int64_t lanes, const float *a,
+                       const float *before, const float *from, float *to)
+{
+    const int64_t d = p->s->d + c;
+    const vf u = load(before + c, lanes), v = load(before + d, lanes);
+    const vf re = load(a + c, lanes), part = load(a + d, lanes), im = p->conjugate ? -part : part;
+    store(to + c, vf_fma(-im, v, vf_fma(re, u, load(from + c, lanes))), lanes);
+    store(to + d, vf_fma(im, u, vf_fma(re, v, load(from + d, lanes))), lanes);
+}
+
+/* to = a before + from. */
+static void step(const Strip *p, const float *a, const float *before, const float *from, float *to)
+{
+    int64_t lanes;
+    for (int64_t j = 0; j < p->n; j += VL) {
+        const int64_t c = vector_of(p, j, &lanes);
+        if (p->s->complex)
+            complex_step(p, c, lanes, a, before, from, to);
+        else
+            store(to + c,
+                  vf_fma(load(a + c, lanes), load(before + c, lanes), load(from + c, lanes)),
+                  lanes);
     }
 }
 
-static void step(const ScanShape *s, int64_t n, bool conjugate, const float *a, const float *before,
-                 const float *from, float *to)
+static void copy_row(const Strip *p, const float *from, float *to)
 {
-    if (s->complex)
-        step_complex(n, s->d, conjugate ? -1.0f : 1.0f, a, before, from, to);
-    else
-        step_real(n, a, before, from, to);
-}
-
-static void copy_row(const ScanShape *s, int64_t n, const float *from, float *to)
-{
-    memcpy(to, from, (size_t)n * sizeof *to);
-    if (s->complex) memcpy(to + s->d, from + s->d, (size_t)n * sizeof *to);
+    memcpy(to, from, (size_t)p->n * sizeof *to);
+    if (p->s->complex) memcpy(to + p->s->d, from + p->s->d, (size_t)p->n * sizeof *to);
 }
 
 /* -- Scan -- */
 
-/* n channels from channel c on, of sequence b. */
-static void scan_strip(const ScanShape *s, int64_t b, int64_t c, int64_t n,
-                       const float *const in[3], float *y)
+/* Channels c.. of sequence b. */
+static void scan_strip(const Strip *p, int64_t b, int64_t c, const float *const in[3], float *y)
 {
-    const int64_t R = row_floats(s), T = s->steps, first = b * T * R + c;
+    const ScanShape *s = p->s;
+    const int64_t R = row_floats(s), first = b * s->steps * R + c;
     const float *a = in[0] + (s->constant ? c : first), *from = in[1] + first;
     const float *before = in[2] ? in[2] + b * R + c : NULL;
-    const int64_t back = s->lagged ? 1 : 0;
-    for (int64_t k = 0; k < T; k++) {
-        const int64_t t = time_of(s, k);
-        float *to = y + first + t * R;
+    for (int64_t k = 0; k < s->steps; k++) {
+        const int64_t at = time_of(s, k) * R, at_a = time_of(s, s->lagged ? k - 1 : k) * R;
+        float *to = y + first + at;
         if (before)
-            step(s, n, s->lagged, s->constant ? a : a + time_of(s, k - back) * R, before,
-                 from + t * R, to);
+            step(p, s->constant ? a : a + at_a, before, from + at, to);
         else
-            copy_row(s, n, from + t * R, to);
+            copy_row(p, from + at, to);
         before = to;
     }
 }
 
 void K(scan)(const ScanShape *s, const float *a, const float *b, const float *h0, float *y)
 {
-    const int64_t strip = strip_of(s), strips = (s->d + strip - 1) / strip;
+    const int64_t strip = strip_of(s), strips = ceil_div(s->d, strip);
     const float *in[3] = {a, b, h0};
     ROWS_PARALLEL(s->batch * s->steps * row_floats(s), s->batch * strips)
     for (int64_t i = 0; i < s->batch * strips; i++) {
         const int64_t c = i % strips * strip;
-        scan_strip(s, i / strips, c, s->d - c < strip ? s->d - c : strip, in, y);
+        const Strip p = {s, min64(strip, s->d - c), s->reverse, s->lagged};
+        scan_strip(&p, i / strips, c, in, y);
     }
 }
 
 /* -- Gradients -- */
 
-/* (re, im) = [(re, im) +] g times the conjugate of y. */
-static void product_row(const ScanShape *s, int64_t n, bool add, const float *g, const float *y,
-                        float *re, float *im)
-{
-    const float *gi = g + s->d, *yi = y + s->d;
-    if (!s->complex) {
-#pragma GCC ivdep
-        for (int64_t i = 0; i < n; i++) re[i] = vm_fma(g[i], y[i], add ? re[i] : 0.0f);
-        return;
-    }
-#pragma GCC ivdep
-    for (int64_t i = 0; i < n; i++) {
-        re[i] = vm_fma(gi[i], yi[i], vm_fma(g[i], y[i], add ? re[i] : 0.0f));
-        im[i] = vm_fma(gi[i], y[i], vm_fma(-g[i], yi[i], add ? im[i] : 0.0f));
-    }
-}
+typedef struct ScanGrad {
+    const float *a, *dy, *y, *h0;
+    float *g, *da;
+    int64_t stride_g, stride_da;
+} ScanGrad;
 
-static void zero_row(const ScanShape *s, int64_t n, float *re, float *im)
+/* (re, im) = [(re, im) +] g times the conjugate of y. */
+static void product_row(const Strip *p, bool add, const float *g, const float *y, float *re,
+                        float *im)
 {
-    memset(re, 0, (size_t)n * sizeof *re);
-    if (s->complex) memset(im, 0, (size_t)n * sizeof *im);
+    const float *gi = g + p->s->d, *yi = y + p->s->d;
+    int64_t m;
+    for (int64_t j = 0; j < p->n; j += VL) {
+        const int64_t c = vector_of(p, j, &m);
+        const vf u = load(g + c, m), v = load(y + c, m), old = add ? load(re + c, m) : vf_zero();
+        if (!p->s->complex) {
+            store(re + c, vf_fma(u, v, old), m);
+            continue;
+        }
+        const vf ui = load(gi + c, m), vi = load(yi + c, m),
+                 old_i = add ? load(im + c, m) : vf_zero();
+        store(re + c, vf_fma(ui, vi, vf_fma(u, v, old)), m);
+        store(im + c, vf_fma(ui, v, vf_fma(-u, vi, old_i)), m);
+    }
 }
 
 /* sum += panel, panel = 0. */
@@ -133,58 +162,63 @@ static void add_panel(int64_t n, float *panel, float *sum)
     memset(panel, 0, (size_t)n * sizeof *panel);
 }
 
-typedef struct ScanGrad {
-    const float *a, *dy, *y, *h0;
-    float *g, *da;
-    int64_t stride_g, stride_da;
-} ScanGrad;
-
-/* da of one step: its own row, or added to the panel. */
-static void grad_factor(const ScanShape *s, int64_t n, const float *g, const float *before,
-                        float *row, float *panel)
+static void zero_row(const Strip *p, float *row)
 {
-    float *re = s->constant ? panel : row, *im = s->constant ? panel + STRIP : row + s->d;
-    if (before)
-        product_row(s, n, s->constant, g, before, re, im);
-    else if (!s->constant)
-        zero_row(s, n, re, im);
+    memset(row, 0, (size_t)p->n * sizeof *row);
+    if (p->s->complex) memset(row + p->s->d, 0, (size_t)p->n * sizeof *row);
+}
+
+/* da of step k of the scan: its own row, or added to the panel, which now and then goes to da. */
+static void grad_factor(const Strip *p, int64_t k, const float *g, const float *before, float *da,
+                        float *panel)
+{
+    const ScanShape *s = p->s;
+    if (!s->constant) {
+        float *row = da + time_of(s, k) * row_floats(s);
+        if (before)
+            product_row(p, false, g, before, row, row + s->d);
+        else
+            zero_row(p, row);
+        return;
+    }
+    if (before) product_row(p, true, g, before, panel, panel + STRIP);
+    if (k % PANEL != 0) return;
+    add_panel(p->n, panel, da);
+    if (s->complex) add_panel(p->n, panel + STRIP, da + s->d);
 }
 
 /* From the last step walked to the first: g_t = dy_t + conj(a_(t+1)) g_(t+1). */
-static void grad_strip(const ScanShape *s, const ScanGrad *p, int64_t b, int64_t c, int64_t n)
+static void grad_strip(const Strip *p, const ScanGrad *in, int64_t b, int64_t c)
 {
-    const int64_t R = row_floats(s), T = s->steps, first = b * T * R + c;
-    const float *a = p->a + (s->constant ? c : first), *after = NULL;
-    float *g = p->g + b * p->stride_g + c, *da = p->da + b * p->stride_da + c;
-    float panel[2 * STRIP] = {0};
-    if (s->constant) zero_row(s, n, da, da + s->d);
-    for (int64_t k = T - 1; k >= 0; k--) {
-        const int64_t t = time_of(s, k);
-        const float *from = p->dy + first + t * R;
-        float *to = g + t * R;
+    const ScanShape *s = p->s;
+    const int64_t R = row_floats(s), first = b * s->steps * R + c;
+    const float *a = in->a + (s->constant ? c : first), *after = NULL;
+    float *g = in->g + b * in->stride_g + c, *da = in->da + b * in->stride_da + c;
+    _Alignas(64) float panel[2 * STRIP] = {0};
+    if (s->constant) zero_row(p, da);
+    for (int64_t k = s->steps - 1; k >= 0; k--) {
+        const int64_t at = time_of(s, k) * R;
+        const float *before = in->h0 ? in->h0 + b * R + c : NULL;
+        if (k > 0) before = in->y + first + time_of(s, k - 1) * R;
         if (after)
-            step(s, n, true, s->constant ? a : a + time_of(s, k + 1) * R, after, from, to);
+            step(p, s->constant ? a : a + time_of(s, k + 1) * R, after, in->dy + first + at,
+                 g + at);
         else
-            copy_row(s, n, from, to);
-        after = to;
-        const float *h0 = p->h0 ? p->h0 + b * R + c : NULL,
-                    *before = k > 0 ? p->y + first + time_of(s, k - 1) * R : h0;
-        grad_factor(s, n, to, before, da + t * R, panel);
-        if (s->constant && k % PANEL == 0) {
-            add_panel(n, panel, da);
-            if (s->complex) add_panel(n, panel + STRIP, da + s->d);
-        }
+            copy_row(p, in->dy + first + at, g + at);
+        after = g + at;
+        grad_factor(p, k, after, before, da, panel);
     }
 }
 
 void K(scan_grad)(const ScanShape *s, const float *a, const float *dy, const float *y,
                   const float *h0, float *g, int64_t stride_g, float *da, int64_t stride_da)
 {
-    const ScanGrad p = {a, dy, y, h0, g, da, stride_g, stride_da};
-    const int64_t strip = strip_of(s), strips = (s->d + strip - 1) / strip;
+    const ScanGrad in = {a, dy, y, h0, g, da, stride_g, stride_da};
+    const int64_t strip = strip_of(s), strips = ceil_div(s->d, strip);
     ROWS_PARALLEL(2 * s->batch * s->steps * row_floats(s), s->batch * strips)
     for (int64_t i = 0; i < s->batch * strips; i++) {
         const int64_t c = i % strips * strip;
-        grad_strip(s, &p, i / strips, c, s->d - c < strip ? s->d - c : strip);
+        const Strip p = {s, min64(strip, s->d - c), !s->reverse, true};
+        grad_strip(&p, &in, i / strips, c);
     }
 }

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum { BLOCK = 8 };       /* steps */
+enum { BLOCK = 4 };       /* steps */
 enum { SPAN = 256 };      /* steps of one sequence whose gradient to w is one chain */
 enum { MAX_PIECES = 32 }; /* of the gradient to w */
 enum { TAPS = 4 };        /* of the gradient to w, at once */
