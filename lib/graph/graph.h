@@ -72,6 +72,15 @@ typedef union OpArgs {
     struct {
         bool interleaved, inverse;
     } rope;
+        bool reverse;
+        bool start; /* the gradients: with that to the starting state */
+    } recurrent;
+    struct {
+        bool reverse, lagged; /* cpu.h ScanShape */
+    } scan;
+    struct {
+        bool silu;
+    } short_conv;
     struct {
         uint64_t seed;
         uint64_t stream; /* names the tensor; the step enters at run time */
@@ -262,6 +271,29 @@ Node *rope_table(Graph *g, int64_t n, int64_t dims, int64_t offset, double theta
 /* Rotary positions: x (B, T, H, D), table (T, dims), dims <= D even. Pairs are (i, i + dims / 2)
  * or, interleaved, (2i, 2i + 1). */
 Node *rope(Graph *g, Node *x, Node *table, bool interleaved);
+/* Recurrent layers over x (B, T, I). Weights, their layout and the order of gates (LSTM: i f g o;
+ * GRU: r z n) are torch's: w_ih (G H, I), w_hh (G H, H), biases (G H) or NULL. h0, c0 (B, H) or
+ * NULL for zero. `reverse` walks from the last step to the first; step t of h is still about x's
+ * step t.
+ */
+typedef struct RecurrentWeights {
+    Node *w_ih, *w_hh, *b_ih, *b_hh;
+} RecurrentWeights;
+typedef struct RecurrentValues {
+    Node *h;      /* (B, T, H) */
+    Node *h_last; /* (B, H), after the last step walked */
+    Node *c_last; /* LSTM; NULL for GRU */
+} RecurrentValues;
+RecurrentValues lstm(Graph *g, Node *x, RecurrentWeights w, Node *h0, Node *c0, bool reverse);
+RecurrentValues gru(Graph *g, Node *x, RecurrentWeights w, Node *h0, bool reverse);
+
+/* The linear recurrence y_t = a_t y_(t-1) + b_t over axis 1, from h0 or zero; `reverse` runs it
+ * from the last step. Real: b (B, T, D), a the same or (D), h0 (B, D). Complex: b (B, T, 2, D),
+ * real parts first, a the same or (2, D), h0 (B, 2, D). */
+Node *scan(Graph *g, Node *a, Node *b, Node *h0, bool reverse);
+/* Causal depthwise convolution of x (B, T, C) with w (C, K), K <= 16, whose last tap is the
+ * present, plus bias (C) or NULL, then silu if asked. */
+Node *short_conv(Graph *g, Node *x, Node *w, Node *bias, bool silu);
 
 /* Numbers of the stream (seed, "dropout", step, stream): the step is that of plan_run. No gradient.
  */
