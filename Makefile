@@ -89,7 +89,7 @@ $(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/l
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 # Kernels alone, so that it cross-compiles without other libraries.
-BITS_OBJ := $(KERNEL_OBJ) $(ONCE_SRC:%.c=$(BUILD)/%.o) $(patsubst %,$(BUILD)/lib/base/%.o,error threads arena) \
+BITS_OBJ := $(KERNEL_OBJ) $(ONCE_SRC:%.c=$(BUILD)/%.o) $(patsubst %,$(BUILD)/lib/base/%.o,error threads arena realmath) \
             $(BUILD)/tests/bits/bits.o
 $(BUILD)/bits: $(BITS_OBJ)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lm

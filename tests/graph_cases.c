@@ -367,6 +367,32 @@ static Node *cross_entropy_case(Trial *t, int arg)
     return cross_entropy(t->g, x, label, smoothing, arg & 2 ? 1 : -1);
 }
 
+/* -- Long convolutions and the real transform */
+
+enum { GATE = 6 }; /* arg: reach + 3 skip + 6 gate */
+
+static Node *long_conv_case(Trial *t, int arg)
+{
+    const LongConvReach reach = (LongConvReach)(arg % 3);
+    const Shape u = S(2, 3, 7);
+    Node *x = trial_real(t, u), *k = trial_real(t, reach == REACH_TWO_SIDED ? S(2, 3, 5) : S(3, 5));
+    Node *d = arg / 3 % 2 ? trial_real(t, S(3)) : NULL,
+         *gate = arg >= GATE ? trial_real(t, u) : NULL;
+    return long_conv(t->g, x, k, d, gate, reach);
+}
+
+static Node *rfft_case(Trial *t, int arg)
+{
+    static const int64_t lengths[] = {1, 2, 5, 8, 12};
+    return rfft(t->g, trial_real(t, S(2, lengths[arg])));
+}
+
+static Node *irfft_case(Trial *t, int arg)
+{
+    static const int64_t lengths[] = {1, 2, 5, 8, 12};
+    return irfft(t->g, trial_real(t, S(3, lengths[arg] / 2 + 1, 2)), lengths[arg]);
+}
+
 /* -- Random numbers */
 
 static Node *dropout_case(Trial *t, int arg)
@@ -417,6 +443,9 @@ static const GraphCase cases[] = {
     {"norm",    "rms_norm",         rms_norm_case,         2,  false},
     {"loss",    "softmax",          softmax_case,          2,  false},
     {"loss",    "cross_entropy",    cross_entropy_case,    4,  false},
+    {"seqconv", "long_conv",        long_conv_case,        12, false},
+    {"seqconv", "rfft",             rfft_case,             5,  false},
+    {"seqconv", "irfft",            irfft_case,            5,  false},
     {"random",  "dropout",          dropout_case,          1,  false},
 };
 enum { N_CASES = sizeof cases / sizeof cases[0] };

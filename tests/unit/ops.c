@@ -113,6 +113,7 @@ DERIVATIVES_OF(conv)
 DERIVATIVES_OF(pool)
 DERIVATIVES_OF(norm)
 DERIVATIVES_OF(loss)
+DERIVATIVES_OF(seqconv)
 DERIVATIVES_OF(random)
 
 /* -- The table */
