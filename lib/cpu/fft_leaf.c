@@ -156,6 +156,16 @@ static void ascend(const RightFft *f, float *z, int64_t leaf)
     }
 }
 
+/* The share of a leaf in what comes ahead. */
+SIMD void ask_ahead(const FftAhead *a, int64_t leaf)
+{
+    const int64_t at = leaf * FFT_LEAF, n = a->n - at < FFT_LEAF ? a->n - at : FFT_LEAF;
+    for (int64_t i = 0; i < n; i += FFT_GROUP) {
+        if (a->read) __builtin_prefetch(a->read + at + i, 0, 2);
+        if (a->write) __builtin_prefetch(a->write + at + i, 1, 2);
+    }
+}
+
 static const float *leaf_table(const RightFft *f, int64_t leaf)
 {
     return f->twiddle[f->n_passes] + leaf * LEAF_TABLE;
@@ -171,9 +181,10 @@ void right_end(const RightFft *f, const float *z, float *re, float *im, int64_t 
     fft_pass_end(f->radix[0], z, re, im, f->m / f->radix[0] / FFT_GROUP, f->twiddle[0], begin, end);
 }
 
-void right_forward(const RightFft *f, float *z, int64_t begin, int64_t end)
+void right_forward(const RightFft *f, float *z, const FftAhead *ahead, int64_t begin, int64_t end)
 {
     for (int64_t leaf = begin; leaf < end; leaf++) {
+        ask_ahead(ahead, leaf);
         descend(f, z, leaf);
         leaf_forward(z + fft_place(leaf * FFT_GROUP), leaf_table(f, leaf));
     }
@@ -187,11 +198,12 @@ void right_inverse(const RightFft *f, float *z, int64_t begin, int64_t end)
     }
 }
 
-void right_convolve(const RightFft *f, float *z, const float *k, bool conjugate, int64_t begin,
-                    int64_t end)
+void right_convolve(const RightFft *f, float *z, const float *k, bool conjugate,
+                    const FftAhead *ahead, int64_t begin, int64_t end)
 {
     for (int64_t leaf = begin; leaf < end; leaf++) {
         const int64_t at = fft_place(leaf * FFT_GROUP);
+        ask_ahead(ahead, leaf);
         descend(f, z, leaf);
         if (conjugate)
             leaf_convolve(z + at, leaf_table(f, leaf), k + at, true);
@@ -201,11 +213,12 @@ void right_convolve(const RightFft *f, float *z, const float *k, bool conjugate,
     }
 }
 
-void right_correlate(const RightFft *f, float *z, const float *a, float *sum, int64_t begin,
-                     int64_t end)
+void right_correlate(const RightFft *f, float *z, const float *a, float *sum, const FftAhead *ahead,
+                     int64_t begin, int64_t end)
 {
     for (int64_t leaf = begin; leaf < end; leaf++) {
         const int64_t at = fft_place(leaf * FFT_GROUP);
+        ask_ahead(ahead, leaf);
         descend(f, z, leaf);
         leaf_correlate(z + at, leaf_table(f, leaf), a + at, sum + at);
     }

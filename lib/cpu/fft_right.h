@@ -60,6 +60,14 @@ SIMD int64_t fft_place(int64_t group)
     return (group + (group >> 4)) * 2 * FFT_GROUP;
 }
 
+/* Rows of n floats that the next steps read and write: they are asked for while the leaves compute,
+ * since the columns of a first pass are too short for the hardware to see them coming. NULL: none.
+ */
+typedef struct FftAhead {
+    const float *read, *write;
+    int64_t n;
+} FftAhead;
+
 /* Parts of one transform, so that threads can share it: groups begin <= q < end of the m /
  * radix[0] / 16 column groups, or leaves begin <= l < end of the m / 256, where a thread's leaves
  * are whole blocks of pass `pass`.
@@ -70,11 +78,11 @@ SIMD int64_t fft_place(int64_t group)
  *   inverse    the reverse of forward
  *   end        the reverse of first, times m: re and, unless NULL, im, m numbers each */
 void right_first(const RightFft *f, const float *x, float *z, int64_t begin, int64_t end);
-void right_forward(const RightFft *f, float *z, int64_t begin, int64_t end);
-void right_convolve(const RightFft *f, float *z, const float *k, bool conjugate, int64_t begin,
-                    int64_t end);
-void right_correlate(const RightFft *f, float *z, const float *a, float *sum, int64_t begin,
-                     int64_t end);
+void right_forward(const RightFft *f, float *z, const FftAhead *ahead, int64_t begin, int64_t end);
+void right_convolve(const RightFft *f, float *z, const float *k, bool conjugate,
+                    const FftAhead *ahead, int64_t begin, int64_t end);
+void right_correlate(const RightFft *f, float *z, const float *a, float *sum, const FftAhead *ahead,
+                     int64_t begin, int64_t end);
 void right_inverse(const RightFft *f, float *z, int64_t begin, int64_t end);
 void right_end(const RightFft *f, const float *z, float *re, float *im, int64_t begin, int64_t end);
 

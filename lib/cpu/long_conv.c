@@ -115,8 +115,11 @@ static void enter(const Team *team, const float *x, int64_t n, int64_t at, float
     const int64_t m = team->f->m;
     const Part part = part_of(team, m), columns = columns_of(team);
     if (n < m || scale != 1.0f) {
-        for (int64_t i = part.begin; i < part.end; i++)
-            row[i] = i >= at && i < at + n ? x[i - at] * scale : 0;
+        const int64_t from = at < part.begin ? part.begin : at < part.end ? at : part.end;
+        const int64_t to = at + n > part.end ? part.end : at + n > from ? at + n : from;
+        for (int64_t i = part.begin; i < from; i++) row[i] = 0;
+        for (int64_t i = from; i < to; i++) row[i] = x[i - at] * scale;
+        for (int64_t i = to; i < part.end; i++) row[i] = 0;
         wait(team);
     }
     right_first(team->f, n < m || scale != 1.0f ? row : x, z, columns.begin, columns.end);
@@ -124,13 +127,15 @@ static void enter(const Team *team, const float *x, int64_t n, int64_t at, float
 }
 
 static void spectrum(const Team *team, const float *x, int64_t n, int64_t at, float scale,
-                     float *row, float *z)
+                     const FftAhead *ahead, float *row, float *z)
 {
     const Part leaves = leaves_of(team);
     enter(team, x, n, at, scale, row, z);
-    right_forward(team->f, z, leaves.begin, leaves.end);
+    right_forward(team->f, z, ahead, leaves.begin, leaves.end);
     wait(team);
 }
+
+static const FftAhead nothing = {0};
 
 /* k + i k1 z^(m - taps) reversed: z^-l = i z^(m - l). */
 static void kernel_spectrum(const Team *team, const LongConv *s, const float *k, int64_t channel,
@@ -138,13 +143,13 @@ static void kernel_spectrum(const Team *team, const LongConv *s, const float *k,
 {
     const int64_t m = team->f->m, taps = s->taps;
     const float scale = 1.0f / (float)m;
-    spectrum(team, k + channel * taps, taps, 0, scale, b->row, b->z[1]);
+    spectrum(team, k + channel * taps, taps, 0, scale, &nothing, b->row, b->z[1]);
     if (s->mode != LONG_CONV_TWO_SIDED) return;
     const float *k1 = k + (s->channels + channel) * taps;
     if (team->rank == 0)
         for (int64_t l = 0; l < taps; l++) b->re[taps - 1 - l] = k1[l];
     wait(team);
-    spectrum(team, b->re, taps, m - taps, scale, b->row, b->z[2]);
+    spectrum(team, b->re, taps, m - taps, scale, &nothing, b->row, b->z[2]);
     const Part groups = part_of(team, fft_place(m / FFT_GROUP) / (2 * FFT_GROUP));
     for (int64_t q = groups.begin; q < groups.end; q++) {
         float *re = b->z[1] + q * 2 * FFT_GROUP, *from = b->z[2] + q * 2 * FFT_GROUP;
@@ -173,21 +178,27 @@ static void fold(const Team *team, const LongConv *s, bool backwards, int64_t n,
     }
 }
 
-static void convolve_row(const Team *team, const LongConvCall *c, int64_t row, const Buffers *b)
+/* `next`: the row of u that follows, or NULL. */
+static void convolve_row(const Team *team, const LongConvCall *c, int64_t row, const float *next,
+                         const Buffers *b)
 {
     const LongConv *s = &c->s;
-    const bool circular = s->mode == LONG_CONV_CIRCULAR;
+    float *y = c->y + row * s->t;
+    const bool circular = s->mode == LONG_CONV_CIRCULAR, whole = !circular && s->t == team->f->m;
     const Part leaves = leaves_of(team), columns = columns_of(team), part = part_of(team, s->t);
+    const FftAhead ahead = {next, y, s->t};
     enter(team, c->u + row * s->t, s->t, 0, 1, b->row, b->z[0]);
-    right_convolve(team->f, b->z[0], b->z[1], c->backwards, leaves.begin, leaves.end);
+    right_convolve(team->f, b->z[0], b->z[1], c->backwards, &ahead, leaves.begin, leaves.end);
     wait(team);
-    right_end(team->f, b->z[0], b->re, circular ? b->im : NULL, columns.begin, columns.end);
+    right_end(team->f, b->z[0], whole ? y : b->re, circular ? b->im : NULL, columns.begin,
+              columns.end);
     wait(team);
+    if (whole && !c->d && !c->gate) return;
     if (circular) {
         fold(team, s, c->backwards, s->t, b, b->row);
         wait(team);
     }
-    long_conv_finish(c, row, part.begin, part.end, circular ? b->row : b->re);
+    long_conv_finish(c, row, part.begin, part.end, whole ? y : circular ? b->row : b->re);
     wait(team);
 }
 
@@ -197,9 +208,10 @@ static void convolve_rows(const Team *team, const LongConvCall *c, int64_t first
 {
     const LongConv *s = &c->s;
     for (int64_t i = first; i < last; i++) {
-        const int64_t channel = i / s->batch, item = i % s->batch;
+        const int64_t channel = i / s->batch, item = i % s->batch, j = i + 1;
+        const float *next = c->u + (j % s->batch * s->channels + j / s->batch) * s->t;
         if (i == first || item == 0) kernel_spectrum(team, s, c->k, channel, b);
-        convolve_row(team, c, item * s->channels + channel, b);
+        convolve_row(team, c, item * s->channels + channel, j < last ? next : NULL, b);
     }
 }
 
@@ -255,9 +267,11 @@ static void correlate_chunk(const Team *team, const LongConv *s, const float *u,
     memset(sum + begin, 0, (size_t)(end - begin) * sizeof *sum);
     for (int64_t i = s->batch * chunk / n; i < s->batch * (chunk + 1) / n; i++) {
         const int64_t row = i * s->channels + channel;
-        spectrum(team, u + row * t, t, 0, 1, b->row, b->z[0]);
+        const FftAhead ahead_dy = {dy + row * t, NULL, t},
+                       ahead_u = {u + (row + s->channels) * t, NULL, i + 1 < s->batch ? t : 0};
+        spectrum(team, u + row * t, t, 0, 1, &ahead_dy, b->row, b->z[0]);
         enter(team, dy + row * t, t, 0, 1, b->row, b->z[1]);
-        right_correlate(team->f, b->z[1], b->z[0], sum, leaves.begin, leaves.end);
+        right_correlate(team->f, b->z[1], b->z[0], sum, &ahead_u, leaves.begin, leaves.end);
         wait(team);
     }
 }
