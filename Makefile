@@ -89,7 +89,7 @@ $(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/l
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 # Kernels alone, so that it cross-compiles without other libraries.
-BITS_OBJ := $(KERNEL_OBJ) $(ONCE_SRC:%.c=$(BUILD)/%.o) $(patsubst %,$(BUILD)/lib/base/%.o,error threads arena) \
+BITS_OBJ := $(KERNEL_OBJ) $(ONCE_SRC:%.c=$(BUILD)/%.o) $(patsubst %,$(BUILD)/lib/base/%.o,error threads arena realmath) \
             $(BUILD)/tests/bits/bits.o
 $(BUILD)/bits: $(BITS_OBJ)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lm
@@ -146,8 +146,9 @@ size: ## lines by room
 BENCH_SRC := $(wildcard tests/bench/*_bench.c)
 BENCH_BIN := $(BENCH_SRC:tests/bench/%.c=$(BUILD)/%)
 DNNL := $(if $(wildcard /usr/include/dnnl.h),-ldnnl)
+FFTW := $(if $(wildcard /usr/include/fftw3.h),-lfftw3f)
 $(BUILD)/%_bench: $(BUILD)/tests/bench/%_bench.o $(BUILD)/libseqlab.a
-	@$(CC) $(LDFLAGS_ALL) -Wl,--as-needed -o $@ $^ $(LIBS) -lopenblas $(DNNL)
+	@$(CC) $(LDFLAGS_ALL) -Wl,--as-needed -o $@ $^ $(LIBS) -lopenblas $(DNNL) $(FFTW)
 
 bench: $(BUILD)/seqlab $(BENCH_BIN) ## kernels against measured peak and peers; whole training steps against torch
 	@for b in $(BENCH_BIN); do echo "== $$b"; $$b || exit 1; done

@@ -912,6 +912,114 @@ static void short_conv_grad_x64(const Eval *e)
 static void short_conv_grad_w64(const Eval *e)
 {
     short_form64(e, e->src[0], NULL, e->src[1], &e->n->src[0]->shape, last(&e->n->shape));
+/* -- Long convolutions and the real transform */
+
+/* A tap of channel h that joins row place u to row place y, and how far back it looks. */
+typedef struct RowForm {
+    const Shape *us, *ks;
+    const double *u, *k, *y; /* one of them NULL */
+    double *out;
+    int reach;
+} RowForm;
+
+static void row_term(const RowForm *f, int64_t u, int64_t k, int64_t y)
+{
+    if (!f->y) f->out[y] += f->u[u] * f->k[k];
+    if (!f->u) f->out[u] += f->k[k] * f->y[y];
+    if (!f->k) f->out[k] += f->u[u] * f->y[y];
+}
+
+static void rows64(const Eval *e, const RowForm *f)
+{
+    const int64_t T = f->us->dim[2], H = f->us->dim[1], taps = shape_count(f->ks);
+    const int64_t S = f->ks->dim[f->ks->rank - 1];
+    clear(e);
+    for (int64_t y = 0; y < shape_count(f->us); y++)
+        for (int64_t k = 0; k < taps; k++) {
+            const int64_t back = k >= H * S ? -1 - k % S : k % S, t = y % T;
+            int64_t from = t - back;
+            if (k / S % H != y / T % H) continue;
+            if (f->reach == REACH_CIRCULAR) from = (from + T) % T;
+            if (from >= 0 && from < T) row_term(f, y - t + from, k, y);
+        }
+}
+
+/* Adds d u and multiplies by the gate where the node has them. */
+static void skip_and_gate(const Eval *e)
+{
+    const OpArgs *a = &e->n->args;
+    const int64_t T = e->n->shape.dim[2], H = e->n->shape.dim[1];
+    for (int64_t i = 0; i < e->count; i++) {
+        if (a->long_conv.skip) e->y[i] += e->src[2][i / T % H] * e->src[0][i];
+        if (a->long_conv.gate) e->y[i] *= e->src[2 + a->long_conv.skip][i];
+    }
+}
+
+static void long_conv64(const Eval *e)
+{
+    const Node *n = e->n;
+    const RowForm f = {.us = &n->shape,
+                       .ks = &n->src[1]->shape,
+                       .u = e->src[0],
+                       .k = e->src[1],
+                       .out = e->y,
+                       .reach = n->args.long_conv.reach};
+    rows64(e, &f);
+    skip_and_gate(e);
+}
+
+static void long_conv_grad_u64(const Eval *e)
+{
+    const Node *n = e->n;
+    const RowForm f = {.us = &n->shape,
+                       .ks = &n->src[1]->shape,
+                       .y = e->src[0],
+                       .k = e->src[1],
+                       .out = e->y,
+                       .reach = n->args.long_conv.reach};
+    rows64(e, &f);
+    skip_and_gate(e);
+}
+
+static void long_conv_grad_k64(const Eval *e)
+{
+    const Node *n = e->n;
+    const RowForm f = {.us = &n->src[0]->shape,
+                       .ks = &n->shape,
+                       .u = e->src[0],
+                       .y = e->src[1],
+                       .out = e->y,
+                       .reach = n->args.long_conv.reach};
+    rows64(e, &f);
+}
+
+static void rfft64(const Eval *e)
+{
+    const int64_t n = last(&e->n->src[0]->shape), bins = n / 2 + 1;
+    for (int64_t i = 0; i < e->count; i++) {
+        const double *x = e->src[0] + i / (2 * bins) * n;
+        const double turn = 2 * acos(-1.0) * (double)(i / 2 % bins) / (double)n;
+        e->y[i] = 0;
+        for (int64_t t = 0; t < n; t++)
+            e->y[i] += x[t] * (i % 2 == 0 ? cos(turn * (double)t) : -sin(turn * (double)t));
+    }
+}
+
+static void irfft64(const Eval *e)
+{
+    const int64_t n = last(&e->n->shape), bins = n / 2 + 1;
+    for (int64_t i = 0; i < e->count; i++) {
+        const double *x = e->src[0] + i / n * 2 * bins;
+        e->y[i] = 0;
+        for (int64_t f = 0; f < n; f++) {
+            const int64_t bin = f < bins ? f : n - f;
+            const double turn = 2 * acos(-1.0) * (double)(f * (i % n) % n) / (double)n;
+            const double im = f == 0 || 2 * f == n ? 0
+                              : f < bins           ? x[2 * bin + 1]
+                                                   : -x[2 * bin + 1];
+            e->y[i] += (x[2 * bin] * cos(turn) - im * sin(turn)) / (double)n;
+        }
+    }
 }
 
 /* -- Random */
@@ -955,6 +1063,7 @@ static void (*const evals[N_OPS])(const Eval *) = {
     ROW(gru_cells), ROW(gru_grad), ROW(scan), ROW(scan_grad), ROW(short_conv),
     ROW(short_conv_grad_x), ROW(short_conv_grad_w),
     ROW(cross_entropy_grad), ROW(random_uniform), ROW(random_bernoulli),
+    ROW(long_conv), ROW(long_conv_grad_u), ROW(long_conv_grad_k), ROW(rfft), ROW(irfft),
 };
 // clang-format on
 

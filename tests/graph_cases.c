@@ -456,6 +456,30 @@ static Node *short_conv_case(Trial *t, int arg)
     static const int64_t taps[] = {2, 4, 7};
     Node *x = trial_real(t, S(2, 5, 3)), *w = trial_real(t, S(3, taps[arg % 3]));
     return short_conv(t->g, x, w, arg < 3 ? NULL : trial_real(t, S(3)), arg == 5);
+/* -- Long convolutions and the real transform */
+
+enum { GATE = 6 }; /* arg: reach + 3 skip + 6 gate */
+
+static Node *long_conv_case(Trial *t, int arg)
+{
+    const LongConvReach reach = (LongConvReach)(arg % 3);
+    const Shape u = S(2, 3, 7);
+    Node *x = trial_real(t, u), *k = trial_real(t, reach == REACH_TWO_SIDED ? S(2, 3, 5) : S(3, 5));
+    Node *d = arg / 3 % 2 ? trial_real(t, S(3)) : NULL,
+         *gate = arg >= GATE ? trial_real(t, u) : NULL;
+    return long_conv(t->g, x, k, d, gate, reach);
+}
+
+static Node *rfft_case(Trial *t, int arg)
+{
+    static const int64_t lengths[] = {1, 2, 5, 8, 12};
+    return rfft(t->g, trial_real(t, S(2, lengths[arg])));
+}
+
+static Node *irfft_case(Trial *t, int arg)
+{
+    static const int64_t lengths[] = {1, 2, 5, 8, 12};
+    return irfft(t->g, trial_real(t, S(3, lengths[arg] / 2 + 1, 2)), lengths[arg]);
 }
 
 /* -- Random numbers */
@@ -514,6 +538,9 @@ static const GraphCase cases[] = {
     {"time",    "gru",              gru_case,              8,  false},
     {"time",    "scan",             scan_case,             16, false},
     {"time",    "short_conv",       short_conv_case,       6,  false},
+    {"seqconv", "long_conv",        long_conv_case,        12, false},
+    {"seqconv", "rfft",             rfft_case,             5,  false},
+    {"seqconv", "irfft",            irfft_case,            5,  false},
     {"random",  "dropout",          dropout_case,          1,  false},
 };
 enum { N_CASES = sizeof cases / sizeof cases[0] };

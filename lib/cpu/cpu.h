@@ -121,6 +121,24 @@ typedef struct ScanShape {
 typedef struct ShortConvShape {
     int64_t batch, steps, channels, taps;
 } ShortConvShape;
+/* A convolution of rows (batch, channels, t) along t, each channel with its own kernel of `taps` <=
+ * t taps:
+ *
+ *   causal     y[t] = sum_{0 <= l} k[l] u[t - l]
+ *   circular   the same with u[t - l] read modulo the row's length
+ *   two sided  k (2, channels, taps): y[t] = sum_{l >= 0} k[0][l] u[t - l] + k[1][l] u[t + 1 + l]
+ *
+ * T is contiguous: a transform then runs along a row, needs no batch of 16 channels and stays in L2
+ * up to t = 64K, where 16 interleaved rows would not. */
+typedef enum LongConvMode {
+    LONG_CONV_CAUSAL,
+    LONG_CONV_CIRCULAR,
+    LONG_CONV_TWO_SIDED
+} LongConvMode;
+typedef struct LongConv {
+    int64_t batch, channels, t, taps;
+    LongConvMode mode;
+} LongConv;
 
 typedef struct Kernels {
     const char *isa; /* "v3", "v4", "neon" */
@@ -196,6 +214,23 @@ typedef struct Kernels {
                              const int32_t *index, float *y);
     /* index[r] = first j of the largest x[r, j]. */
     void (*argmax_rows)(int64_t rows, int64_t n, const float *x, int32_t *index);
+
+    /* y = gate (conv(u, k) + d u), d (channels), gate as u, each or NULL; du = the gradient of
+     * sum(dy (conv(u, k) + d u)) to u; dk = the same to k. Transforms' error: a few 1e-7 of the
+     * norm of a row's largest term. Outputs may not alias inputs. */
+    void (*long_conv)(const LongConv *s, const float *u, const float *k, const float *d,
+                      const float *gate, float *y, void *scratch);
+    void (*long_conv_grad_u)(const LongConv *s, const float *dy, const float *k, const float *d,
+                             float *du, void *scratch);
+    void (*long_conv_grad_k)(const LongConv *s, const float *u, const float *dy, float *dk,
+                             void *scratch);
+    size_t (*long_conv_scratch)(const LongConv *s); /* enough for each of the three */
+    /* Rows of n reals to their n / 2 + 1 bins (real, imaginary): X[f] = sum_t x[t] e^(-2 pi i f t /
+     * n); and back, with 1/n, not reading the imaginary parts of bins 0 and n / 2. Any n; primes cost
+     * their square. */
+    void (*rfft)(int64_t rows, int64_t n, const float *x, float *y, void *scratch);
+    void (*irfft)(int64_t rows, int64_t n, const float *x, float *y, void *scratch);
+    size_t (*rfft_scratch)(int64_t rows, int64_t n);
 
     /* Copies a box of `rank` dims between two strided places (strides in floats; the last one 1).
      */

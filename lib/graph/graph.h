@@ -81,6 +81,12 @@ typedef union OpArgs {
     struct {
         bool silu;
     } short_conv;
+        int reach;       /* LongConvReach */
+        bool skip, gate; /* which of the optional sources are there */
+    } long_conv;
+    struct {
+        int64_t n; /* reals of a row, for irfft */
+    } rfft;
     struct {
         uint64_t seed;
         uint64_t stream; /* names the tensor; the step enters at run time */
@@ -244,6 +250,17 @@ void batch_moments(Graph *g, Node *x, Node **mean,
                    Node **variance); /* biased; over all axes but the last */
 Node *layer_norm(Graph *g, Node *x, Node *gain, Node *bias, float eps); /* over the last axis */
 Node *rms_norm(Graph *g, Node *x, Node *gain, float eps);
+
+/* Long convolution of the rows u (B, H, T) with one kernel a channel: y = gate (conv(u, k) + d u);
+ * d (H), gate (B, H, T) or NULL. k is (H, S), S <= T: y[t] = sum_s k[s] u[t - s], causal, or
+ * circular; two sided it is (2, H, S), and k[1][s] u[t + 1 + s] is added. */
+typedef enum LongConvReach { REACH_CAUSAL, REACH_CIRCULAR, REACH_TWO_SIDED } LongConvReach;
+Node *long_conv(Graph *g, Node *u, Node *k, Node *d, Node *gate, LongConvReach reach);
+/* Over the last axis: x (..., n) to X (..., n / 2 + 1, 2), X[f] = sum_t x[t] e^(-2 pi i f t / n),
+ * and back: irfft(rfft(x), n) = x. irfft does not read the imaginary part of bin 0, nor of bin n
+ * / 2. */
+Node *rfft(Graph *g, Node *x);
+Node *irfft(Graph *g, Node *x, int64_t n);
 
 Node *softmax(Graph *g, Node *x); /* over the last axis */
 Node *log_softmax(Graph *g, Node *x);

@@ -115,6 +115,7 @@ DERIVATIVES_OF(norm)
 DERIVATIVES_OF(loss)
 DERIVATIVES_OF(attend)
 DERIVATIVES_OF(time)
+DERIVATIVES_OF(seqconv)
 DERIVATIVES_OF(random)
 
 /* -- The table */
