@@ -52,7 +52,8 @@ static void prepare(BenchWork *w)
     w->n_floats[0] = s->n * s->h * s->w * s->c;
     w->n_floats[1] = s->o * s->c / groups * s->kh * s->kw;
     w->n_floats[2] = s->n * out * out * s->o;
-    w->flops = 2.0 * (double)w->n_floats[2] * (double)(s->c / groups * s->kh * s->kw);
+    const int64_t taps = s->c / groups * s->kh * s->kw; /* of one output */
+    w->flops = 2.0 * (double)w->n_floats[2] * (double)taps;
     w->bytes = 4.0 * (double)(w->n_floats[0] + w->n_floats[1] + w->n_floats[2]);
     w->scratch_bytes = cpu->conv_scratch(s);
     (void)snprintf(w->shape, sizeof w->shape, "n%d %dx%d %d->%d k%d s%d", (int)d[0], (int)d[1],

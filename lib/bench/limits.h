@@ -22,9 +22,8 @@ typedef struct MemoryLevel {
 } MemoryLevel;
 
 typedef struct Limits {
-    int threads;
+    int threads, n_levels;
     double flops_per_s;
-    int n_levels;
     MemoryLevel level[LIMITS_MAX_LEVELS]; /* inner ones first; the last is memory */
 } Limits;
 
