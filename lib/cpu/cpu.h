@@ -309,7 +309,19 @@ typedef struct Kernels {
     void (*verf)(int64_t n, const float *x, float *y);
     void (*vsin)(int64_t n, const float *x, float *y);
     void (*vcos)(int64_t n, const float *x, float *y);
+
+    /* What lib/bench measures the machine's limits with. fma_chains: FMA_CHAINS chains of `rounds`
+     * fused multiply-adds on every thread, nothing but registers; out (threads_count(),
+     * FMA_CHAINS). The streams: z = x and z = x + a y, `repeats` times; z does not overlap x and y
+     * and all are 64-byte aligned; past_cache writes to memory without reading or keeping the lines
+     * of z. */
+    void (*fma_chains)(int64_t rounds, float *out);
+    void (*stream_copy)(int64_t n, const float *x, float *z, bool past_cache, int64_t repeats);
+    void (*stream_triad)(int64_t n, float a, const float *x, const float *y, float *z,
+                         bool past_cache, int64_t repeats);
 } Kernels;
+
+enum { FMA_CHAINS = 192 };
 
 /* The table in use. cpu_select(NULL) takes SEQLAB_ISA if set, else the best that this CPU has;
  * cpu_select("v3") forces one. Fails with FAIL_USAGE when the name is unknown or the CPU lacks it.

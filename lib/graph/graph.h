@@ -72,6 +72,7 @@ typedef union OpArgs {
     struct {
         bool interleaved, inverse;
     } rope;
+    struct {
         bool reverse;
         bool start; /* the gradients: with that to the starting state */
     } recurrent;
@@ -81,6 +82,7 @@ typedef union OpArgs {
     struct {
         bool silu;
     } short_conv;
+    struct {
         int reach;       /* LongConvReach */
         bool skip, gate; /* which of the optional sources are there */
     } long_conv;

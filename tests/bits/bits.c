@@ -12,7 +12,7 @@
 #include <string.h>
 
 enum { MAX = 1 << 20 };
-static float x[MAX], w[MAX], y[MAX], z[MAX];
+static _Alignas(64) float x[MAX], w[MAX], y[MAX], z[MAX];
 static int32_t index_of[MAX];
 static _Alignas(64) unsigned char scratch[1 << 26];
 
@@ -381,6 +381,19 @@ static void functions(void)
     }
 }
 
+static void limits(void)
+{
+    const int64_t n = 100003;
+    cpu->fma_chains(1000, y);
+    report_floats("fma_chains", y, FMA_CHAINS);
+    for (int past_cache = 0; past_cache < 2; past_cache++) {
+        cpu->stream_copy(n, x, y, past_cache, 2);
+        report_floats("stream_copy", y, n);
+        cpu->stream_triad(n, 0.3f, x, w, y, past_cache, 2);
+        report_floats("stream_triad", y, n);
+    }
+}
+
 int main(int argc, char **argv)
 {
     Error err = {0};
@@ -403,5 +416,6 @@ int main(int argc, char **argv)
     long_convolutions();
     boxes();
     functions();
+    limits();
     return 0;
 }
