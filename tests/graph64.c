@@ -665,7 +665,7 @@ static int64_t time64(const Eval *e, int64_t steps, int64_t s)
 }
 
 /* Number j of w (.., H) times a row of H. */
-static double dot64(const double *w, const double *h, int64_t H, int64_t j)
+static double row_dot64(const double *w, const double *h, int64_t H, int64_t j)
 {
     double s = 0;
     for (int64_t k = 0; k < H; k++) s += w[j * H + k] * h[k];
@@ -682,7 +682,7 @@ static void lstm_sequence64(const Eval *e, int64_t b, int64_t T, int64_t H, doub
         double *y = rows + t * 6 * H;
         for (int64_t u = 0; u < H; u++) {
             double v[4];
-            for (int g = 0; g < 4; g++) v[g] = x[g * H + u] + dot64(e->src[1], h, H, g * H + u);
+            for (int g = 0; g < 4; g++) v[g] = x[g * H + u] + row_dot64(e->src[1], h, H, g * H + u);
             for (int g = 0; g < 4; g++) y[(2 + g) * H + u] = g == 2 ? tanh(v[g]) : sigmoid64(v[g]);
             y[H + u] = y[3 * H + u] * c[u] + y[2 * H + u] * y[4 * H + u];
             y[u] = y[5 * H + u] * tanh(y[H + u]);
@@ -747,7 +747,7 @@ static void gru_cells64(const Eval *e)
             for (int64_t k = 0; k < H; k++) {
                 double u[3];
                 for (int g = 0; g < 3; g++)
-                    u[g] = e->src[2][g * H + k] + dot64(e->src[1], h, H, g * H + k);
+                    u[g] = e->src[2][g * H + k] + row_dot64(e->src[1], h, H, g * H + k);
                 const double r = sigmoid64(x[k] + u[0]), z = sigmoid64(x[H + k] + u[1]),
                              n = tanh(x[2 * H + k] + r * u[2]);
                 y[k] = (1 - z) * n + z * h[k];
@@ -912,6 +912,8 @@ static void short_conv_grad_x64(const Eval *e)
 static void short_conv_grad_w64(const Eval *e)
 {
     short_form64(e, e->src[0], NULL, e->src[1], &e->n->src[0]->shape, last(&e->n->shape));
+}
+
 /* -- Long convolutions and the real transform */
 
 /* A tap of channel h that joins row place u to row place y, and how far back it looks. */

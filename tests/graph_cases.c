@@ -402,6 +402,8 @@ static Node *rope_case(Trial *t, int arg)
 {
     Node *table = rope_table(t->g, 3, arg & 1 ? 4 : 6, 2, 100, 1.5);
     return rope(t->g, trial_real(t, S(2, 3, 2, 6)), table, arg & 2);
+}
+
 /* -- Over time */
 
 enum { REVERSE = 1, STATES = 2, NO_BIAS = 4 };
@@ -456,6 +458,8 @@ static Node *short_conv_case(Trial *t, int arg)
     static const int64_t taps[] = {2, 4, 7};
     Node *x = trial_real(t, S(2, 5, 3)), *w = trial_real(t, S(3, taps[arg % 3]));
     return short_conv(t->g, x, w, arg < 3 ? NULL : trial_real(t, S(3)), arg == 5);
+}
+
 /* -- Long convolutions and the real transform */
 
 enum { GATE = 6 }; /* arg: reach + 3 skip + 6 gate */
