@@ -21,7 +21,7 @@
 enum { EXIT_STDOUT_CLOSED = 141 };
 
 static const Command *const commands[] = {
-    &command_train, &command_eval, &command_data, &command_list, &command_help,
+    &command_train, &command_eval, &command_data, &command_bench, &command_list, &command_help,
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 
@@ -50,7 +50,8 @@ void command_print_help(const Command *c)
         print_program_help();
         return;
     }
-    (void)printf("usage: seqlab %s [flags] %s\n\n%s.\n", c->name, c->usage, c->summary);
+    (void)printf("usage: seqlab %s [flags]%s%s\n\n%s.\n", c->name, *c->usage ? " " : "", c->usage,
+                 c->summary);
     if (c->help) (void)printf("\n%s", c->help);
     (void)puts("\nflags:");
     flags_help(c->flags, stdout);
@@ -113,7 +114,7 @@ static bool prepare(const Command *c, const Flags *flags, char *const argv[], Er
     if (!c->computes) return true;
     spin_briefly(argv);
     threads_set((int)flags->threads);
-    return cpu_select(NULL, err);
+    return cpu_select(flags->isa, err);
 }
 
 static int run(const Command *c, int argc, char *const argv[])
@@ -132,8 +133,8 @@ static int run(const Command *c, int argc, char *const argv[])
     int code = finish(err.kind);
     error_print(&err, stderr, color_wanted((ColorMode)in.flags.color, stderr));
     if (err.kind == FAIL_USAGE)
-        (void)fprintf(stderr, "usage: seqlab %s [flags] %s; 'seqlab %s --help' says more\n",
-                      c->name, c->usage, c->name);
+        (void)fprintf(stderr, "usage: seqlab %s [flags]%s%s; 'seqlab %s --help' says more\n",
+                      c->name, *c->usage ? " " : "", c->usage, c->name);
     arena_free(in.arena);
     return code;
 }

@@ -15,7 +15,7 @@ typedef struct Step {
     const void **in;
     void **out;
     void *scratch;
-    double seconds;
+    double seconds, start_s, end_s; /* profile: all runs; the last one */
 } Step;
 
 /* A place that plan_bind has to write. */
@@ -239,9 +239,12 @@ static void run_step(const Step *s, uint64_t step)
 void plan_run(Plan *p, uint64_t step)
 {
     for (int u = 0; u < p->fused.n_units; u++) {
-        double before = p->profile ? clock_s() : 0;
-        run_step(&p->steps[u], step);
-        if (p->profile) p->steps[u].seconds += clock_s() - before;
+        Step *s = &p->steps[u];
+        if (p->profile) s->start_s = clock_s();
+        run_step(s, step);
+        if (!p->profile) continue;
+        s->end_s = clock_s();
+        s->seconds += s->end_s - s->start_s;
     }
     for (int i = 0; i < p->n_copies; i++)
         memcpy(p->copies[i].to, plan_value(p, p->copies[i].from),
@@ -268,6 +271,26 @@ static void describe(const Unit *u, Text *t)
     for (int i = 0; i < u->n_roots; i++)
         text_addf(t, " %s#%d%s", u->roots[i]->op->name, u->roots[i]->id,
                   shape_text(&u->roots[i]->shape, shape));
+}
+
+PlanStep plan_step(const Plan *p, int i)
+{
+    const Step *s = &p->steps[i];
+    const Unit *u = s->unit;
+    return (PlanStep){.name = u->kernel ? u->kernel->op->name : "map",
+                      .value = u->roots[0],
+                      .flops = unit_flops(u),
+                      .bytes = unit_bytes(u),
+                      .seconds = s->seconds,
+                      .start_s = s->start_s,
+                      .end_s = s->end_s};
+}
+
+char *plan_step_text(const Plan *p, int i)
+{
+    Text t = {0};
+    describe(p->steps[i].unit, &t);
+    return t.data;
 }
 
 char *plan_text(const Plan *p)

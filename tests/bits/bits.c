@@ -12,7 +12,7 @@
 #include <string.h>
 
 enum { MAX = 1 << 20 };
-static float x[MAX], w[MAX], y[MAX], z[MAX];
+static _Alignas(64) float x[MAX], w[MAX], y[MAX], z[MAX];
 static int32_t index_of[MAX];
 static _Alignas(64) unsigned char scratch[1 << 26];
 
@@ -313,6 +313,36 @@ static void updates(void)
     report("all_finite", finite, sizeof finite);
 }
 
+/* Direct, one thread a row, several threads a row; then the real transform. */
+static void long_convolutions(void)
+{
+    static const int64_t sizes[][4] = {
+        {3, 5, 200,    200  },
+        {2, 3, 1500,   40   },
+        {3, 5, 1024,   1024 },
+        {2, 3, 8192,   5000 },
+        {1, 1, 140000, 70000}
+    };
+    for (int i = 0; i < 5 * 3; i++) {
+        const int64_t *n = sizes[i / 3];
+        const LongConv s = {n[0], n[1], n[2], n[3], (LongConvMode)(i % 3)};
+        if (cpu->long_conv_scratch(&s) > sizeof scratch) abort();
+        cpu->long_conv(&s, x, w, z, z, y, scratch);
+        report_floats("long_conv", y, n[0] * n[1] * n[2]);
+        cpu->long_conv_grad_u(&s, x, w, z, y, scratch);
+        report_floats("long_conv_grad_u", y, n[0] * n[1] * n[2]);
+        cpu->long_conv_grad_k(&s, x, z, y, scratch);
+        report_floats("long_conv_grad_k", y, n[1] * n[3] * (i % 3 == LONG_CONV_TWO_SIDED ? 2 : 1));
+    }
+    for (int64_t n = 1; n < 1000; n = 2 * n + 1 + n % 3) {
+        if (cpu->rfft_scratch(37, n) > sizeof scratch) abort();
+        cpu->rfft(37, n, x, y, scratch);
+        report_floats("rfft", y, 37 * 2 * (n / 2 + 1));
+        cpu->irfft(37, n, x, y, scratch);
+        report_floats("irfft", y, 37 * n);
+    }
+}
+
 static void boxes(void)
 {
     const int64_t dim[4] = {3, 5, 7, 11}, from_stride[4] = {2000, 200, 20, 1},
@@ -351,6 +381,19 @@ static void functions(void)
     }
 }
 
+static void limits(void)
+{
+    const int64_t n = 100003;
+    cpu->fma_chains(1000, y);
+    report_floats("fma_chains", y, FMA_CHAINS);
+    for (int past_cache = 0; past_cache < 2; past_cache++) {
+        cpu->stream_copy(n, x, y, past_cache, 2);
+        report_floats("stream_copy", y, n);
+        cpu->stream_triad(n, 0.3f, x, w, y, past_cache, 2);
+        report_floats("stream_triad", y, n);
+    }
+}
+
 int main(int argc, char **argv)
 {
     Error err = {0};
@@ -370,7 +413,9 @@ int main(int argc, char **argv)
     rows();
     attentions();
     updates();
+    long_convolutions();
     boxes();
     functions();
+    limits();
     return 0;
 }

@@ -114,6 +114,8 @@ DERIVATIVES_OF(pool)
 DERIVATIVES_OF(norm)
 DERIVATIVES_OF(loss)
 DERIVATIVES_OF(attend)
+DERIVATIVES_OF(time)
+DERIVATIVES_OF(seqconv)
 DERIVATIVES_OF(random)
 
 /* -- The table */
