@@ -56,6 +56,44 @@ typedef struct PoolShape {
     bool count_pad;
 } PoolShape;
 
+/* Attention of `heads` query heads in groups of heads / kv_heads that share a key and value head:
+ *
+ *   y[b,i,h] = sum_j p[b,h,i,j] v[b,j,g(h)],   p = softmax over the keys j that query i sees of
+ *   cap tanh(scale q[b,i,h].k[b,j,g(h)] / cap) + bias[h,i,j] - slopes[h] |i + offset - j|
+ *
+ *   q  (batch, t, heads, d)        as a projection gives it
+ *   k, v  (batch, s, kv_heads, d)  1 <= d <= 256
+ *   cap 0: no tanh; bias (heads, t, s), slopes (heads) or NULL
+ *
+ * Query i stands at position i + offset among the keys. It sees key j if j < length[b] (length
+ * NULL: all), if j <= i + offset when causal, and if |i + offset - j| < window unless window is 0.
+ * A query that sees no key gets y = 0. lse (batch, heads, t) is the logarithm to base 2 of the
+ * softmax's denominator, -infinity where no key is seen. */
+typedef struct Attention {
+    int64_t batch, t, s, heads, kv_heads, d;
+    float scale, cap;
+    int64_t offset, window;
+    bool causal;
+    const float *q, *k, *v, *bias, *slopes;
+    const int32_t *length;
+} Attention;
+
+/* y, lse: what attention gave; dy the gradient to y. dq, dk, dv and, unless NULL, dbias are
+ * overwritten with the gradients of sum(dy * y). */
+typedef struct AttentionGrad {
+    Attention forward;
+    const float *y, *lse, *dy;
+    float *dq, *dk, *dv, *dbias;
+} AttentionGrad;
+
+/* Rotation of pairs (Su et al., arXiv:2104.09864): x, y (batch, t, heads, d). Pair i < dims / 2 of
+ * every head at place p is turned by the angle whose cosine and sine are table[p][i] and
+ * table[p][dims / 2 + i]; the rest is copied. A pair is numbers (2i, 2i + 1) when interleaved, else
+ * (i, i + dims / 2). inverse turns back. */
+typedef struct RopeShape {
+    int64_t batch, t, heads, d, dims;
+    bool interleaved, inverse;
+} RopeShape;
 /* A recurrent layer over `steps` time steps, G gates of `width` units (LSTM: i f g o; GRU: r z n;
  * the names, the order and the layout of w are torch's). The sources of all four kernels. */
 typedef struct Recurrence {
@@ -83,6 +121,24 @@ typedef struct ScanShape {
 typedef struct ShortConvShape {
     int64_t batch, steps, channels, taps;
 } ShortConvShape;
+/* A convolution of rows (batch, channels, t) along t, each channel with its own kernel of `taps` <=
+ * t taps:
+ *
+ *   causal     y[t] = sum_{0 <= l} k[l] u[t - l]
+ *   circular   the same with u[t - l] read modulo the row's length
+ *   two sided  k (2, channels, taps): y[t] = sum_{l >= 0} k[0][l] u[t - l] + k[1][l] u[t + 1 + l]
+ *
+ * T is contiguous: a transform then runs along a row, needs no batch of 16 channels and stays in L2
+ * up to t = 64K, where 16 interleaved rows would not. */
+typedef enum LongConvMode {
+    LONG_CONV_CAUSAL,
+    LONG_CONV_CIRCULAR,
+    LONG_CONV_TWO_SIDED
+} LongConvMode;
+typedef struct LongConv {
+    int64_t batch, channels, t, taps;
+    LongConvMode mode;
+} LongConv;
 
 typedef struct Kernels {
     const char *isa; /* "v3", "v4", "neon" */
@@ -140,6 +196,14 @@ typedef struct Kernels {
     void (*rms_norm_grad)(int64_t rows, int64_t n, const float *x, const float *gain, float eps,
                           const float *dy, float *dx);
 
+    /* Attention by blocks, forward and backward; memory grows with t + s, not with t * s. Keys are
+     * walked in blocks of fixed size in ascending order (attention.c, attention_grad.c). */
+    void (*attention)(const Attention *a, float *y, float *lse, void *scratch);
+    size_t (*attention_scratch)(const Attention *a); /* bytes, by shapes and threads_count() */
+    void (*attention_grad)(const AttentionGrad *g, void *scratch);
+    size_t (*attention_grad_scratch)(const Attention *a);
+    void (*rope)(const RopeShape *s, const float *x, const float *table, float *y);
+
     /* y[i, :] = table[index[i], :] over rows of `width`; an index outside [0, n_rows) gives NaN
      * (floats). */
     void (*gather_rows)(int64_t n, int64_t n_rows, int64_t width, const float *table,
@@ -150,6 +214,23 @@ typedef struct Kernels {
                              const int32_t *index, float *y);
     /* index[r] = first j of the largest x[r, j]. */
     void (*argmax_rows)(int64_t rows, int64_t n, const float *x, int32_t *index);
+
+    /* y = gate (conv(u, k) + d u), d (channels), gate as u, each or NULL; du = the gradient of
+     * sum(dy (conv(u, k) + d u)) to u; dk = the same to k. Transforms' error: a few 1e-7 of the
+     * norm of a row's largest term. Outputs may not alias inputs. */
+    void (*long_conv)(const LongConv *s, const float *u, const float *k, const float *d,
+                      const float *gate, float *y, void *scratch);
+    void (*long_conv_grad_u)(const LongConv *s, const float *dy, const float *k, const float *d,
+                             float *du, void *scratch);
+    void (*long_conv_grad_k)(const LongConv *s, const float *u, const float *dy, float *dk,
+                             void *scratch);
+    size_t (*long_conv_scratch)(const LongConv *s); /* enough for each of the three */
+    /* Rows of n reals to their n / 2 + 1 bins (real, imaginary): X[f] = sum_t x[t] e^(-2 pi i f t /
+     * n); and back, with 1/n, not reading the imaginary parts of bins 0 and n / 2. Any n; primes cost
+     * their square. */
+    void (*rfft)(int64_t rows, int64_t n, const float *x, float *y, void *scratch);
+    void (*irfft)(int64_t rows, int64_t n, const float *x, float *y, void *scratch);
+    size_t (*rfft_scratch)(int64_t rows, int64_t n);
 
     /* Copies a box of `rank` dims between two strided places (strides in floats; the last one 1).
      */
@@ -228,7 +309,19 @@ typedef struct Kernels {
     void (*verf)(int64_t n, const float *x, float *y);
     void (*vsin)(int64_t n, const float *x, float *y);
     void (*vcos)(int64_t n, const float *x, float *y);
+
+    /* What lib/bench measures the machine's limits with. fma_chains: FMA_CHAINS chains of `rounds`
+     * fused multiply-adds on every thread, nothing but registers; out (threads_count(),
+     * FMA_CHAINS). The streams: z = x and z = x + a y, `repeats` times; z does not overlap x and y
+     * and all are 64-byte aligned; past_cache writes to memory without reading or keeping the lines
+     * of z. */
+    void (*fma_chains)(int64_t rounds, float *out);
+    void (*stream_copy)(int64_t n, const float *x, float *z, bool past_cache, int64_t repeats);
+    void (*stream_triad)(int64_t n, float a, const float *x, const float *y, float *z,
+                         bool past_cache, int64_t repeats);
 } Kernels;
+
+enum { FMA_CHAINS = 192 };
 
 /* The table in use. cpu_select(NULL) takes SEQLAB_ISA if set, else the best that this CPU has;
  * cpu_select("v3") forces one. Fails with FAIL_USAGE when the name is unknown or the CPU lacks it.

@@ -12,7 +12,7 @@
 #include <string.h>
 
 enum { MAX = 1 << 20 };
-static float x[MAX], w[MAX], y[MAX], z[MAX];
+static _Alignas(64) float x[MAX], w[MAX], y[MAX], z[MAX];
 static int32_t index_of[MAX];
 static _Alignas(64) unsigned char scratch[1 << 26];
 
@@ -306,6 +306,50 @@ static void over_time(void)
     fill(z, MAX, 3);
 }
 
+/* Ragged blocks, a group of heads, and each part of the score. */
+static void attentions(void)
+{
+    static const float slopes[4] = {0.5f, 0.25f, 0.125f, 0.0625f};
+    static const int32_t length[2] = {150, 77};
+    for (int form = 0; form < 4; form++) {
+        Attention a = {.batch = 2,
+                       .t = 130,
+                       .s = 150,
+                       .heads = 4,
+                       .kv_heads = form & 1 ? 2 : 4,
+                       .d = form & 2 ? 20 : 64,
+                       .scale = 0.2f,
+                       .offset = 20,
+                       .causal = form != 1,
+                       .window = form == 1 ? 50 : 0,
+                       .cap = form == 2 ? 2.0f : 0,
+                       .q = x,
+                       .k = w,
+                       .v = z,
+                       .bias = form == 3 ? x : NULL,
+                       .slopes = form == 3 ? slopes : NULL,
+                       .length = form == 0 ? length : NULL};
+        const int64_t n_q = a.batch * a.t * a.heads * a.d, n_k = a.batch * a.s * a.kv_heads * a.d,
+                      rows = a.batch * a.heads * a.t, n_bias = a.bias ? a.heads * a.t * a.s : 0;
+        if (cpu->attention_scratch(&a) > sizeof scratch) abort();
+        if (cpu->attention_grad_scratch(&a) > sizeof scratch) abort();
+        float *lse = y + n_q, *gradient = lse + rows;
+        cpu->attention(&a, y, lse, scratch);
+        report_floats("attention", y, n_q + rows);
+        AttentionGrad g = {.forward = a, .y = y, .lse = lse, .dy = z, .dq = gradient};
+        g.dk = g.dq + n_q;
+        g.dv = g.dk + n_k;
+        g.dbias = a.bias ? g.dv + n_k : NULL;
+        cpu->attention_grad(&g, scratch);
+        report_floats("attention_grad", gradient, n_q + 2 * n_k + n_bias);
+    }
+    for (int form = 0; form < 4; form++) {
+        const RopeShape r = {3, 50, 7, 40, form & 1 ? 40 : 28, form & 1, form & 2};
+        cpu->rope(&r, x, w, y);
+        report_floats("rope", y, r.batch * r.t * r.heads * r.d);
+    }
+}
+
 static void updates(void)
 {
     const int64_t n = 100003;
@@ -325,6 +369,36 @@ static void updates(void)
     y[n - 1] = 0x1p127f * 2;
     const bool finite[2] = {cpu->all_finite(n, y), cpu->all_finite(n - 1, y)};
     report("all_finite", finite, sizeof finite);
+}
+
+/* Direct, one thread a row, several threads a row; then the real transform. */
+static void long_convolutions(void)
+{
+    static const int64_t sizes[][4] = {
+        {3, 5, 200,    200  },
+        {2, 3, 1500,   40   },
+        {3, 5, 1024,   1024 },
+        {2, 3, 8192,   5000 },
+        {1, 1, 140000, 70000}
+    };
+    for (int i = 0; i < 5 * 3; i++) {
+        const int64_t *n = sizes[i / 3];
+        const LongConv s = {n[0], n[1], n[2], n[3], (LongConvMode)(i % 3)};
+        if (cpu->long_conv_scratch(&s) > sizeof scratch) abort();
+        cpu->long_conv(&s, x, w, z, z, y, scratch);
+        report_floats("long_conv", y, n[0] * n[1] * n[2]);
+        cpu->long_conv_grad_u(&s, x, w, z, y, scratch);
+        report_floats("long_conv_grad_u", y, n[0] * n[1] * n[2]);
+        cpu->long_conv_grad_k(&s, x, z, y, scratch);
+        report_floats("long_conv_grad_k", y, n[1] * n[3] * (i % 3 == LONG_CONV_TWO_SIDED ? 2 : 1));
+    }
+    for (int64_t n = 1; n < 1000; n = 2 * n + 1 + n % 3) {
+        if (cpu->rfft_scratch(37, n) > sizeof scratch) abort();
+        cpu->rfft(37, n, x, y, scratch);
+        report_floats("rfft", y, 37 * 2 * (n / 2 + 1));
+        cpu->irfft(37, n, x, y, scratch);
+        report_floats("irfft", y, 37 * n);
+    }
 }
 
 static void boxes(void)
@@ -365,6 +439,19 @@ static void functions(void)
     }
 }
 
+static void limits(void)
+{
+    const int64_t n = 100003;
+    cpu->fma_chains(1000, y);
+    report_floats("fma_chains", y, FMA_CHAINS);
+    for (int past_cache = 0; past_cache < 2; past_cache++) {
+        cpu->stream_copy(n, x, y, past_cache, 2);
+        report_floats("stream_copy", y, n);
+        cpu->stream_triad(n, 0.3f, x, w, y, past_cache, 2);
+        report_floats("stream_triad", y, n);
+    }
+}
+
 int main(int argc, char **argv)
 {
     Error err = {0};
@@ -384,8 +471,11 @@ int main(int argc, char **argv)
     rows();
     recurrent_layers();
     over_time();
+    attentions();
     updates();
+    long_convolutions();
     boxes();
     functions();
+    limits();
     return 0;
 }
