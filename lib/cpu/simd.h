@@ -43,6 +43,12 @@ SIMD void vf_store(float *p, vf x)
     _mm512_storeu_ps(p, x);
 }
 
+/* Past the caches; p aligned to the vector. */
+SIMD void vf_stream(float *p, vf x)
+{
+    _mm512_stream_ps(p, x);
+}
+
 SIMD void vf_store_n(float *p, vf x, int64_t n)
 {
     _mm512_mask_storeu_ps(p, vf_mask(n), x);
@@ -124,6 +130,11 @@ SIMD void vf_store(float *p, vf x)
     _mm256_storeu_ps(p, x);
 }
 
+SIMD void vf_stream(float *p, vf x)
+{
+    _mm256_stream_ps(p, x);
+}
+
 SIMD void vf_store_n(float *p, vf x, int64_t n)
 {
     _mm256_maskstore_ps(p, vf_mask(n), x);
@@ -187,6 +198,11 @@ SIMD vf vf_load_n(const float *p, int64_t n)
 }
 
 SIMD void vf_store(float *p, vf x)
+{
+    vst1q_f32(p, x);
+}
+
+SIMD void vf_stream(float *p, vf x) /* the ISA has no such store of one vector */
 {
     vst1q_f32(p, x);
 }

@@ -1,14 +1,14 @@
 #!/bin/sh
 # Whole training steps beside PyTorch: train_step.sh SEQLAB [THREADS]
 #
-# Runs ours and each PyTorch found (TORCH_PYTHONS, default /usr/bin/python3: Debian's python3-torch) in turn, ROUNDS times,
-# and prints the median of the rounds' median step times, the ratio, the time from the start of the process to the end of
-# the first step, and the peak resident memory. Ours reads real Fashion-MNIST through the loader; the peer's data are
-# random tensors that are in memory already.
+# Runs ours and each PyTorch found (TORCH_PYTHONS: by default Debian's python3-torch and one in /opt/torch) in turn, ROUNDS
+# times, and prints the median of the rounds' median step times, the ratio, the time from the start of the process to the
+# end of the first step, and the peak resident memory. Ours reads real Fashion-MNIST through the loader; the peer's data
+# are random tensors that are in memory already.
 seqlab=${1:-./seqlab}
 threads=${2:-2}
 rounds=${ROUNDS:-5}
-pythons=${TORCH_PYTHONS:-/usr/bin/python3}
+pythons=${TORCH_PYTHONS:-/usr/bin/python3 /opt/torch/bin/python}
 cd "$(dirname "$0")/../.." || exit 2
 work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT

@@ -12,7 +12,7 @@
 #include <string.h>
 
 enum { MAX = 1 << 20 };
-static float x[MAX], w[MAX], y[MAX], z[MAX];
+static _Alignas(64) float x[MAX], w[MAX], y[MAX], z[MAX];
 static int32_t index_of[MAX];
 static _Alignas(64) unsigned char scratch[1 << 26];
 
@@ -248,6 +248,50 @@ static void rows(void)
     report_floats("random_bernoulli", y, 100001);
 }
 
+/* Ragged blocks, a group of heads, and each part of the score. */
+static void attentions(void)
+{
+    static const float slopes[4] = {0.5f, 0.25f, 0.125f, 0.0625f};
+    static const int32_t length[2] = {150, 77};
+    for (int form = 0; form < 4; form++) {
+        Attention a = {.batch = 2,
+                       .t = 130,
+                       .s = 150,
+                       .heads = 4,
+                       .kv_heads = form & 1 ? 2 : 4,
+                       .d = form & 2 ? 20 : 64,
+                       .scale = 0.2f,
+                       .offset = 20,
+                       .causal = form != 1,
+                       .window = form == 1 ? 50 : 0,
+                       .cap = form == 2 ? 2.0f : 0,
+                       .q = x,
+                       .k = w,
+                       .v = z,
+                       .bias = form == 3 ? x : NULL,
+                       .slopes = form == 3 ? slopes : NULL,
+                       .length = form == 0 ? length : NULL};
+        const int64_t n_q = a.batch * a.t * a.heads * a.d, n_k = a.batch * a.s * a.kv_heads * a.d,
+                      rows = a.batch * a.heads * a.t, n_bias = a.bias ? a.heads * a.t * a.s : 0;
+        if (cpu->attention_scratch(&a) > sizeof scratch) abort();
+        if (cpu->attention_grad_scratch(&a) > sizeof scratch) abort();
+        float *lse = y + n_q, *gradient = lse + rows;
+        cpu->attention(&a, y, lse, scratch);
+        report_floats("attention", y, n_q + rows);
+        AttentionGrad g = {.forward = a, .y = y, .lse = lse, .dy = z, .dq = gradient};
+        g.dk = g.dq + n_q;
+        g.dv = g.dk + n_k;
+        g.dbias = a.bias ? g.dv + n_k : NULL;
+        cpu->attention_grad(&g, scratch);
+        report_floats("attention_grad", gradient, n_q + 2 * n_k + n_bias);
+    }
+    for (int form = 0; form < 4; form++) {
+        const RopeShape r = {3, 50, 7, 40, form & 1 ? 40 : 28, form & 1, form & 2};
+        cpu->rope(&r, x, w, y);
+        report_floats("rope", y, r.batch * r.t * r.heads * r.d);
+    }
+}
+
 static void updates(void)
 {
     const int64_t n = 100003;
@@ -337,6 +381,19 @@ static void functions(void)
     }
 }
 
+static void limits(void)
+{
+    const int64_t n = 100003;
+    cpu->fma_chains(1000, y);
+    report_floats("fma_chains", y, FMA_CHAINS);
+    for (int past_cache = 0; past_cache < 2; past_cache++) {
+        cpu->stream_copy(n, x, y, past_cache, 2);
+        report_floats("stream_copy", y, n);
+        cpu->stream_triad(n, 0.3f, x, w, y, past_cache, 2);
+        report_floats("stream_triad", y, n);
+    }
+}
+
 int main(int argc, char **argv)
 {
     Error err = {0};
@@ -354,9 +411,11 @@ int main(int argc, char **argv)
     maps();
     chains();
     rows();
+    attentions();
     updates();
     long_convolutions();
     boxes();
     functions();
+    limits();
     return 0;
 }
