@@ -98,9 +98,21 @@ static char *join(Arena *a, int argc, char *const argv[])
     return copy;
 }
 
-static bool prepare(const Command *c, const Flags *flags, Error *err)
+/* gcc's OpenMP lets a thread that waits for another spin for a long time, which is fine on idle
+ * cores; on shared ones the other thread may have to wait for that very core, and a step takes a
+ * hundred times as long. How long it spins is read from the environment before main, so the program
+ * starts itself once more (about a millisecond). What the user has set stays; where it cannot be
+ * done, results are the same. */
+static void spin_briefly(char *const argv[])
+{
+    if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY")) return;
+    if (setenv("GOMP_SPINCOUNT", "20000", 1) == 0) (void)execv("/proc/self/exe", argv);
+}
+
+static bool prepare(const Command *c, const Flags *flags, char *const argv[], Error *err)
 {
     if (!c->computes) return true;
+    spin_briefly(argv);
     threads_set((int)flags->threads);
     return cpu_select(flags->isa, err);
 }
@@ -114,7 +126,7 @@ static int run(const Command *c, int argc, char *const argv[])
     if (flags_parse(c->flags, argc - 2, argv + 2, &in.flags, in.words, &in.n_words, &err)) {
         if (in.flags.help)
             command_print_help(c);
-        else if (prepare(c, &in.flags, &err))
+        else if (prepare(c, &in.flags, argv, &err))
             (void)c->run(&in, &err);
     }
     /* what was computed before the failure comes before its message */
