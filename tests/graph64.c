@@ -540,6 +540,8 @@ static void part64(const Eval *e)
     if (op == &op_layer_norm_grad || op == &op_rms_norm_grad)
         norm_part64(e, op == &op_layer_norm_grad);
     if (op == &op_cross_entropy) cross_entropy_part64(e);
+}
+
 /* -- Attention, by its formula */
 
 typedef struct Attention64 {
@@ -1098,7 +1100,6 @@ static void (*const evals[N_OPS])(const Eval *) = {
     [OP_ID_lstm] = copy64_eval, ROW(lstm_cells), ROW(lstm_grad), [OP_ID_gru] = copy64_eval,
     ROW(gru_cells), ROW(gru_grad), ROW(scan), ROW(scan_grad), ROW(short_conv),
     ROW(short_conv_grad_x), ROW(short_conv_grad_w),
-    ROW(cross_entropy_grad), ROW(random_uniform), ROW(random_bernoulli),
     ROW(long_conv), ROW(long_conv_grad_u), ROW(long_conv_grad_k), ROW(rfft), ROW(irfft),
 };
 // clang-format on

@@ -62,6 +62,19 @@ static void prepare_norm(BenchWork *w)
 static void prepare_norm_grad(BenchWork *w)
 {
     prepare_rows(w, 2, 1, 16);
+    w->n_floats[3] = 2 * w->of->dim[1]; /* the gradients of gain and bias */
+    w->scratch_bytes = cpu->norm_grad_scratch(w->of->dim[0], w->of->dim[1]);
+}
+
+static NormGrad norm_grad_call(const BenchWork *w)
+{
+    return (NormGrad){.x = w->at[0],
+                      .dy = w->at[1],
+                      .gain = w->at[0],
+                      .eps = EPS,
+                      .dx = w->at[2],
+                      .dgain = w->at[3],
+                      .dbias = w->at[3] + w->of->dim[1]};
 }
 
 static void run_layer_norm(BenchWork *w)
@@ -71,7 +84,8 @@ static void run_layer_norm(BenchWork *w)
 
 static void run_layer_norm_grad(BenchWork *w)
 {
-    cpu->layer_norm_grad(w->of->dim[0], w->of->dim[1], w->at[0], w->at[0], EPS, w->at[1], w->at[2]);
+    const NormGrad a = norm_grad_call(w);
+    cpu->layer_norm_grad(w->of->dim[0], w->of->dim[1], &a, w->scratch);
 }
 
 static void run_rms_norm(BenchWork *w)
@@ -81,7 +95,8 @@ static void run_rms_norm(BenchWork *w)
 
 static void run_rms_norm_grad(BenchWork *w)
 {
-    cpu->rms_norm_grad(w->of->dim[0], w->of->dim[1], w->at[0], w->at[0], EPS, w->at[1], w->at[2]);
+    const NormGrad a = norm_grad_call(w);
+    cpu->rms_norm_grad(w->of->dim[0], w->of->dim[1], &a, w->scratch);
 }
 
 const BenchGroup bench_layer_norm = {"layer_norm", norm_cases, N_NORM, prepare_norm,
@@ -106,18 +121,19 @@ static void prepare_loss_grad(BenchWork *w)
 {
     prepare_rows(w, 1, 1, 6);
     w->n_floats[2] = w->n_labels = w->of->dim[0];
+    w->n_floats[3] = 2 * w->of->dim[0]; /* statistics of the rows: from [0, 1) they will do */
     w->label_below = w->of->dim[1];
 }
 
 static void run_loss(BenchWork *w)
 {
-    cpu->cross_entropy(w->of->dim[0], w->of->dim[1], w->at[0], w->labels, 0, -1, w->at[1]);
+    cpu->cross_entropy(w->of->dim[0], w->of->dim[1], w->at[0], w->labels, 0, -1, w->at[1], NULL);
 }
 
 static void run_loss_grad(BenchWork *w)
 {
-    cpu->cross_entropy_grad(w->of->dim[0], w->of->dim[1], w->at[0], w->labels, 0, -1, w->at[2],
-                            w->at[1]);
+    cpu->cross_entropy_grad(w->of->dim[0], w->of->dim[1], w->at[0], w->labels, 0, -1, w->at[3],
+                            w->at[2], w->at[1]);
 }
 
 const BenchGroup bench_cross_entropy = {"cross_entropy", loss_cases, N_LOSS, prepare_loss,

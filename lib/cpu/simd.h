@@ -44,12 +44,6 @@ SIMD void vf_store(float *p, vf x)
     _mm512_storeu_ps(p, x);
 }
 
-/* Past the caches; p aligned to the vector. */
-SIMD void vf_stream(float *p, vf x)
-{
-    _mm512_stream_ps(p, x);
-}
-
 SIMD void vf_store_n(float *p, vf x, int64_t n)
 {
     _mm512_mask_storeu_ps(p, vf_mask(n), x);
@@ -142,11 +136,6 @@ SIMD vf vf_load_n(const float *p, int64_t n)
 SIMD void vf_store(float *p, vf x)
 {
     _mm256_storeu_ps(p, x);
-}
-
-SIMD void vf_stream(float *p, vf x)
-{
-    _mm256_stream_ps(p, x);
 }
 
 SIMD void vf_store_n(float *p, vf x, int64_t n)
@@ -246,11 +235,6 @@ SIMD vf vf_fma(vf a, vf b, vf c)
 SIMD vf vf_max(vf a, vf b)
 {
     return vbslq_f32(vcgtq_f32(a, b), a, b);
-}
-
-SIMD void vf_stream(float *p, vf x)
-{
-    vst1q_f32(p, x);
 }
 
 SIMD vf vf_relu(vf x)
