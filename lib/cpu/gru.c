@@ -42,6 +42,9 @@ static void finish_forward(const void *layer, int64_t s, int64_t row, int64_t un
     const int64_t H = r->width, t = recurrent_time(r, s);
     const float *x = r->x + (row * r->steps + t) * 3 * H + unit;
     float *to = m->trace + trace_row(r, row, t) + unit;
+    const RecurrentNext next = recurrent_next(r, unit, VL);
+    for (int g = 0; g < 3; g++) prefetch(x, (next.rows * 3 + g) * H + next.units, 1);
+    for (int k = 0; k < COLUMNS; k++) prefetch(to, (next.rows * COLUMNS + k) * H + next.units, 1);
     _Alignas(64) float in[3][VL], u[3][VL], h[VL];
     for (int g = 0; g < 3; g++) {
         vf_store(in[g], vf_load_n(x + g * H, n));
@@ -77,12 +80,19 @@ static void finish_backward(const void *layer, int64_t s, int64_t row, int64_t u
     const Gru *m = layer;
     const Recurrence *r = m->r;
     const int64_t H = r->width, T = r->steps, t = recurrent_time(r, T - 1 - s);
-    const float *kept = m->kept + trace_row(r, row, t) + unit;
+    const float *kept = m->kept + trace_row(r, row, t) + unit,
+                *dy = m->dy + (row * T + t) * H + unit;
+    float *dx = m->dx + (row * m->dx_rows + t) * 3 * H + unit;
     float *carry = m->parts.carry + row * H + unit;
+    const RecurrentNext next = recurrent_next(r, unit, BACKWARD_VECTORS * VL);
+    prefetch(dy, next.units - next.rows * H, 1);
+    for (int k = AT_R; k < COLUMNS; k++)
+        prefetch(kept, (k - next.rows * COLUMNS) * H + next.units, 1);
+    for (int g = 0; g < 3; g++) prefetch(dx, (g - next.rows * 3) * H + next.units, 1);
     _Alignas(64) float v[COLUMNS][VL], before[VL], dh[VL], d[3][VL], du[VL];
     for (int k = AT_R; k < COLUMNS; k++) vf_store(v[k], vf_load_n(kept + k * H, n));
     vf_store(before, vf_load_n(h_before(r, m->kept, T - 1 - s, row, unit), n));
-    vf_store(dh, vf_load_n(m->dy + (row * T + t) * H + unit, n) + vf_load(sum));
+    vf_store(dh, vf_load_n(dy, n) + vf_load(sum));
     if (s > 0) vf_store(dh, vf_load(dh) + vf_load_n(carry, n));
     for (int l = 0; l < VL; l++) {
         const float reset = v[AT_R][l], z = v[AT_Z][l], new = v[AT_N][l];
@@ -95,7 +105,7 @@ static void finish_backward(const void *layer, int64_t s, int64_t row, int64_t u
     }
     vf_store_n(carry, vf_load(dh), n);
     for (int g = 0; g < 3; g++) {
-        vf_store_n(m->dx + (row * m->dx_rows + t) * 3 * H + g * H + unit, vf_load(d[g]), n);
+        vf_store_n(dx + g * H, vf_load(d[g]), n);
         vf_store(recurrent_state(r, m->parts.state[(s + 1) & 1], g, row, unit),
                  vf_load(g == 2 ? du : d[g]));
     }

@@ -42,6 +42,9 @@ static void finish_forward(const void *layer, int64_t s, int64_t row, int64_t un
     const int64_t H = r->width, T = r->steps, t = recurrent_time(r, s);
     const float *x = r->x + (row * T + t) * 4 * H + unit;
     float *to = m->trace + trace_row(r, row, t) + unit;
+    const RecurrentNext next = recurrent_next(r, unit, VL);
+    for (int g = 0; g < 4; g++) prefetch(x, (next.rows * 4 + g) * H + next.units, 1);
+    for (int k = 0; k < COLUMNS; k++) prefetch(to, (next.rows * COLUMNS + k) * H + next.units, 1);
     _Alignas(64) float pre[4][VL], c[VL], h[VL];
     for (int g = 0; g < 4; g++) vf_store(pre[g], vf_load_n(x + g * H, n) + vf_load(sum + g * VL));
     vf_store(c, vf_load_n(c_before(r, m->trace, s, row, unit), n));
@@ -81,7 +84,13 @@ static void finish_backward(const void *layer, int64_t s, int64_t row, int64_t u
     const int64_t H = r->width, T = r->steps, t = recurrent_time(r, T - 1 - s);
     const float *kept = m->kept + trace_row(r, row, t) + unit,
                 *dy = m->dy + row * (T + 1) * H + unit;
+    float *dx = m->dx + (row * m->dx_rows + t) * 4 * H + unit;
     float *carry = m->parts.carry + row * H + unit;
+    const RecurrentNext next = recurrent_next(r, unit, BACKWARD_VECTORS * VL);
+    prefetch(dy, (t - next.rows) * H + next.units, 1);
+    for (int k = AT_C; k < COLUMNS; k++)
+        prefetch(kept, (k - next.rows * COLUMNS) * H + next.units, 1);
+    for (int g = 0; g < 4; g++) prefetch(dx, (g - next.rows * 4) * H + next.units, 1);
     _Alignas(64) float v[COLUMNS][VL], before[VL], dh[VL], dc[VL], d[4][VL];
     for (int k = AT_C; k < COLUMNS; k++) vf_store(v[k], vf_load_n(kept + k * H, n));
     vf_store(before, vf_load_n(c_before(r, m->kept, T - 1 - s, row, unit), n));
@@ -99,7 +108,7 @@ static void finish_backward(const void *layer, int64_t s, int64_t row, int64_t u
     }
     vf_store_n(carry, vf_load(dc), n);
     for (int g = 0; g < 4; g++) {
-        vf_store_n(m->dx + (row * m->dx_rows + t) * 4 * H + g * H + unit, vf_load(d[g]), n);
+        vf_store_n(dx + g * H, vf_load(d[g]), n);
         vf_store(recurrent_state(r, m->parts.state[(s + 1) & 1], g, row, unit), vf_load(d[g]));
     }
 }

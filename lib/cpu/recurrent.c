@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* Most rows of a tile of 1 to 4 vectors, and how many vectors of units a backward tile has. */
+/* Most rows of a tile of 1 to 4 vectors. */
 #if defined(__AVX512F__)
 enum { ROWS_1 = 12, ROWS_2 = 12, ROWS_3 = 8, ROWS_4 = 6 };
 #elif defined(__AVX2__)
@@ -12,7 +12,6 @@ enum { ROWS_1 = 6, ROWS_2 = 6, ROWS_3 = 4, ROWS_4 = 3 };
 enum { ROWS_1 = 12, ROWS_2 = 12, ROWS_3 = 8, ROWS_4 = 6 };
 #endif
 enum { MOST_SUMS = 24 }; /* vectors of a tile */
-enum { BACKWARD_VECTORS = 2 };
 /* Weights that stay in L2: below, threads share the rows and never wait for each other. */
 enum { OWN_WEIGHTS_BYTES = 768 << 10 };
 

@@ -21,6 +21,9 @@
 typedef void RecurrentFinish(const void *layer, int64_t s, int64_t row, int64_t unit, int64_t n,
                              const float *sum);
 
+/* Vectors of units that a backward tile has. */
+enum { BACKWARD_VECTORS = 2 };
+
 typedef struct RecurrentWalk {
     const Recurrence *r;
     bool backward; /* the state has G H numbers a row and the product H, instead of H and G H */
@@ -51,6 +54,20 @@ SIMD float *recurrent_state(const Recurrence *r, float *state, int gate, int64_t
 SIMD int64_t recurrent_time(const Recurrence *r, int64_t s)
 {
     return r->reverse ? r->steps - 1 - s : s;
+}
+
+/* What `finish` is asked for after the other rows: the units after these at the same step, or the
+ * first ones of the next. Asked for now, it is there when its product is ready. */
+typedef struct RecurrentNext {
+    int64_t rows;  /* steps further in time, of the forward walk */
+    int64_t units; /* to the last lane: where lines are shared, the first was touched before */
+} RecurrentNext;
+
+SIMD RecurrentNext recurrent_next(const Recurrence *r, int64_t unit, int64_t block)
+{
+    const int64_t last = VL - 1;
+    if (unit + block < r->width) return (RecurrentNext){0, block + last};
+    return (RecurrentNext){r->reverse ? -1 : 1, unit % block - unit + last};
 }
 
 #endif

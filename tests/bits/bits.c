@@ -248,6 +248,64 @@ static void rows(void)
     report_floats("random_bernoulli", y, 100001);
 }
 
+/* Layers whose weights are shared by the threads and one whose rows are; widths with a rest. */
+static void recurrent_layers(void)
+{
+    static const int64_t sizes[][3] = {
+  /* B T H */
+        {5,  7, 200},
+        {64, 9, 33 },
+        {1,  3, 5  }
+    };
+    float *const trace = y, *const dx = y + (MAX / 2);
+    for (int i = 0; i < 6; i++) {
+        const int64_t B = sizes[i / 2][0], T = sizes[i / 2][1], H = sizes[i / 2][2];
+        Recurrence r = {.batch = B, .steps = T, .width = H, .gates = 4, .reverse = i & 1};
+        r.x = x, r.w = w, r.bias = w + 500, r.h0 = z, r.c0 = z + B * H;
+        if (cpu->recurrent_scratch(&r) > sizeof scratch) abort();
+        cpu->lstm(&r, trace, scratch);
+        report_floats("lstm", trace, B * (T + 1) * 6 * H);
+        cpu->lstm_grad(&r, trace, z, true, dx, scratch);
+        report_floats("lstm_grad", dx, B * (T + 1) * 4 * H);
+        r.gates = 3;
+        cpu->gru(&r, trace, scratch);
+        report_floats("gru", trace, B * T * 5 * H);
+        cpu->gru_grad(&r, trace, z, true, dx, scratch);
+        report_floats("gru_grad", dx, B * (T + 1) * 3 * H);
+    }
+}
+
+/* Factors below 1, so that nothing overflows. */
+static void over_time(void)
+{
+    const ShortConvShape c[2] = {
+        {3, 300, 37, 4 },
+        {2, 29,  64, 13}
+    };
+    for (int64_t i = 0; i < MAX; i++) y[i] = w[i] * 0.25f;
+    for (int i = 0; i < 16; i++) {
+        ScanShape s = {.batch = 3, .steps = 150, .d = i & 1 ? 150 : 37};
+        s.complex = i & 2, s.constant = i & 4, s.reverse = i & 8;
+        const int64_t row = s.complex ? 2 * s.d : s.d, all = s.steps * row;
+        float *const out = z + (MAX / 2), *const da = out + 3 * all;
+        cpu->scan(&s, y, x, w, out);
+        report_floats("scan", out, 3 * all);
+        cpu->scan_grad(&s, y, x, w, w, out, all, da, s.constant ? row : all);
+        report_floats("scan_grad", out, 3 * (all + (s.constant ? row : all)));
+    }
+    for (int i = 0; i < 2; i++) {
+        const int64_t n = c[i].batch * c[i].steps * c[i].channels;
+        if (cpu->short_conv_scratch(&c[i]) > sizeof scratch) abort();
+        cpu->short_conv(&c[i], x, w, i ? NULL : w + 5000, i == 0, y, scratch);
+        report_floats("short_conv", y, n);
+        cpu->short_conv_grad_x(&c[i], x, w, y, scratch);
+        report_floats("short_conv_grad_x", y, n);
+        cpu->short_conv_grad_w(&c[i], x, w, y, scratch);
+        report_floats("short_conv_grad_w", y, c[i].channels * c[i].taps);
+    }
+    fill(z, MAX, 3);
+}
+
 /* Ragged blocks, a group of heads, and each part of the score. */
 static void attentions(void)
 {
@@ -411,6 +469,8 @@ int main(int argc, char **argv)
     maps();
     chains();
     rows();
+    recurrent_layers();
+    over_time();
     attentions();
     updates();
     long_convolutions();
