@@ -89,7 +89,7 @@ $(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/l
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 # Kernels alone, so that it cross-compiles without other libraries.
-BITS_OBJ := $(KERNEL_OBJ) $(ONCE_SRC:%.c=$(BUILD)/%.o) $(patsubst %,$(BUILD)/lib/base/%.o,error threads arena) \
+BITS_OBJ := $(KERNEL_OBJ) $(ONCE_SRC:%.c=$(BUILD)/%.o) $(patsubst %,$(BUILD)/lib/base/%.o,error threads arena realmath) \
             $(BUILD)/tests/bits/bits.o
 $(BUILD)/bits: $(BITS_OBJ)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lm
@@ -148,9 +148,15 @@ PEER_LIBS := $(if $(wildcard /usr/include/dnnl.h),-ldnnl) $(if $(wildcard /usr/i
 $(BUILD)/bench_peers: $(PEER_SRC:%.c=$(BUILD)/%.o) $(BUILD)/libseqlab.a
 	@$(CC) $(LDFLAGS_ALL) -Wl,--as-needed -o $@ $^ $(LIBS) -lopenblas $(PEER_LIBS)
 
-bench: $(BUILD)/seqlab $(BUILD)/bench_peers ## kernels beside the limits and other libraries; training steps beside torch
+BENCH_BIN := $(patsubst tests/bench/%.c,$(BUILD)/%,$(wildcard tests/bench/*_bench.c))
+$(BUILD)/%_bench: $(BUILD)/tests/bench/%_bench.o $(BUILD)/libseqlab.a
+	@$(CC) $(LDFLAGS_ALL) -Wl,--as-needed -o $@ $^ $(LIBS) -lopenblas $(PEER_LIBS)
+
+bench: $(BUILD)/seqlab $(BUILD)/bench_peers $(BENCH_BIN) ## kernels beside the limits and other libraries; training steps beside torch
 	$(BUILD)/bench_peers
-	tests/bench/train_step.sh $(BUILD)/seqlab
+	@for b in $(BENCH_BIN); do echo "== $$b"; $$b || exit 1; done
+	@python3 tests/bench/attention_torch.py $(BUILD)/attention_bench
+	@tests/bench/train_step.sh $(BUILD)/seqlab
 
 # -- Installation ----------------------------------------------------------------------------------------------------
 

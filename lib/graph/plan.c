@@ -27,7 +27,7 @@ typedef struct Patch {
 
 typedef struct Copy {
     void *to;
-    const Node *from; /* a root */
+    const Node *from;
 } Copy;
 
 struct Plan {
@@ -108,7 +108,7 @@ static void list_copies(Plan *p, const PlanOutput outputs[], int n)
     for (int i = 0; i < n; i++) {
         Node *root = node_root(outputs[i].node);
         if (outputs[i].to && p->layout.external[root->id] != outputs[i].to)
-            p->copies[p->n_copies++] = (Copy){outputs[i].to, root};
+            p->copies[p->n_copies++] = (Copy){outputs[i].to, outputs[i].node};
     }
 }
 
@@ -192,7 +192,7 @@ bool plan_allocate(Plan *p, Error *err)
     for (int u = 0; u < p->fused.n_units; u++) resolve_step(p, &p->steps[u], u);
     for (int i = 0; i < p->graph->n_updates; i++) {
         const Update *update = &p->graph->updates[i];
-        p->copies[p->n_copies++] = (Copy){update->param->data, node_root(update->value)};
+        p->copies[p->n_copies++] = (Copy){update->param->data, update->value};
     }
     return true;
 }
@@ -247,7 +247,7 @@ void plan_run(Plan *p, uint64_t step)
         s->seconds += s->end_s - s->start_s;
     }
     for (int i = 0; i < p->n_copies; i++)
-        memcpy(p->copies[i].to, address(p, p->copies[i].from),
+        memcpy(p->copies[i].to, plan_value(p, p->copies[i].from),
                sizeof(float) * (size_t)shape_count(&p->copies[i].from->shape));
 }
 
