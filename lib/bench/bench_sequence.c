@@ -36,11 +36,13 @@ static const BenchCase step_cases[] = {
 // clang-format on
 #define COUNT(cases) (int)(sizeof(cases) / sizeof *(cases))
 
-static double log2_of(double n)
+static double log2_of(int64_t n)
 {
-    double bits = 0;
-    for (; n >= 2; n /= 2) bits++;
-    return bits + (n - 1); /* straight between the powers of two: near enough to count by */
+    int64_t power = 1;
+    int bits = 0;
+    for (; 2 * power <= n; power *= 2) bits++;
+    /* straight between the powers of two: near enough to count by */
+    return bits + (double)(n - power) / (double)power;
 }
 
 static double bytes_of(const BenchWork *w, int n_buffers)
@@ -131,9 +133,10 @@ static void prepare_long_conv(BenchWork *w)
 {
     const LongConv s = long_conv_of(w);
     const double rows = (double)(s.batch * s.channels), n = 2.0 * (double)s.t;
+    const double transform = 2.5 * n * log2_of(2 * s.t);
     w->n_floats[0] = w->n_floats[2] = s.batch * s.channels * s.t;
     w->n_floats[1] = s.channels * s.taps;
-    w->flops = rows * (2 * 2.5 * n * log2_of(n) + 3 * n);
+    w->flops = rows * (2 * transform + 3 * n);
     w->bytes = bytes_of(w, 3);
     w->scratch_bytes = cpu->long_conv_scratch(&s);
     (void)snprintf(w->shape, sizeof w->shape, "b%d c%d t%d", (int)s.batch, (int)s.channels,
@@ -173,7 +176,7 @@ static void prepare_rfft(BenchWork *w)
     const int64_t rows = w->of->dim[0], n = w->of->dim[1];
     w->n_floats[0] = rows * n;
     w->n_floats[1] = rows * (n / 2 + 1) * 2;
-    w->flops = (double)rows * 2.5 * (double)n * log2_of((double)n);
+    w->flops = (double)rows * 2.5 * (double)n * log2_of(n);
     w->bytes = bytes_of(w, 2);
     w->scratch_bytes = cpu->rfft_scratch(rows, n);
     (void)snprintf(w->shape, sizeof w->shape, "%dx%d", (int)rows, (int)n);
