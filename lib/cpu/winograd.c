@@ -1,0 +1,284 @@
+/* winograd -- 3x3 convolutions of stride 1 and their gradients to the input by F(4x4, 3x3): see
+ * winograd.h.
+ *
+ * Order of an output: kernels and inputs are transformed along x, then along y, each by the fused
+ * multiply-adds written there; the sum over channels is one chain of fused multiply-adds from zero,
+ * ascending; then y, then x transformed back. Inputs in the padding are zeros. The gradient to the
+ * input is the forward pass over dy with the kernels turned by 180 degrees. A NaN or an infinity
+ * reaches all outputs of the tiles that read it.
+ *
+ * Threads split blocks of tiles. For each block the transformed inputs are laid out as the register
+ * tiles want them, [point][block of 16 channels][tile][16], then for each tile of output columns
+ * come 36 matrix products and the transformation back. Kernels are transformed once a call:
+ * [tile of columns][point][channel][column]. */
+#include "cpu/winograd.h"
+
+enum { BLOCK_FLOATS = 128 * 1024 }; /* a block's transformed inputs and products: within L2 */
+
+typedef struct Plan {
+    WinoTiles tiles;
+    int64_t block, n_blocks; /* tiles in a block */
+    int64_t plane, product_plane;
+    int64_t from_stride, to_stride; /* of the channels summed over and of the columns, in w */
+    bool turned;                    /* by 180 degrees */
+    int threads;
+    TileSegment *segment;
+    float *weights;
+    int64_t thread_floats;
+    float *inputs; /* threads * thread_floats: a block's inputs, then its products */
+} Plan;
+
+bool winograd_fits(const ConvShape *s)
+{
+    const int64_t tiles = s->n * ceil_div(s->oh, WINO_OUT) * ceil_div(s->ow, WINO_OUT);
+    const int64_t outputs = s->n * s->oh * s->ow;
+    return s->kh == 3 && s->kw == 3 && s->groups == 1 && s->stride[0] == 1 && s->stride[1] == 1 &&
+           s->dilation[0] == 1 && s->dilation[1] == 1 && s->pad[0] <= 2 && s->pad[1] <= 2 &&
+           s->c >= 16 && s->o >= 16 && tiles >= 16 && outputs >= 8 * tiles;
+}
+
+/* The forward pass of `s`, whose weights are w or its transpose; with c->base NULL only counts. */
+static Plan make_plan(const ConvShape *s, bool turned, Carve *c)
+{
+    Plan p = {.tiles = wino_tiles(s), .turned = turned};
+    p.from_stride = turned ? s->o * 9 : 9;
+    p.to_stride = turned ? 9 : s->c * 9;
+    const int64_t rows = tile_max_rows(tile_vectors(s->o, 0));
+    const int64_t tile_floats = WINO_POINTS * (wino_chunks(s->c) * CHUNK + TILE_COLS);
+    p.threads = work_threads(INT64_MAX, (double)p.tiles.n * 36 * (double)s->c * (double)s->o);
+    p.block = max64(2, min64(4, BLOCK_FLOATS / tile_floats / rows)) * rows;
+    p.block = min64(p.block, ceil_div(p.tiles.n, p.threads));
+    p.n_blocks = ceil_div(p.tiles.n, p.block);
+    p.threads = (int)min64(p.threads, p.n_blocks);
+    p.plane = wino_plane(s->c, p.block);
+    p.product_plane = p.block * TILE_COLS + CHUNK;
+    p.thread_floats = WINO_POINTS * (p.plane + p.product_plane);
+    p.segment = carve(c, (size_t)wino_chunks(s->c) * sizeof *p.segment);
+    p.weights = carve(c, (size_t)(WINO_POINTS * s->c * padded_columns(s->o)) * sizeof(float));
+    p.inputs = carve(c, (size_t)(p.threads * p.thread_floats) * sizeof(float));
+    return p;
+}
+
+/* -- Inputs */
+
+SIMD void gather_row(const WinoTiles *g, const float *x, int64_t column, bool whole, int64_t n,
+                     vf to[WINO_IN])
+{
+    vf d[WINO_IN];
+#pragma GCC unroll 6
+    for (int64_t j = 0; j < WINO_IN; j++) {
+        const float *from = x + (column + j) * g->c;
+        if (whole)
+            d[j] = vf_load(from);
+        else
+            d[j] = column + j >= 0 && column + j < g->w ? vf_load_n(from, n) : vf_zero();
+    }
+    wino_input(d, to);
+}
+
+/* One tile, n <= VL channels; x points at them in the first pixel of the image. `whole`: all
+ * columns are inside and n == VL. */
+SIMD void gather_tile(const WinoTiles *g, const float *x, int64_t line, int64_t column, bool whole,
+                      int64_t n, int64_t plane, float *to)
+{
+    vf t[WINO_IN][WINO_IN];
+#pragma GCC unroll 6
+    for (int64_t i = 0; i < WINO_IN; i++) {
+        if (line + i >= 0 && line + i < g->h)
+            gather_row(g, x + (line + i) * g->w * g->c, column, whole, n, t[i]);
+        else
+            for (int j = 0; j < WINO_IN; j++) t[i][j] = vf_zero();
+    }
+#pragma GCC unroll 6
+    for (int j = 0; j < WINO_IN; j++) {
+        const vf d[WINO_IN] = {t[0][j], t[1][j], t[2][j], t[3][j], t[4][j], t[5][j]};
+        vf r[WINO_IN];
+        wino_input(d, r);
+#pragma GCC unroll 6
+        for (int i = 0; i < WINO_IN; i++) vf_store(to + (i * WINO_IN + j) * plane, r[i]);
+    }
+}
+
+void winograd_gather(const WinoTiles *g, const float *x, int64_t first, int64_t n_tiles,
+                     int64_t block, float *to)
+{
+    const int64_t plane = wino_plane(g->c, block);
+    for (int64_t t = 0; t < n_tiles; t++, to += CHUNK) {
+        const WinoTile tile = wino_tile(g, first + t);
+        const float *image = x + tile.image * g->h * g->w * g->c;
+        const int64_t line = tile.y - g->pad[0], column = tile.x - g->pad[1];
+        const bool inside = column >= 0 && column + WINO_IN <= g->w;
+        for (int64_t c = 0; c < g->c; c += VL) {
+            float *at = to + c / CHUNK * CHUNK * block + c % CHUNK;
+            if (inside && c + VL <= g->c)
+                gather_tile(g, image + c, line, column, true, VL, plane, at);
+            else
+                gather_tile(g, image + c, line, column, false, min64(VL, g->c - c), plane, at);
+        }
+    }
+}
+
+/* -- Kernels */
+
+/* Tile of columns j.. of channel c: to[point * step + column]. */
+static void transform_kernel(const Plan *p, const float *w, int64_t c, int64_t j, int64_t width,
+                             int64_t step, float *to)
+{
+    const int64_t used = min64(width, p->tiles.o - j);
+    _Alignas(64) float g[9][TILE_COLS] = {{0}};
+    w += c * p->from_stride + j * p->to_stride;
+    for (int64_t i = 0; i < used; i++, w += p->to_stride)
+        for (int tap = 0; tap < 9; tap++) g[tap][i] = w[p->turned ? 8 - tap : tap];
+    for (int64_t i = 0; i < width; i += VL) {
+        vf t[3][WINO_IN];
+        for (int k = 0; k < 3; k++) {
+            const vf row[3] = {vf_load(g[3 * k] + i), vf_load(g[3 * k + 1] + i),
+                               vf_load(g[3 * k + 2] + i)};
+            wino_kernel(row, t[k]);
+        }
+        for (int l = 0; l < WINO_IN; l++) {
+            const vf column[3] = {t[0][l], t[1][l], t[2][l]};
+            vf u[WINO_IN];
+            wino_kernel(column, u);
+            for (int k = 0; k < WINO_IN; k++) vf_store(to + (k * WINO_IN + l) * step + i, u[k]);
+        }
+    }
+}
+
+static void transform_kernels(const Plan *p, const float *w, int64_t c)
+{
+    for (int64_t j = 0; j < p->tiles.o; j += TILE_COLS) {
+        const int64_t width = tile_vectors(p->tiles.o, j) * VL;
+        transform_kernel(p, w, c, j, width, p->tiles.c * width,
+                         p->weights + WINO_POINTS * p->tiles.c * j + c * width);
+    }
+}
+
+/* -- Outputs */
+
+/* One tile, n <= VL channels, ny by nx outputs; y points at the first. */
+SIMD void scatter_tile(const WinoTiles *g, const float *m, int64_t plane, int64_t ny, int64_t nx,
+                       int64_t n, float *y)
+{
+    vf t[WINO_OUT][WINO_IN];
+#pragma GCC unroll 6
+    for (int j = 0; j < WINO_IN; j++) {
+        vf d[WINO_IN], r[WINO_OUT];
+#pragma GCC unroll 6
+        for (int i = 0; i < WINO_IN; i++) d[i] = vf_load(m + (i * WINO_IN + j) * plane);
+        wino_output(d, r);
+#pragma GCC unroll 4
+        for (int i = 0; i < WINO_OUT; i++) t[i][j] = r[i];
+    }
+#pragma GCC unroll 4
+    for (int64_t i = 0; i < WINO_OUT; i++) {
+        if (i >= ny) break;
+        vf r[WINO_OUT];
+        wino_output(t[i], r);
+#pragma GCC unroll 4
+        for (int64_t j = 0; j < WINO_OUT; j++) {
+            if (j >= nx) break;
+            vf_store_n(y + (i * g->ow + j) * g->o, r[j], n);
+        }
+    }
+}
+
+static void scatter(const Plan *p, const float *m, int64_t first, int64_t n_tiles, int64_t j,
+                    int64_t width, float *y)
+{
+    const WinoTiles *g = &p->tiles;
+    for (int64_t t = 0; t < n_tiles; t++) {
+        const WinoTile tile = wino_tile(g, first + t);
+        float *out = y + ((tile.image * g->oh + tile.y) * g->ow + tile.x) * g->o + j;
+        const int64_t ny = min64(WINO_OUT, g->oh - tile.y), nx = min64(WINO_OUT, g->ow - tile.x);
+        for (int64_t i = 0; i < width && j + i < g->o; i += VL) {
+            const float *from = m + t * width + i;
+            if (ny == WINO_OUT && nx == WINO_OUT && j + i + VL <= g->o)
+                scatter_tile(g, from, p->product_plane, WINO_OUT, WINO_OUT, VL, out + i);
+            else
+                scatter_tile(g, from, p->product_plane, ny, nx, min64(VL, g->o - j - i), out + i);
+        }
+    }
+}
+
+/* -- The passes */
+
+static void block_products(const Plan *p, const float *inputs, int64_t n_tiles, int64_t j, int nv,
+                           float *products)
+{
+    const int64_t width = nv * VL, n_runs = ceil_div(n_tiles, tile_max_rows(nv));
+    const float *weights = p->weights + WINO_POINTS * p->tiles.c * j;
+    for (int e = 0; e < WINO_POINTS; e++, weights += p->tiles.c * width)
+        for (int64_t r = 0; r < n_runs; r++) {
+            const int64_t begin = part_begin(n_tiles, n_runs, r);
+            const int64_t n = part_begin(n_tiles, n_runs, r + 1) - begin;
+            tile_rows[nv - 1][n - 1](inputs + e * p->plane + begin * CHUNK, p->segment,
+                                     wino_chunks(p->tiles.c), weights, width,
+                                     products + e * p->product_plane + begin * width, width);
+        }
+}
+
+static void run_block(const Plan *p, const float *x, int64_t first, int64_t n_tiles, float *inputs,
+                      float *y)
+{
+    float *products = inputs + WINO_POINTS * p->plane;
+    winograd_gather(&p->tiles, x, first, n_tiles, p->block, inputs);
+    for (int64_t j = 0; j < p->tiles.o; j += TILE_COLS) {
+        const int nv = tile_vectors(p->tiles.o, j);
+        block_products(p, inputs, n_tiles, j, nv, products);
+        scatter(p, products, first, n_tiles, j, nv * VL, y);
+    }
+}
+
+static void run(const Plan *p, const float *x, const float *w, float *y)
+{
+    for (int64_t i = 0; i < wino_chunks(p->tiles.c); i++)
+        p->segment[i] = (TileSegment){(int32_t)(i * p->block * CHUNK),
+                                      (int32_t)min64(CHUNK, p->tiles.c - i * CHUNK)};
+#pragma omp parallel num_threads(p->threads) if (p->threads > 1)
+    {
+#pragma omp for schedule(static)
+        for (int64_t c = 0; c < p->tiles.c; c++) transform_kernels(p, w, c);
+#pragma omp for schedule(static)
+        for (int64_t t = 0; t < p->threads; t++) {
+            const int64_t end = part_begin(p->n_blocks, p->threads, t + 1);
+            for (int64_t b = part_begin(p->n_blocks, p->threads, t); b < end; b++)
+                run_block(p, x, b * p->block, min64(p->block, p->tiles.n - b * p->block),
+                          p->inputs + t * p->thread_floats, y);
+        }
+    }
+}
+
+/* The convolution over dy that gives the gradient to x. */
+static ConvShape turned_shape(const ConvShape *s)
+{
+    ConvShape t = *s;
+    t.h = s->oh, t.w = s->ow, t.c = s->o;
+    t.oh = s->h, t.ow = s->w, t.o = s->c;
+    t.pad[0] = 2 - s->pad[0], t.pad[1] = 2 - s->pad[1];
+    return t;
+}
+
+void winograd_forward(const ConvShape *s, const float *x, const float *w, float *y, void *scratch)
+{
+    Carve c = {.base = scratch};
+    const Plan p = make_plan(s, false, &c);
+    run(&p, x, w, y);
+}
+
+void winograd_grad_x(const ConvShape *s, const float *dy, const float *w, float *dx, void *scratch)
+{
+    Carve c = {.base = scratch};
+    const ConvShape turned = turned_shape(s);
+    const Plan p = make_plan(&turned, true, &c);
+    run(&p, dy, w, dx);
+}
+
+size_t winograd_scratch(const ConvShape *s)
+{
+    Carve forward = {0}, backward = {0};
+    const ConvShape turned = turned_shape(s);
+    make_plan(s, false, &forward);
+    make_plan(&turned, true, &backward);
+    return forward.used > backward.used ? forward.used : backward.used;
+}
