@@ -79,6 +79,8 @@ void K(conv_grad_w)(const ConvShape *s, const float *x, const float *dy, float *
 {
     if (is_depthwise(s))
         conv_depthwise_grad_w(s, x, dy, dw, scratch);
+    else if (winograd_grad_w_fits(s))
+        winograd_grad_w(s, x, dy, dw, scratch);
     else
         conv_general_grad_w(s, x, dy, dw, scratch);
 }
@@ -91,7 +93,8 @@ static size_t larger(size_t a, size_t b)
 size_t K(conv_scratch)(const ConvShape *s)
 {
     if (is_depthwise(s)) return conv_depthwise_scratch(s);
-    const size_t grad_w = conv_grad_w_scratch(s);
+    const size_t grad_w =
+        winograd_grad_w_fits(s) ? winograd_grad_w_scratch(s) : conv_grad_w_scratch(s);
     if (winograd_fits(s)) return larger(grad_w, winograd_scratch(s));
     if (!is_product(s)) return larger(grad_w, conv_sum_scratch(s));
     const Gemm forward = product_forward(s, NULL, NULL, NULL),

@@ -1,0 +1,230 @@
+/* winograd_grad_w -- the gradient of a 3x3 convolution of stride 1 to its weights by F(4x4, 3x3):
+ * see winograd.h.
+ *
+ * Order: x and dy are transformed along x, then along y. The tiles are cut into blocks of
+ * `block_tiles`, the blocks into at most MAX_PARTS parts; both cuts depend on the shape alone. In a
+ * block one chain of fused multiply-adds from zero runs over the tiles, ascending; the blocks of a
+ * part are added in ascending order, the sums transformed to 3x3 (along y, then x), and the parts
+ * added in ascending order. Pixels outside dy and x are zeros.
+ *
+ * Threads split parts and, where these are too few, tiles of output channels. A part's sums lie as
+ * [tile of columns][point][channel][column], its kernels as [tile of
+ * columns][channel][tap][column].
+ */
+#include "cpu/winograd.h"
+
+#include <string.h>
+
+enum { MAX_PARTS = 16 };
+enum { BLOCK_FLOATS = 160 * 1024 }; /* a block's transformed x and dy */
+
+typedef struct Plan {
+    WinoTiles tiles;
+    const float *x, *dy;
+    int64_t block, n_blocks;
+    int64_t n_columns;         /* tiles of output columns */
+    int64_t n_parts, n_slices; /* slices: parts of the tiles of columns, by the threads at hand */
+    int64_t plane, dy_plane;   /* of a block, from one point to the next */
+    int64_t sum_floats, kernel_floats;
+    int threads;
+    int64_t thread_floats;
+    float *thread_memory; /* threads * (inputs, dy, sums) */
+    float *kernels;       /* n_parts * kernel_floats */
+} Plan;
+
+bool winograd_grad_w_fits(const ConvShape *s)
+{
+    return winograd_fits(s);
+}
+
+/* Tiles in a block: long chains make the adding of blocks cheap. */
+static int64_t block_tiles(const ConvShape *s)
+{
+    return max64(32, min64(96, BLOCK_FLOATS / (WINO_POINTS * (s->c + min64(s->o, 64)))));
+}
+
+static Plan make_plan(const ConvShape *s, Carve *c)
+{
+    Plan p = {.tiles = wino_tiles(s), .n_columns = ceil_div(s->o, TILE_COLS)};
+    p.n_blocks = ceil_div(p.tiles.n, block_tiles(s));
+    p.block = ceil_div(p.tiles.n, p.n_blocks);
+    p.n_blocks = ceil_div(p.tiles.n, p.block);
+    p.n_parts = min64(MAX_PARTS, p.n_blocks);
+    p.threads = work_threads(p.n_parts * p.n_columns,
+                             (double)p.tiles.n * WINO_POINTS * (double)(s->c * s->o));
+    p.n_slices = min64(p.n_columns, ceil_div(p.threads, p.n_parts));
+    p.plane = wino_plane(s->c, p.block);
+    p.dy_plane = p.block * TILE_COLS + CHUNK;
+    p.sum_floats = WINO_POINTS * s->c * padded_columns(s->o);
+    p.kernel_floats = 9 * s->c * padded_columns(s->o);
+    p.thread_floats = WINO_POINTS * (p.plane + p.dy_plane) + p.sum_floats;
+    p.thread_memory = carve(c, (size_t)(p.threads * p.thread_floats) * sizeof(float));
+    p.kernels = carve(c, (size_t)(p.n_parts * p.kernel_floats) * sizeof(float));
+    return p;
+}
+
+/* One tile of dy, n <= VL channels, ny by nx pixels of it inside: to[point * plane]. */
+SIMD void spread_tile(const WinoTiles *g, const float *dy, int64_t ny, int64_t nx, int64_t n,
+                      int64_t plane, float *to)
+{
+    vf t[WINO_OUT][WINO_IN];
+#pragma GCC unroll 4
+    for (int64_t i = 0; i < WINO_OUT; i++) {
+        vf d[WINO_OUT];
+#pragma GCC unroll 4
+        for (int64_t j = 0; j < WINO_OUT; j++)
+            d[j] = i < ny && j < nx ? vf_load_n(dy + (i * g->ow + j) * g->o, n) : vf_zero();
+        wino_output_transposed(d, t[i]);
+    }
+#pragma GCC unroll 6
+    for (int j = 0; j < WINO_IN; j++) {
+        const vf d[WINO_OUT] = {t[0][j], t[1][j], t[2][j], t[3][j]};
+        vf r[WINO_IN];
+        wino_output_transposed(d, r);
+#pragma GCC unroll 6
+        for (int i = 0; i < WINO_IN; i++) vf_store(to + (i * WINO_IN + j) * plane, r[i]);
+    }
+}
+
+/* to[point * dy_plane + t * width + column] of the columns j.. of the tiles first + t. */
+static void spread(const Plan *p, int64_t first, int64_t n_tiles, int64_t j, int64_t width,
+                   float *to)
+{
+    const WinoTiles *g = &p->tiles;
+    for (int64_t t = 0; t < n_tiles; t++, to += width) {
+        const WinoTile tile = wino_tile(g, first + t);
+        const float *from = p->dy + ((tile.image * g->oh + tile.y) * g->ow + tile.x) * g->o + j;
+        const int64_t ny = min64(WINO_OUT, g->oh - tile.y), nx = min64(WINO_OUT, g->ow - tile.x);
+        for (int64_t i = 0; i < width; i += VL) {
+            const int64_t n = max64(0, min64(VL, g->o - j - i));
+            if (ny == WINO_OUT && nx == WINO_OUT && n == VL)
+                spread_tile(g, from + i, WINO_OUT, WINO_OUT, VL, p->dy_plane, to + i);
+            else
+                spread_tile(g, from + i, ny, nx, n, p->dy_plane, to + i);
+        }
+    }
+}
+
+static void add_tile(const float *tile, int64_t rows, int nv, float *sum)
+{
+    for (int64_t i = 0; i < rows; i++)
+        for (int j = 0; j < nv; j++) {
+            float *to = sum + (i * nv + j) * VL;
+            vf_store(to, vf_load(to) + vf_load(tile + i * TILE_COLS + j * VL));
+        }
+}
+
+/* sums[point][channel][column] = or += the block's part, for one tile of columns. */
+static void block_sums(const Plan *p, const float *x, const float *dy, int64_t n_tiles, int nv,
+                       bool first, float *sums)
+{
+    _Alignas(64) float tile[TILE_ROWS_NARROW * TILE_COLS];
+    const int64_t c = p->tiles.c, width = nv * VL;
+    const TileWalk walk = {
+        {1, 1, n_tiles},
+        {0, 0, CHUNK  },
+        {0, 0, width  }
+    };
+    for (int e = 0; e < WINO_POINTS; e++, x += p->plane, dy += p->dy_plane)
+        for (int64_t k = 0; k < c; k += CHUNK) {
+            const int64_t channels = min64(CHUNK, c - k),
+                          n_parts = ceil_div(channels, tile_max_rows(nv));
+            for (int64_t i = 0; i < n_parts; i++) {
+                const int64_t begin = part_begin(channels, n_parts, i);
+                const int64_t n = part_begin(channels, n_parts, i + 1) - begin;
+                float *sum = sums + (e * c + k + begin) * width;
+                tile_columns[nv - 1][n - 1](x + k * p->block + begin, dy, &walk, first ? sum : tile,
+                                            first ? width : TILE_COLS);
+                if (!first) add_tile(tile, n, nv, sum);
+            }
+        }
+}
+
+/* kernels[channel][tap][column] of one tile of columns. */
+static void transform_sums(const Plan *p, const float *sums, int64_t width, float *kernels)
+{
+    const int64_t step = p->tiles.c * width;
+    for (int64_t c = 0; c < p->tiles.c; c++, sums += width, kernels += 9 * width)
+        for (int64_t i = 0; i < width; i += VL) {
+            vf t[3][WINO_IN];
+            for (int l = 0; l < WINO_IN; l++) {
+                vf column[WINO_IN], r[3];
+                for (int k = 0; k < WINO_IN; k++)
+                    column[k] = vf_load(sums + (k * WINO_IN + l) * step + i);
+                wino_kernel_transposed(column, r);
+                for (int k = 0; k < 3; k++) t[k][l] = r[k];
+            }
+            for (int k = 0; k < 3; k++) {
+                vf r[3];
+                wino_kernel_transposed(t[k], r);
+                for (int l = 0; l < 3; l++) vf_store(kernels + (3 * k + l) * width + i, r[l]);
+            }
+        }
+}
+
+/* Unit u is one slice of one part. */
+static void part_unit(const Plan *p, int64_t u, float *memory)
+{
+    const int64_t part = u / p->n_slices, slice = u % p->n_slices, c = p->tiles.c;
+    const int64_t j0 = part_begin(p->n_columns, p->n_slices, slice) * TILE_COLS,
+                  j1 = min64(p->tiles.o,
+                             part_begin(p->n_columns, p->n_slices, slice + 1) * TILE_COLS);
+    const int64_t b0 = part_begin(p->n_blocks, p->n_parts, part),
+                  b1 = part_begin(p->n_blocks, p->n_parts, part + 1);
+    float *dy = memory + WINO_POINTS * p->plane, *sums = dy + WINO_POINTS * p->dy_plane;
+    for (int64_t b = b0; b < b1; b++) {
+        const int64_t first = b * p->block, n_tiles = min64(p->block, p->tiles.n - first);
+        winograd_gather(&p->tiles, p->x, first, n_tiles, p->block, memory);
+        for (int64_t j = j0; j < j1; j += TILE_COLS) {
+            const int nv = tile_vectors(p->tiles.o, j);
+            spread(p, first, n_tiles, j, nv * VL, dy);
+            block_sums(p, memory, dy, n_tiles, nv, b == b0, sums + WINO_POINTS * c * j);
+        }
+    }
+    for (int64_t j = j0; j < j1; j += TILE_COLS)
+        transform_sums(p, sums + WINO_POINTS * c * j, tile_vectors(p->tiles.o, j) * VL,
+                       p->kernels + part * p->kernel_floats + 9 * c * j);
+}
+
+/* dw of one channel: the parts' kernels, and from [tap][column] to (O, C, 3, 3). */
+static void add_parts(const Plan *p, int64_t c, float *dw)
+{
+    const WinoTiles *g = &p->tiles;
+    for (int64_t j = 0; j < g->o; j += TILE_COLS) {
+        const int64_t width = tile_vectors(g->o, j) * VL, used = min64(width, g->o - j);
+        const float *kernels = p->kernels + 9 * (g->c * j + c * width);
+        for (int64_t tap = 0; tap < 9; tap++, kernels += width) {
+            float total[TILE_COLS];
+            memcpy(total, kernels, (size_t)used * sizeof *total);
+            for (int64_t part = 1; part < p->n_parts; part++)
+                for (int64_t i = 0; i < used; i++) total[i] += kernels[part * p->kernel_floats + i];
+            for (int64_t i = 0; i < used; i++) dw[((j + i) * g->c + c) * 9 + tap] = total[i];
+        }
+    }
+}
+
+void winograd_grad_w(const ConvShape *s, const float *x, const float *dy, float *dw, void *scratch)
+{
+    Carve c = {.base = scratch};
+    Plan p = make_plan(s, &c);
+    p.x = x, p.dy = dy;
+    const int64_t n_units = p.n_parts * p.n_slices;
+#pragma omp parallel num_threads(p.threads) if (p.threads > 1)
+    {
+#pragma omp for schedule(static)
+        for (int64_t t = 0; t < p.threads; t++) {
+            const int64_t end = part_begin(n_units, p.threads, t + 1);
+            for (int64_t u = part_begin(n_units, p.threads, t); u < end; u++)
+                part_unit(&p, u, p.thread_memory + t * p.thread_floats);
+        }
+#pragma omp for schedule(static)
+        for (int64_t i = 0; i < s->c; i++) add_parts(&p, i, dw);
+    }
+}
+
+size_t winograd_grad_w_scratch(const ConvShape *s)
+{
+    Carve c = {0};
+    make_plan(s, &c);
+    return c.used;
+}
