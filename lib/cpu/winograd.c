@@ -46,7 +46,7 @@ static Plan make_plan(const ConvShape *s, bool turned, Carve *c)
     const int64_t rows = tile_max_rows(tile_vectors(s->o, 0));
     const int64_t tile_floats = WINO_POINTS * (wino_chunks(s->c) * CHUNK + TILE_COLS);
     p.threads = work_threads(INT64_MAX, (double)p.tiles.n * 36 * (double)s->c * (double)s->o);
-    p.block = max64(2, min64(4, BLOCK_FLOATS / tile_floats / rows)) * rows;
+    p.block = 2 * rows;
     p.block = min64(p.block, ceil_div(p.tiles.n, p.threads));
     p.n_blocks = ceil_div(p.tiles.n, p.block);
     p.threads = (int)min64(p.threads, p.n_blocks);
@@ -61,41 +61,60 @@ static Plan make_plan(const ConvShape *s, bool turned, Carve *c)
 
 /* -- Inputs */
 
-SIMD void gather_row(const WinoTiles *g, const float *x, int64_t column, bool whole, int64_t n,
-                     vf to[WINO_IN])
+/* Where the six columns of a tile are: outside the image no lanes are loaded. */
+typedef struct Columns {
+    int64_t offset[WINO_IN], lanes[WINO_IN];
+} Columns;
+
+SIMD Columns tile_columns_of(const WinoTiles *g, int64_t column, int64_t n)
+{
+    Columns c;
+    for (int64_t j = 0; j < WINO_IN; j++) {
+        const int64_t at = column + j;
+        c.offset[j] = max64(0, min64(g->w - 1, at)) * g->c;
+        c.lanes[j] = at >= 0 && at < g->w ? n : 0;
+    }
+    return c;
+}
+
+/* Half of the points of one row: 0..2 or 3..5. Halves keep the tile in registers. */
+SIMD void gather_row(const float *x, const Columns *c, bool whole, int half, vf to[3])
 {
     vf d[WINO_IN];
 #pragma GCC unroll 6
-    for (int64_t j = 0; j < WINO_IN; j++) {
-        const float *from = x + (column + j) * g->c;
-        if (whole)
-            d[j] = vf_load(from);
-        else
-            d[j] = column + j >= 0 && column + j < g->w ? vf_load_n(from, n) : vf_zero();
-    }
-    wino_input(d, to);
+    for (int j = 0; j < WINO_IN; j++)
+        d[j] = whole ? vf_load(x + c->offset[j]) : vf_load_n(x + c->offset[j], c->lanes[j]);
+    if (half == 0)
+        wino_input_low(d, to);
+    else
+        wino_input_high(d, to);
 }
 
 /* One tile, n <= VL channels; x points at them in the first pixel of the image. `whole`: all
  * columns are inside and n == VL. */
-SIMD void gather_tile(const WinoTiles *g, const float *x, int64_t line, int64_t column, bool whole,
-                      int64_t n, int64_t plane, float *to)
+SIMD void gather_tile(const WinoTiles *g, const float *x, int64_t line, const Columns *c,
+                      bool whole, int64_t plane, float *to)
 {
-    vf t[WINO_IN][WINO_IN];
+#pragma GCC unroll 2
+    for (int half = 0; half < 2; half++) {
+        vf t[WINO_IN][3];
 #pragma GCC unroll 6
-    for (int64_t i = 0; i < WINO_IN; i++) {
-        if (line + i >= 0 && line + i < g->h)
-            gather_row(g, x + (line + i) * g->w * g->c, column, whole, n, t[i]);
-        else
-            for (int j = 0; j < WINO_IN; j++) t[i][j] = vf_zero();
-    }
+        for (int64_t i = 0; i < WINO_IN; i++) {
+            if (line + i >= 0 && line + i < g->h)
+                gather_row(x + (line + i) * g->w * g->c, c, whole, half, t[i]);
+            else
+                t[i][0] = t[i][1] = t[i][2] = vf_zero();
+        }
+#pragma GCC unroll 3
+        for (int j = 0; j < 3; j++) {
+            const vf d[WINO_IN] = {t[0][j], t[1][j], t[2][j], t[3][j], t[4][j], t[5][j]};
+            vf r[WINO_IN];
+            wino_input_low(d, r);
+            wino_input_high(d, r + 3);
 #pragma GCC unroll 6
-    for (int j = 0; j < WINO_IN; j++) {
-        const vf d[WINO_IN] = {t[0][j], t[1][j], t[2][j], t[3][j], t[4][j], t[5][j]};
-        vf r[WINO_IN];
-        wino_input(d, r);
-#pragma GCC unroll 6
-        for (int i = 0; i < WINO_IN; i++) vf_store(to + (i * WINO_IN + j) * plane, r[i]);
+            for (int i = 0; i < WINO_IN; i++)
+                vf_store(to + (i * WINO_IN + half * 3 + j) * plane, r[i]);
+        }
     }
 }
 
@@ -108,12 +127,15 @@ void winograd_gather(const WinoTiles *g, const float *x, int64_t first, int64_t 
         const float *image = x + tile.image * g->h * g->w * g->c;
         const int64_t line = tile.y - g->pad[0], column = tile.x - g->pad[1];
         const bool inside = column >= 0 && column + WINO_IN <= g->w;
+        Columns columns = tile_columns_of(g, column, VL);
         for (int64_t c = 0; c < g->c; c += VL) {
             float *at = to + c / CHUNK * CHUNK * block + c % CHUNK;
-            if (inside && c + VL <= g->c)
-                gather_tile(g, image + c, line, column, true, VL, plane, at);
-            else
-                gather_tile(g, image + c, line, column, false, min64(VL, g->c - c), plane, at);
+            if (inside && c + VL <= g->c) {
+                gather_tile(g, image + c, line, &columns, true, plane, at);
+                continue;
+            }
+            if (c + VL > g->c) columns = tile_columns_of(g, column, g->c - c);
+            gather_tile(g, image + c, line, &columns, false, plane, at);
         }
     }
 }

@@ -45,17 +45,21 @@ SIMD vf vf_fma1(float c, vf x, vf z)
     return vf_fma(vf_set1(c), x, z);
 }
 
-/* r = B^T d */
-SIMD void wino_input(const vf d[WINO_IN], vf r[WINO_IN])
+/* r = B^T d: points 0, a, -a, and b, -b, infinity. */
+SIMD void wino_input_low(const vf d[WINO_IN], vf r[3])
 {
-    const vf even_a = vf_fma1(-WINO_BB, d[2], d[4]), odd_a = vf_fma1(-WINO_BB, d[1], d[3]);
-    const vf even_b = vf_fma1(-WINO_AA, d[2], d[4]), odd_b = vf_fma1(-WINO_AA, d[1], d[3]);
+    const vf even = vf_fma1(-WINO_BB, d[2], d[4]), odd = vf_fma1(-WINO_BB, d[1], d[3]);
     r[0] = vf_fma1(WINO_AA * WINO_BB, d[0], vf_fma1(-(WINO_AA + WINO_BB), d[2], d[4]));
-    r[1] = vf_fma1(WINO_A, odd_a, even_a);
-    r[2] = vf_fma1(-WINO_A, odd_a, even_a);
-    r[3] = vf_fma1(WINO_B, odd_b, even_b);
-    r[4] = vf_fma1(-WINO_B, odd_b, even_b);
-    r[5] = vf_fma1(WINO_AA * WINO_BB, d[1], vf_fma1(-(WINO_AA + WINO_BB), d[3], d[5]));
+    r[1] = vf_fma1(WINO_A, odd, even);
+    r[2] = vf_fma1(-WINO_A, odd, even);
+}
+
+SIMD void wino_input_high(const vf d[WINO_IN], vf r[3])
+{
+    const vf even = vf_fma1(-WINO_AA, d[2], d[4]), odd = vf_fma1(-WINO_AA, d[1], d[3]);
+    r[0] = vf_fma1(WINO_B, odd, even);
+    r[1] = vf_fma1(-WINO_B, odd, even);
+    r[2] = vf_fma1(WINO_AA * WINO_BB, d[1], vf_fma1(-(WINO_AA + WINO_BB), d[3], d[5]));
 }
 
 /* y = A^T m */
