@@ -13,12 +13,9 @@
  * [tile of columns][point][channel][column]. */
 #include "cpu/winograd.h"
 
-enum { BLOCK_FLOATS = 128 * 1024 }; /* a block's transformed inputs and products: within L2 */
-
 typedef struct Plan {
     WinoTiles tiles;
-    int64_t block, n_blocks; /* tiles in a block */
-    int64_t plane, product_plane;
+    int64_t block, n_blocks;        /* tiles in a block */
     int64_t from_stride, to_stride; /* of the channels summed over and of the columns, in w */
     bool turned;                    /* by 180 degrees */
     int threads;
@@ -44,15 +41,11 @@ static Plan make_plan(const ConvShape *s, bool turned, Carve *c)
     p.from_stride = turned ? s->o * 9 : 9;
     p.to_stride = turned ? 9 : s->c * 9;
     const int64_t rows = tile_max_rows(tile_vectors(s->o, 0));
-    const int64_t tile_floats = WINO_POINTS * (wino_chunks(s->c) * CHUNK + TILE_COLS);
     p.threads = work_threads(INT64_MAX, (double)p.tiles.n * 36 * (double)s->c * (double)s->o);
-    p.block = 2 * rows;
-    p.block = min64(p.block, ceil_div(p.tiles.n, p.threads));
+    p.block = min64(WINO_BLOCK / rows * rows, ceil_div(p.tiles.n, p.threads));
     p.n_blocks = ceil_div(p.tiles.n, p.block);
     p.threads = (int)min64(p.threads, p.n_blocks);
-    p.plane = wino_plane(s->c, p.block);
-    p.product_plane = p.block * TILE_COLS + CHUNK;
-    p.thread_floats = WINO_POINTS * (p.plane + p.product_plane);
+    p.thread_floats = wino_input_floats(s->c) + WINO_POINTS * WINO_WIDE_PLANE;
     p.segment = carve(c, (size_t)wino_chunks(s->c) * sizeof *p.segment);
     p.weights = carve(c, (size_t)(WINO_POINTS * s->c * padded_columns(s->o)) * sizeof(float));
     p.inputs = carve(c, (size_t)(p.threads * p.thread_floats) * sizeof(float));
@@ -61,81 +54,101 @@ static Plan make_plan(const ConvShape *s, bool turned, Carve *c)
 
 /* -- Inputs */
 
-/* Where the six columns of a tile are: outside the image no lanes are loaded. */
+/* Where the six columns of a tile are, and which lanes of them to load: none outside the image. */
 typedef struct Columns {
-    int64_t offset[WINO_IN], lanes[WINO_IN];
+    int64_t offset[WINO_IN];
+    vm mask[WINO_IN];
 } Columns;
 
-SIMD Columns tile_columns_of(const WinoTiles *g, int64_t column, int64_t n)
+SIMD Columns edge_columns(const WinoTiles *g, int64_t column, int64_t n)
 {
     Columns c;
+#pragma GCC unroll 6
     for (int64_t j = 0; j < WINO_IN; j++) {
         const int64_t at = column + j;
         c.offset[j] = max64(0, min64(g->w - 1, at)) * g->c;
-        c.lanes[j] = at >= 0 && at < g->w ? n : 0;
+        c.mask[j] = vf_mask(at >= 0 && at < g->w ? n : 0);
     }
     return c;
 }
 
-/* Half of the points of one row: 0..2 or 3..5. Halves keep the tile in registers. */
-SIMD void gather_row(const float *x, const Columns *c, bool whole, int half, vf to[3])
+/* Half of the points, 0..2 or 3..5, of three rows' worth: halves keep the tile in registers. */
+SIMD void transform_half(const vf d[WINO_IN], int half, vf to[3])
 {
-    vf d[WINO_IN];
-#pragma GCC unroll 6
-    for (int j = 0; j < WINO_IN; j++)
-        d[j] = whole ? vf_load(x + c->offset[j]) : vf_load_n(x + c->offset[j], c->lanes[j]);
     if (half == 0)
         wino_input_low(d, to);
     else
         wino_input_high(d, to);
 }
 
-/* One tile, n <= VL channels; x points at them in the first pixel of the image. `whole`: all
- * columns are inside and n == VL. */
-SIMD void gather_tile(const WinoTiles *g, const float *x, int64_t line, const Columns *c,
-                      bool whole, int64_t plane, float *to)
+SIMD void store_half(vf t[WINO_IN][3], int half, float *to)
+{
+#pragma GCC unroll 3
+    for (int j = 0; j < 3; j++) {
+        const vf d[WINO_IN] = {t[0][j], t[1][j], t[2][j], t[3][j], t[4][j], t[5][j]};
+        vf r[WINO_IN];
+        wino_input_low(d, r);
+        wino_input_high(d, r + 3);
+#pragma GCC unroll 6
+        for (int i = 0; i < WINO_IN; i++)
+            vf_store(to + (i * WINO_IN + half * 3 + j) * WINO_PLANE, r[i]);
+    }
+}
+
+/* A tile inside the image, VL channels; x points at them in its first pixel. */
+SIMD void inner_tile(const WinoTiles *g, const float *x, float *to)
+{
+    const int64_t pitch = g->c, line = g->w * g->c;
+#pragma GCC unroll 2
+    for (int half = 0; half < 2; half++) {
+        vf t[WINO_IN][3];
+#pragma GCC unroll 6
+        for (int i = 0; i < WINO_IN; i++) {
+            vf d[WINO_IN];
+#pragma GCC unroll 6
+            for (int j = 0; j < WINO_IN; j++) d[j] = vf_load(x + i * line + j * pitch);
+            transform_half(d, half, t[i]);
+        }
+        store_half(t, half, to);
+    }
+}
+
+/* Any tile; x points at the channels in the first pixel of the image. */
+SIMD void edge_tile(const WinoTiles *g, const float *x, int64_t line, const Columns *c, float *to)
 {
 #pragma GCC unroll 2
     for (int half = 0; half < 2; half++) {
         vf t[WINO_IN][3];
 #pragma GCC unroll 6
         for (int64_t i = 0; i < WINO_IN; i++) {
-            if (line + i >= 0 && line + i < g->h)
-                gather_row(x + (line + i) * g->w * g->c, c, whole, half, t[i]);
-            else
-                t[i][0] = t[i][1] = t[i][2] = vf_zero();
-        }
-#pragma GCC unroll 3
-        for (int j = 0; j < 3; j++) {
-            const vf d[WINO_IN] = {t[0][j], t[1][j], t[2][j], t[3][j], t[4][j], t[5][j]};
-            vf r[WINO_IN];
-            wino_input_low(d, r);
-            wino_input_high(d, r + 3);
+            t[i][0] = t[i][1] = t[i][2] = vf_zero();
+            if (line + i < 0 || line + i >= g->h) continue;
+            const float *row = x + (line + i) * g->w * g->c;
+            vf d[WINO_IN];
 #pragma GCC unroll 6
-            for (int i = 0; i < WINO_IN; i++)
-                vf_store(to + (i * WINO_IN + half * 3 + j) * plane, r[i]);
+            for (int j = 0; j < WINO_IN; j++) d[j] = vf_load_m(row + c->offset[j], c->mask[j]);
+            transform_half(d, half, t[i]);
         }
+        store_half(t, half, to);
     }
 }
 
-void winograd_gather(const WinoTiles *g, const float *x, int64_t first, int64_t n_tiles,
-                     int64_t block, float *to)
+void winograd_gather(const WinoTiles *g, const float *x, int64_t first, int64_t n_tiles, float *to)
 {
-    const int64_t plane = wino_plane(g->c, block);
     for (int64_t t = 0; t < n_tiles; t++, to += CHUNK) {
         const WinoTile tile = wino_tile(g, first + t);
         const float *image = x + tile.image * g->h * g->w * g->c;
         const int64_t line = tile.y - g->pad[0], column = tile.x - g->pad[1];
-        const bool inside = column >= 0 && column + WINO_IN <= g->w;
-        Columns columns = tile_columns_of(g, column, VL);
+        const bool inside =
+            line >= 0 && line + WINO_IN <= g->h && column >= 0 && column + WINO_IN <= g->w;
         for (int64_t c = 0; c < g->c; c += VL) {
-            float *at = to + c / CHUNK * CHUNK * block + c % CHUNK;
+            float *at = to + c / CHUNK * WINO_POINTS * WINO_PLANE + c % CHUNK;
             if (inside && c + VL <= g->c) {
-                gather_tile(g, image + c, line, &columns, true, plane, at);
-                continue;
+                inner_tile(g, image + (line * g->w + column) * g->c + c, at);
+            } else {
+                const Columns columns = edge_columns(g, column, min64(VL, g->c - c));
+                edge_tile(g, image + c, line, &columns, at);
             }
-            if (c + VL > g->c) columns = tile_columns_of(g, column, g->c - c);
-            gather_tile(g, image + c, line, &columns, false, plane, at);
         }
     }
 }
@@ -179,15 +192,15 @@ static void transform_kernels(const Plan *p, const float *w, int64_t c)
 /* -- Outputs */
 
 /* One tile, n <= VL channels, ny by nx outputs; y points at the first. */
-SIMD void scatter_tile(const WinoTiles *g, const float *m, int64_t plane, int64_t ny, int64_t nx,
-                       int64_t n, float *y)
+SIMD void scatter_tile(const WinoTiles *g, const float *m, int64_t ny, int64_t nx, int64_t n,
+                       float *y)
 {
     vf t[WINO_OUT][WINO_IN];
 #pragma GCC unroll 6
     for (int j = 0; j < WINO_IN; j++) {
         vf d[WINO_IN], r[WINO_OUT];
 #pragma GCC unroll 6
-        for (int i = 0; i < WINO_IN; i++) d[i] = vf_load(m + (i * WINO_IN + j) * plane);
+        for (int i = 0; i < WINO_IN; i++) d[i] = vf_load(m + (i * WINO_IN + j) * WINO_WIDE_PLANE);
         wino_output(d, r);
 #pragma GCC unroll 4
         for (int i = 0; i < WINO_OUT; i++) t[i][j] = r[i];
@@ -216,9 +229,9 @@ static void scatter(const Plan *p, const float *m, int64_t first, int64_t n_tile
         for (int64_t i = 0; i < width && j + i < g->o; i += VL) {
             const float *from = m + t * width + i;
             if (ny == WINO_OUT && nx == WINO_OUT && j + i + VL <= g->o)
-                scatter_tile(g, from, p->product_plane, WINO_OUT, WINO_OUT, VL, out + i);
+                scatter_tile(g, from, WINO_OUT, WINO_OUT, VL, out + i);
             else
-                scatter_tile(g, from, p->product_plane, ny, nx, min64(VL, g->o - j - i), out + i);
+                scatter_tile(g, from, ny, nx, min64(VL, g->o - j - i), out + i);
         }
     }
 }
@@ -234,17 +247,17 @@ static void block_products(const Plan *p, const float *inputs, int64_t n_tiles, 
         for (int64_t r = 0; r < n_runs; r++) {
             const int64_t begin = part_begin(n_tiles, n_runs, r);
             const int64_t n = part_begin(n_tiles, n_runs, r + 1) - begin;
-            tile_rows[nv - 1][n - 1](inputs + e * p->plane + begin * CHUNK, p->segment,
+            tile_rows[nv - 1][n - 1](inputs + e * WINO_PLANE + begin * CHUNK, p->segment,
                                      wino_chunks(p->tiles.c), weights, width,
-                                     products + e * p->product_plane + begin * width, width);
+                                     products + e * WINO_WIDE_PLANE + begin * width, width);
         }
 }
 
 static void run_block(const Plan *p, const float *x, int64_t first, int64_t n_tiles, float *inputs,
                       float *y)
 {
-    float *products = inputs + WINO_POINTS * p->plane;
-    winograd_gather(&p->tiles, x, first, n_tiles, p->block, inputs);
+    float *products = inputs + wino_input_floats(p->tiles.c);
+    winograd_gather(&p->tiles, x, first, n_tiles, inputs);
     for (int64_t j = 0; j < p->tiles.o; j += TILE_COLS) {
         const int nv = tile_vectors(p->tiles.o, j);
         block_products(p, inputs, n_tiles, j, nv, products);
@@ -255,7 +268,7 @@ static void run_block(const Plan *p, const float *x, int64_t first, int64_t n_ti
 static void run(const Plan *p, const float *x, const float *w, float *y)
 {
     for (int64_t i = 0; i < wino_chunks(p->tiles.c); i++)
-        p->segment[i] = (TileSegment){(int32_t)(i * p->block * CHUNK),
+        p->segment[i] = (TileSegment){(int32_t)(i * WINO_POINTS * WINO_PLANE),
                                       (int32_t)min64(CHUNK, p->tiles.c - i * CHUNK)};
 #pragma omp parallel num_threads(p->threads) if (p->threads > 1)
     {

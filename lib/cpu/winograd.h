@@ -48,17 +48,19 @@ SIMD vf vf_fma1(float c, vf x, vf z)
 /* r = B^T d: points 0, a, -a, and b, -b, infinity. */
 SIMD void wino_input_low(const vf d[WINO_IN], vf r[3])
 {
-    const vf even = vf_fma1(-WINO_BB, d[2], d[4]), odd = vf_fma1(-WINO_BB, d[1], d[3]);
+    const vf even = vf_fma1(-WINO_BB, d[2], d[4]);
+    const vf odd = vf_set1(WINO_A) * vf_fma1(-WINO_BB, d[1], d[3]);
     r[0] = vf_fma1(WINO_AA * WINO_BB, d[0], vf_fma1(-(WINO_AA + WINO_BB), d[2], d[4]));
-    r[1] = vf_fma1(WINO_A, odd, even);
-    r[2] = vf_fma1(-WINO_A, odd, even);
+    r[1] = even + odd;
+    r[2] = even - odd;
 }
 
 SIMD void wino_input_high(const vf d[WINO_IN], vf r[3])
 {
-    const vf even = vf_fma1(-WINO_AA, d[2], d[4]), odd = vf_fma1(-WINO_AA, d[1], d[3]);
-    r[0] = vf_fma1(WINO_B, odd, even);
-    r[1] = vf_fma1(-WINO_B, odd, even);
+    const vf even = vf_fma1(-WINO_AA, d[2], d[4]);
+    const vf odd = vf_set1(WINO_B) * vf_fma1(-WINO_AA, d[1], d[3]);
+    r[0] = even + odd;
+    r[1] = even - odd;
     r[2] = vf_fma1(WINO_AA * WINO_BB, d[1], vf_fma1(-(WINO_AA + WINO_BB), d[3], d[5]));
 }
 
@@ -73,17 +75,23 @@ SIMD void wino_output(const vf m[WINO_IN], vf y[WINO_OUT])
     y[3] = vf_fma1(WINO_BB * WINO_B, odd_b, vf_fma1(WINO_AA * WINO_A, odd_a, m[5]));
 }
 
-/* r = A y */
-SIMD void wino_output_transposed(const vf y[WINO_OUT], vf r[WINO_IN])
+/* r = A y: the same halves. */
+SIMD void wino_spread_low(const vf y[WINO_OUT], vf r[3])
 {
-    const vf even_a = vf_fma1(WINO_AA, y[2], y[0]), odd_a = vf_fma1(WINO_AA, y[3], y[1]);
-    const vf even_b = vf_fma1(WINO_BB, y[2], y[0]), odd_b = vf_fma1(WINO_BB, y[3], y[1]);
+    const vf even = vf_fma1(WINO_AA, y[2], y[0]);
+    const vf odd = vf_set1(WINO_A) * vf_fma1(WINO_AA, y[3], y[1]);
     r[0] = y[0];
-    r[1] = vf_fma1(WINO_A, odd_a, even_a);
-    r[2] = vf_fma1(-WINO_A, odd_a, even_a);
-    r[3] = vf_fma1(WINO_B, odd_b, even_b);
-    r[4] = vf_fma1(-WINO_B, odd_b, even_b);
-    r[5] = y[3];
+    r[1] = even + odd;
+    r[2] = even - odd;
+}
+
+SIMD void wino_spread_high(const vf y[WINO_OUT], vf r[3])
+{
+    const vf even = vf_fma1(WINO_BB, y[2], y[0]);
+    const vf odd = vf_set1(WINO_B) * vf_fma1(WINO_BB, y[3], y[1]);
+    r[0] = even + odd;
+    r[1] = even - odd;
+    r[2] = y[3];
 }
 
 /* u = G g */
@@ -139,18 +147,23 @@ SIMD int64_t wino_chunks(int64_t channels)
     return ceil_div(channels, CHUNK);
 }
 
-/* Floats from one point to the next of a block of tiles; the odd cache line keeps the points of a
+/* Tiles in a block, at most: what is transformed at once should stay in L2. */
+enum { WINO_BLOCK = 32 };
+
+/* Floats from one point of transformed inputs to the next, and of products or transformed dy. They
+ * are constants, as they are in 36 addresses; the odd number of cache lines keeps the points of a
  * tile out of each other's sets. */
-SIMD int64_t wino_plane(int64_t channels, int64_t block)
+enum { WINO_PLANE = (WINO_BLOCK + 1) * CHUNK, WINO_WIDE_PLANE = WINO_BLOCK * TILE_COLS + CHUNK };
+
+/* Floats of a block's transformed inputs. */
+SIMD int64_t wino_input_floats(int64_t channels)
 {
-    return wino_chunks(channels) * block * CHUNK + CHUNK;
+    return wino_chunks(channels) * WINO_POINTS * WINO_PLANE;
 }
 
-/* to[e * plane + (c / 16 * block + t) * 16 + c % 16] = (B^T d B)[e][c] of tiles first + t, t <
- * n_tiles <= block, plane = wino_plane(channels, block). Of a ragged last block of channels only
- * whole vectors are written. */
-void winograd_gather(const WinoTiles *g, const float *x, int64_t first, int64_t n_tiles,
-                     int64_t block, float *to);
+/* to[(c / 16 * 36 + e) * WINO_PLANE + t * 16 + c % 16] = (B^T d B)[e][c] of tiles first + t, t <
+ * n_tiles <= WINO_BLOCK. Of a ragged last block of channels only whole vectors are written. */
+void winograd_gather(const WinoTiles *g, const float *x, int64_t first, int64_t n_tiles, float *to);
 
 /* Whether a shape should take these paths; then pad <= 2, which the two passes need. */
 bool winograd_fits(const ConvShape *s);

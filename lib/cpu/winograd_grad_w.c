@@ -2,7 +2,7 @@
  * see winograd.h.
  *
  * Order: x and dy are transformed along x, then along y. The tiles are cut into blocks of
- * `block_tiles`, the blocks into at most MAX_PARTS parts; both cuts depend on the shape alone. In a
+ * WINO_BLOCK, the blocks into at most MAX_PARTS parts; both cuts depend on the shape alone. In a
  * block one chain of fused multiply-adds from zero runs over the tiles, ascending; the blocks of a
  * part are added in ascending order, the sums transformed to 3x3 (along y, then x), and the parts
  * added in ascending order. Pixels outside dy and x are zeros.
@@ -16,7 +16,6 @@
 #include <string.h>
 
 enum { MAX_PARTS = 16 };
-enum { BLOCK_FLOATS = 160 * 1024 }; /* a block's transformed x and dy */
 
 typedef struct Plan {
     WinoTiles tiles;
@@ -24,7 +23,6 @@ typedef struct Plan {
     int64_t block, n_blocks;
     int64_t n_columns;         /* tiles of output columns */
     int64_t n_parts, n_slices; /* slices: parts of the tiles of columns, by the threads at hand */
-    int64_t plane, dy_plane;   /* of a block, from one point to the next */
     int64_t sum_floats, kernel_floats;
     int threads;
     int64_t thread_floats;
@@ -37,35 +35,27 @@ bool winograd_grad_w_fits(const ConvShape *s)
     return winograd_fits(s);
 }
 
-/* Tiles in a block: long chains make the adding of blocks cheap. */
-static int64_t block_tiles(const ConvShape *s)
-{
-    return max64(32, min64(96, BLOCK_FLOATS / (WINO_POINTS * (s->c + min64(s->o, 64)))));
-}
-
 static Plan make_plan(const ConvShape *s, Carve *c)
 {
     Plan p = {.tiles = wino_tiles(s), .n_columns = ceil_div(s->o, TILE_COLS)};
-    p.n_blocks = ceil_div(p.tiles.n, block_tiles(s));
+    p.n_blocks = ceil_div(p.tiles.n, WINO_BLOCK);
     p.block = ceil_div(p.tiles.n, p.n_blocks);
     p.n_blocks = ceil_div(p.tiles.n, p.block);
     p.n_parts = min64(MAX_PARTS, p.n_blocks);
     p.threads = work_threads(p.n_parts * p.n_columns,
                              (double)p.tiles.n * WINO_POINTS * (double)(s->c * s->o));
     p.n_slices = min64(p.n_columns, ceil_div(p.threads, p.n_parts));
-    p.plane = wino_plane(s->c, p.block);
-    p.dy_plane = p.block * TILE_COLS + CHUNK;
     p.sum_floats = WINO_POINTS * s->c * padded_columns(s->o);
     p.kernel_floats = 9 * s->c * padded_columns(s->o);
-    p.thread_floats = WINO_POINTS * (p.plane + p.dy_plane) + p.sum_floats;
+    p.thread_floats = wino_input_floats(s->c) + WINO_POINTS * WINO_WIDE_PLANE + p.sum_floats;
     p.thread_memory = carve(c, (size_t)(p.threads * p.thread_floats) * sizeof(float));
     p.kernels = carve(c, (size_t)(p.n_parts * p.kernel_floats) * sizeof(float));
     return p;
 }
 
-/* One tile of dy, n <= VL channels, ny by nx pixels of it inside: to[point * plane]. */
+/* One tile of dy, n <= VL channels, ny by nx pixels of it inside: to[point * WINO_WIDE_PLANE]. */
 SIMD void spread_tile(const WinoTiles *g, const float *dy, int64_t ny, int64_t nx, int64_t n,
-                      int64_t plane, float *to)
+                      float *to)
 {
     vf t[WINO_OUT][WINO_IN];
 #pragma GCC unroll 4
@@ -74,19 +64,21 @@ SIMD void spread_tile(const WinoTiles *g, const float *dy, int64_t ny, int64_t n
 #pragma GCC unroll 4
         for (int64_t j = 0; j < WINO_OUT; j++)
             d[j] = i < ny && j < nx ? vf_load_n(dy + (i * g->ow + j) * g->o, n) : vf_zero();
-        wino_output_transposed(d, t[i]);
+        wino_spread_low(d, t[i]);
+        wino_spread_high(d, t[i] + 3);
     }
 #pragma GCC unroll 6
     for (int j = 0; j < WINO_IN; j++) {
         const vf d[WINO_OUT] = {t[0][j], t[1][j], t[2][j], t[3][j]};
         vf r[WINO_IN];
-        wino_output_transposed(d, r);
+        wino_spread_low(d, r);
+        wino_spread_high(d, r + 3);
 #pragma GCC unroll 6
-        for (int i = 0; i < WINO_IN; i++) vf_store(to + (i * WINO_IN + j) * plane, r[i]);
+        for (int i = 0; i < WINO_IN; i++) vf_store(to + (i * WINO_IN + j) * WINO_WIDE_PLANE, r[i]);
     }
 }
 
-/* to[point * dy_plane + t * width + column] of the columns j.. of the tiles first + t. */
+/* to[point * WINO_WIDE_PLANE + t * width + column] of the columns j.. of the tiles first + t. */
 static void spread(const Plan *p, int64_t first, int64_t n_tiles, int64_t j, int64_t width,
                    float *to)
 {
@@ -98,9 +90,9 @@ static void spread(const Plan *p, int64_t first, int64_t n_tiles, int64_t j, int
         for (int64_t i = 0; i < width; i += VL) {
             const int64_t n = max64(0, min64(VL, g->o - j - i));
             if (ny == WINO_OUT && nx == WINO_OUT && n == VL)
-                spread_tile(g, from + i, WINO_OUT, WINO_OUT, VL, p->dy_plane, to + i);
+                spread_tile(g, from + i, WINO_OUT, WINO_OUT, VL, to + i);
             else
-                spread_tile(g, from + i, ny, nx, n, p->dy_plane, to + i);
+                spread_tile(g, from + i, ny, nx, n, to + i);
         }
     }
 }
@@ -125,7 +117,7 @@ static void block_sums(const Plan *p, const float *x, const float *dy, int64_t n
         {0, 0, CHUNK  },
         {0, 0, width  }
     };
-    for (int e = 0; e < WINO_POINTS; e++, x += p->plane, dy += p->dy_plane)
+    for (int e = 0; e < WINO_POINTS; e++, x += WINO_PLANE, dy += WINO_WIDE_PLANE)
         for (int64_t k = 0; k < c; k += CHUNK) {
             const int64_t channels = min64(CHUNK, c - k),
                           n_parts = ceil_div(channels, tile_max_rows(nv));
@@ -133,8 +125,8 @@ static void block_sums(const Plan *p, const float *x, const float *dy, int64_t n
                 const int64_t begin = part_begin(channels, n_parts, i);
                 const int64_t n = part_begin(channels, n_parts, i + 1) - begin;
                 float *sum = sums + (e * c + k + begin) * width;
-                tile_columns[nv - 1][n - 1](x + k * p->block + begin, dy, &walk, first ? sum : tile,
-                                            first ? width : TILE_COLS);
+                tile_columns[nv - 1][n - 1](x + k / CHUNK * WINO_POINTS * WINO_PLANE + begin, dy,
+                                            &walk, first ? sum : tile, first ? width : TILE_COLS);
                 if (!first) add_tile(tile, n, nv, sum);
             }
         }
@@ -171,10 +163,10 @@ static void part_unit(const Plan *p, int64_t u, float *memory)
                              part_begin(p->n_columns, p->n_slices, slice + 1) * TILE_COLS);
     const int64_t b0 = part_begin(p->n_blocks, p->n_parts, part),
                   b1 = part_begin(p->n_blocks, p->n_parts, part + 1);
-    float *dy = memory + WINO_POINTS * p->plane, *sums = dy + WINO_POINTS * p->dy_plane;
+    float *dy = memory + wino_input_floats(c), *sums = dy + WINO_POINTS * WINO_WIDE_PLANE;
     for (int64_t b = b0; b < b1; b++) {
         const int64_t first = b * p->block, n_tiles = min64(p->block, p->tiles.n - first);
-        winograd_gather(&p->tiles, p->x, first, n_tiles, p->block, memory);
+        winograd_gather(&p->tiles, p->x, first, n_tiles, memory);
         for (int64_t j = j0; j < j1; j += TILE_COLS) {
             const int nv = tile_vectors(p->tiles.o, j);
             spread(p, first, n_tiles, j, nv * VL, dy);
