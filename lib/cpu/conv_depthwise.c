@@ -140,8 +140,15 @@ static void sum_row(const Sum *s, const float *image, int64_t i, float *out)
     int64_t j = 0;
     for (; j < inner.begin; j++) sum_channels(s, 1, image, i, j, y, taps_inside(x, j), out);
     for (; j + RUN <= inner.end; j += RUN) sum_channels(s, RUN, image, i, j, y, all, out);
-    for (; j + RUN / 2 <= inner.end; j += RUN / 2)
-        sum_channels(s, RUN / 2, image, i, j, y, all, out);
+    /* The last runs overlap those before: the same numbers are written twice. */
+    if (j + RUN / 2 < inner.end && j - RUN / 2 >= inner.begin) {
+        sum_channels(s, RUN, image, i, inner.end - RUN, y, all, out);
+        j = inner.end;
+    } else if (j < inner.end && inner.end - RUN / 2 >= inner.begin) {
+        if (j + RUN / 2 < inner.end) sum_channels(s, RUN / 2, image, i, j, y, all, out);
+        sum_channels(s, RUN / 2, image, i, inner.end - RUN / 2, y, all, out);
+        j = inner.end;
+    }
     for (; j < inner.end; j++) sum_channels(s, 1, image, i, j, y, all, out);
     for (; j < x->out; j++) sum_channels(s, 1, image, i, j, y, taps_inside(x, j), out);
 }
@@ -271,15 +278,18 @@ static void add_row(const ConvShape *s, const float *image, const float *dy, int
     }
 }
 
-/* sums[tap][c] of images begin..end, channels c..c+n. */
-static void add_images(const ConvShape *s, const float *x, const float *dy, Taps images, int64_t c,
-                       int64_t n, float *sums)
+/* sums[tap][c] of images begin..end, blocks of channels begin..end. */
+static void add_images(const ConvShape *s, const float *x, const float *dy, Taps images,
+                       Taps blocks, float *sums)
 {
+    const int64_t first = blocks.begin * WIDE * VL, last = min64(s->c, blocks.end * WIDE * VL);
     for (int64_t t = 0; t < s->kh * s->kw; t++)
-        memset(sums + t * s->c + c, 0, (size_t)n * sizeof *sums);
+        memset(sums + t * s->c + first, 0, (size_t)(last - first) * sizeof *sums);
     for (int64_t i = images.begin; i < images.end; i++)
         for (int64_t oy = 0; oy < s->oh; oy++)
-            add_row(s, x + i * s->h * s->w * s->c, dy + i * s->oh * s->ow * s->c, oy, c, n, sums);
+            for (int64_t c = first; c < last; c += WIDE * VL)
+                add_row(s, x + i * s->h * s->w * s->c, dy + i * s->oh * s->ow * s->c, oy, c,
+                        min64(WIDE * VL, last - c), sums);
 }
 
 void conv_depthwise_grad_w(const ConvShape *s, const float *x, const float *dy, float *dw,
@@ -289,11 +299,14 @@ void conv_depthwise_grad_w(const ConvShape *s, const float *x, const float *dy, 
                   blocks = ceil_div(s->c, WIDE * VL);
     float *sums = scratch;
     const int threads = work_threads(chunks * blocks, work(s));
+    const int64_t slices = min64(blocks, ceil_div(threads, max64(1, chunks)));
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-    for (int64_t u = 0; u < chunks * blocks; u++) {
-        const int64_t i = u / blocks, c = u % blocks * WIDE * VL;
+    for (int64_t u = 0; u < chunks * slices; u++) {
+        const int64_t i = u / slices, slice = u % slices;
         const Taps images = {part_begin(s->n, chunks, i), part_begin(s->n, chunks, i + 1)};
-        add_images(s, x, dy, images, c, min64(WIDE * VL, s->c - c), sums + i * size);
+        const Taps part = {part_begin(blocks, slices, slice),
+                           part_begin(blocks, slices, slice + 1)};
+        add_images(s, x, dy, images, part, sums + i * size);
     }
     for (int64_t k = 0; k < taps; k++)
         for (int64_t c = 0; c < s->c; c++) {
