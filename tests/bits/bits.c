@@ -79,7 +79,9 @@ static void convolutions(void)
         {15, 3,  20, 3, 2, 1 },
         {9,  32, 48, 1, 1, 1 },
         {8,  24, 24, 3, 1, 24},
-        {8,  12, 18, 5, 1, 3 }
+        {8,  12, 18, 5, 1, 3 },
+        {13, 19, 37, 3, 1, 1 },
+        {17, 80, 80, 3, 2, 80}
     };
     for (int i = 0; i < (int)(sizeof sizes / sizeof sizes[0]); i++) {
         const int64_t *s = sizes[i];
