@@ -294,14 +294,16 @@ static ConvShape turned_shape(const ConvShape *s)
     return t;
 }
 
-void winograd_forward(const ConvShape *s, const float *x, const float *w, float *y, void *scratch)
+__attribute__((nonnull)) void winograd_forward(const ConvShape *s, const float *x, const float *w,
+                                               float *y, void *scratch)
 {
     Carve c = {.base = scratch};
     const Plan p = make_plan(s, false, &c);
     run(&p, x, w, y);
 }
 
-void winograd_grad_x(const ConvShape *s, const float *dy, const float *w, float *dx, void *scratch)
+__attribute__((nonnull)) void winograd_grad_x(const ConvShape *s, const float *dy, const float *w,
+                                              float *dx, void *scratch)
 {
     Carve c = {.base = scratch};
     const ConvShape turned = turned_shape(s);

@@ -195,7 +195,8 @@ static void add_parts(const Plan *p, int64_t c, float *dw)
     }
 }
 
-void winograd_grad_w(const ConvShape *s, const float *x, const float *dy, float *dw, void *scratch)
+__attribute__((nonnull)) void winograd_grad_w(const ConvShape *s, const float *x, const float *dy,
+                                              float *dw, void *scratch)
 {
     Carve c = {.base = scratch};
     Plan p = make_plan(s, &c);
