@@ -113,6 +113,21 @@ SIMD void sum_run(const Sum *s, int run, int64_t n, const float *x, Taps y, Taps
     }
 }
 
+/* Asks for what the next run of this row writes, and for the pixels below those of this run, which
+ * the next row reads first; either may lie past the end. */
+SIMD void ask_ahead(const Sum *s, int run, const float *x, const float *out)
+{
+    const ConvGrid *g = &s->grid;
+    const uintptr_t step = (uintptr_t)s->pixel * sizeof *out,
+                    below = (uintptr_t)(g->y.n_taps * g->x.in * g->pitch) * sizeof *x;
+    for (uintptr_t q = 0; q < (uintptr_t)run; q++) {
+        __builtin_prefetch((const void *)((uintptr_t)out + ((uintptr_t)run + q) * step), 1, 3);
+        __builtin_prefetch(
+            (const void *)((uintptr_t)x + below + q * (uintptr_t)(g->x.stride * g->pitch) * 4), 0,
+            2);
+    }
+}
+
 /* `run` outputs from j; image is the source, out the row of the result. */
 SIMD void sum_channels(const Sum *s, int run, const float *image, int64_t i, int64_t j, Taps y,
                        Taps t, float *out)
@@ -128,7 +143,10 @@ SIMD void sum_channels(const Sum *s, int run, const float *image, int64_t i, int
     if (!some) y.end = y.begin, w = s->w;
     out += j * s->pixel;
     int64_t c = 0;
-    for (; c + VL <= g->pitch; c += VL) sum_run(s, run, VL, x + c, y, t, w + c, out + c);
+    for (; c + VL <= g->pitch; c += VL) {
+        if (run > 1) ask_ahead(s, run, x + c, out + c);
+        sum_run(s, run, VL, x + c, y, t, w + c, out + c);
+    }
     if (c < g->pitch) sum_run(s, run, g->pitch - c, x + c, y, t, w + c, out + c);
 }
 
