@@ -1,11 +1,12 @@
 /* winograd_grad_w -- the gradient of a 3x3 convolution of stride 1 to its weights by F(4x4, 3x3):
  * see winograd.h.
  *
- * Order: x and dy are transformed along x, then along y. The tiles are cut into blocks of
- * WINO_BLOCK, the blocks into at most MAX_PARTS parts; both cuts depend on the shape alone. In a
- * block one chain of fused multiply-adds from zero runs over the tiles, ascending; the blocks of a
- * part are added in ascending order, the sums transformed to 3x3 (along y, then x), and the parts
- * added in ascending order. Pixels outside dy and x are zeros.
+ * Order: x and dy are transformed along x, then along y. The tiles are cut into blocks of equal
+ * size (the last may be smaller), at most WINO_BLOCK, the blocks into at most MAX_PARTS parts; both
+ * cuts depend on the shape alone. One chain of fused multiply-adds from zero runs over the tiles of
+ * a block, ascending; with many weights, whose sums leave L2, over up to MAX_GROUP whole blocks of
+ * a part. The chains of a part are added in ascending order, the sums transformed to 3x3 (along y,
+ * then x), and the parts added in ascending order. Pixels outside dy and x are zeros.
  *
  * Threads split parts and, where these are too few, tiles of output channels. A part's sums lie as
  * [tile of columns][point][channel][column], its kernels as [tile of
@@ -15,12 +16,14 @@
 
 #include <string.h>
 
-enum { MAX_PARTS = 16 };
+enum { MAX_PARTS = 16, PARTS_BUDGET = 4 << 20 }; /* floats in all parts' kernels */
+enum { MAX_GROUP = 4, MANY_WEIGHTS = 1 << 14 };  /* of 1x1 */
 
 typedef struct Plan {
     WinoTiles tiles;
     const float *x, *dy;
     int64_t block, n_blocks;
+    int64_t group;             /* blocks in a chain, at most */
     int64_t n_columns;         /* tiles of output columns */
     int64_t n_parts, n_slices; /* slices: parts of the tiles of columns, by the threads at hand */
     int64_t sum_floats, kernel_floats;
@@ -41,13 +44,16 @@ static Plan make_plan(const ConvShape *s, Carve *c)
     p.n_blocks = ceil_div(p.tiles.n, WINO_BLOCK);
     p.block = ceil_div(p.tiles.n, p.n_blocks);
     p.n_blocks = ceil_div(p.tiles.n, p.block);
-    p.n_parts = min64(MAX_PARTS, p.n_blocks);
+    p.group = s->c * s->o > MANY_WEIGHTS ? min64(MAX_GROUP, p.n_blocks) : 1;
+    p.n_parts = max64(1, min64(min64(MAX_PARTS, ceil_div(p.n_blocks, p.group)),
+                               PARTS_BUDGET / (9 * s->c * s->o)));
     p.threads = work_threads(p.n_parts * p.n_columns,
                              (double)p.tiles.n * WINO_POINTS * (double)(s->c * s->o));
     p.n_slices = min64(p.n_columns, ceil_div(p.threads, p.n_parts));
     p.sum_floats = WINO_POINTS * s->c * padded_columns(s->o);
     p.kernel_floats = 9 * s->c * padded_columns(s->o);
-    p.thread_floats = wino_input_floats(s->c) + WINO_POINTS * WINO_WIDE_PLANE + p.sum_floats;
+    p.thread_floats =
+        p.group * (wino_input_floats(s->c) + WINO_POINTS * WINO_WIDE_PLANE) + p.sum_floats;
     p.thread_memory = carve(c, (size_t)(p.threads * p.thread_floats) * sizeof(float));
     p.kernels = carve(c, (size_t)(p.n_parts * p.kernel_floats) * sizeof(float));
     return p;
@@ -106,16 +112,16 @@ static void add_tile(const float *tile, int64_t rows, int nv, float *sum)
         }
 }
 
-/* sums[point][channel][column] = or += the block's part, for one tile of columns. */
-static void block_sums(const Plan *p, const float *x, const float *dy, int64_t n_tiles, int nv,
-                       bool first, float *sums)
+/* sums[point][channel][column] = or += the part of n_blocks blocks, for one tile of columns. */
+static void group_sums(const Plan *p, const float *x, const float *dy, int64_t n_blocks,
+                       int64_t n_tiles, int nv, bool first, float *sums)
 {
     _Alignas(64) float tile[TILE_ROWS_NARROW * TILE_COLS];
     const int64_t c = p->tiles.c, width = nv * VL;
     const TileWalk walk = {
-        {1, 1, n_tiles},
-        {0, 0, CHUNK  },
-        {0, 0, width  }
+        {1, n_blocks,                      n_tiles},
+        {0, wino_input_floats(c),          CHUNK  },
+        {0, WINO_POINTS * WINO_WIDE_PLANE, width  }
     };
     for (int e = 0; e < WINO_POINTS; e++, x += WINO_PLANE, dy += WINO_WIDE_PLANE)
         for (int64_t k = 0; k < c; k += CHUNK) {
@@ -154,6 +160,13 @@ static void transform_sums(const Plan *p, const float *sums, int64_t width, floa
         }
 }
 
+/* Blocks b..b1 in one chain: whole ones, or the last alone. */
+static int64_t group_of(const Plan *p, int64_t b, int64_t b1)
+{
+    const int64_t whole = p->tiles.n / p->block;
+    return max64(1, min64(p->group, min64(b1, whole) - b));
+}
+
 /* Unit u is one slice of one part. */
 static void part_unit(const Plan *p, int64_t u, float *memory)
 {
@@ -163,19 +176,25 @@ static void part_unit(const Plan *p, int64_t u, float *memory)
                              part_begin(p->n_columns, p->n_slices, slice + 1) * TILE_COLS);
     const int64_t b0 = part_begin(p->n_blocks, p->n_parts, part),
                   b1 = part_begin(p->n_blocks, p->n_parts, part + 1);
-    float *dy = memory + wino_input_floats(c), *sums = dy + WINO_POINTS * WINO_WIDE_PLANE;
-    for (int64_t b = b0; b < b1; b++) {
-        const int64_t first = b * p->block, n_tiles = min64(p->block, p->tiles.n - first);
-        winograd_gather(&p->tiles, p->x, first, n_tiles, memory);
+    const int64_t x_floats = wino_input_floats(c), dy_floats = WINO_POINTS * WINO_WIDE_PLANE;
+    float *dy = memory + p->group * x_floats, *sums = dy + p->group * dy_floats;
+    for (int64_t b = b0, n = 0; b < b1; b += n) {
+        n = group_of(p, b, b1);
+        const bool first = b == b0, last = b + n == b1;
+        const int64_t n_tiles = min64(p->block, p->tiles.n - b * p->block);
+        for (int64_t i = 0; i < n; i++)
+            winograd_gather(&p->tiles, p->x, (b + i) * p->block, n_tiles, memory + i * x_floats);
         for (int64_t j = j0; j < j1; j += TILE_COLS) {
             const int nv = tile_vectors(p->tiles.o, j);
-            spread(p, first, n_tiles, j, nv * VL, dy);
-            block_sums(p, memory, dy, n_tiles, nv, b == b0, sums + WINO_POINTS * c * j);
+            /* A part of one chain needs no sums after its kernels. */
+            float *to = sums + (first && last ? 0 : WINO_POINTS * c * j);
+            for (int64_t i = 0; i < n; i++)
+                spread(p, (b + i) * p->block, n_tiles, j, nv * VL, dy + i * dy_floats);
+            group_sums(p, memory, dy, n, n_tiles, nv, first, to);
+            if (last)
+                transform_sums(p, to, nv * VL, p->kernels + part * p->kernel_floats + 9 * c * j);
         }
     }
-    for (int64_t j = j0; j < j1; j += TILE_COLS)
-        transform_sums(p, sums + WINO_POINTS * c * j, tile_vectors(p->tiles.o, j) * VL,
-                       p->kernels + part * p->kernel_floats + 9 * c * j);
 }
 
 /* dw of one channel: the parts' kernels, and from [tap][column] to (O, C, 3, 3). */

@@ -273,6 +273,32 @@ TEST(conv, winograd_error_is_at_most_three_times_that_of_the_direct_sum)
     free(x), free(w), free(out), free(sum), free(size);
 }
 
+/* Many weights take longer chains (winograd_grad_w.c): some of them, over several blocks of tiles.
+ */
+TEST(conv, winograd_gradient_of_many_weights_matches_float64)
+{
+    Pcg rng = pcg_seed(8, 2);
+    const ConvShape s = square(5, 13, 132, 130, 3, 1, 1);
+    float *x = uniform(&rng, x_size(&s)), *dy = uniform(&rng, y_size(&s));
+    float *out = malloc((w_size(&s) + 2 * GUARD) * sizeof *out);
+    run(&s, GRAD_W, x, NULL, dy, out);
+    for (int i = 0; i < 40; i++) {
+        const int64_t o = pcg_below(&rng, 130), c = pcg_below(&rng, 132), tap = i % 9;
+        double sum = 0, size = 0;
+        for (int64_t at = 0; at < s.n * s.oh * s.ow; at++) {
+            const int64_t row = at / s.ow, y = row % s.oh + tap / 3 - 1,
+                          j = at % s.ow + tap % 3 - 1;
+            if (y < 0 || y >= s.h || j < 0 || j >= s.w) continue;
+            const double product =
+                (double)dy[at * s.o + o] * (double)x[((row / s.oh * s.h + y) * s.w + j) * s.c + c];
+            sum += product, size += fabs(product);
+        }
+        const double got = (double)out[GUARD + (o * s.c + c) * 9 + tap];
+        assert_true(fabs(got - sum) <= 20 * (double)FLT_EPSILON * size);
+    }
+    free(x), free(dy), free(out);
+}
+
 /* All bits of `pass` on every ISA with 1, 2, 3 and 7 threads. */
 static void check_bits(const ConvShape *s, Pass pass, const float *x, const float *w,
                        const float *y)
