@@ -54,4 +54,16 @@ char *plan_text(const Plan *p);
 /* Seconds spent in each step, summed since plan_profile(p, true); plan_text then shows them. */
 void plan_profile(Plan *p, bool on);
 
+/* Step i of plan_cost().n_kernels: one kernel call. Times are those of plan_profile. */
+typedef struct PlanStep {
+    const char *name;      /* of the op, or "map" */
+    const Node *value;     /* the first that it stores */
+    double flops, bytes;   /* of one run */
+    double seconds;        /* of all runs */
+    double start_s, end_s; /* of the last run, by clock_s */
+} PlanStep;
+PlanStep plan_step(const Plan *p, int i);
+/* What plan_text says of its kernel and its values. Malloc'ed. */
+char *plan_step_text(const Plan *p, int i);
+
 #endif
