@@ -18,9 +18,11 @@
 enum { VL = 16 };
 typedef __m512 vf;
 
-SIMD __mmask16 vf_mask(int64_t n)
+typedef __mmask16 vm;
+
+SIMD vm vf_mask(int64_t n)
 {
-    return (__mmask16)((1u << n) - 1u);
+    return (vm)((1u << n) - 1u);
 }
 
 SIMD vf vf_set1(float x)
@@ -33,9 +35,14 @@ SIMD vf vf_load(const float *p)
     return _mm512_loadu_ps(p);
 }
 
+SIMD vf vf_load_m(const float *p, vm m)
+{
+    return _mm512_maskz_loadu_ps(m, p);
+}
+
 SIMD vf vf_load_n(const float *p, int64_t n)
 {
-    return _mm512_maskz_loadu_ps(vf_mask(n), p);
+    return vf_load_m(p, vf_mask(n));
 }
 
 SIMD void vf_store(float *p, vf x)
@@ -105,7 +112,9 @@ SIMD void vf_transpose(vf r[VL])
 enum { VL = 8 };
 typedef __m256 vf;
 
-SIMD __m256i vf_mask(int64_t n)
+typedef __m256i vm;
+
+SIMD vm vf_mask(int64_t n)
 {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
@@ -120,9 +129,14 @@ SIMD vf vf_load(const float *p)
     return _mm256_loadu_ps(p);
 }
 
+SIMD vf vf_load_m(const float *p, vm m)
+{
+    return _mm256_maskload_ps(p, m);
+}
+
 SIMD vf vf_load_n(const float *p, int64_t n)
 {
-    return _mm256_maskload_ps(p, vf_mask(n));
+    return vf_load_m(p, vf_mask(n));
 }
 
 SIMD void vf_store(float *p, vf x)
@@ -179,6 +193,12 @@ SIMD void vf_transpose(vf r[VL])
 
 enum { VL = 4 };
 typedef float32x4_t vf;
+typedef int64_t vm;
+
+SIMD vm vf_mask(int64_t n)
+{
+    return n;
+}
 
 SIMD vf vf_set1(float x)
 {
@@ -195,6 +215,11 @@ SIMD vf vf_load_n(const float *p, int64_t n)
     float lane[4] = {0};
     for (int64_t i = 0; i < n; i++) lane[i] = p[i];
     return vld1q_f32(lane);
+}
+
+SIMD vf vf_load_m(const float *p, vm m)
+{
+    return vf_load_n(p, m);
 }
 
 SIMD void vf_store(float *p, vf x)
