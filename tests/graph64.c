@@ -507,6 +507,39 @@ static void cross_entropy_grad64(const Eval *e)
     }
 }
 
+/* Parts: e.n's sources are the kernel's node, then its own sources. */
+static void norm_part64(const Eval *e, bool center)
+{
+    const int64_t n = e->count, rows = shape_count(&e->n->src[1]->shape) / n;
+    const Node *kernel = e->n->src[0];
+    clear(e);
+    for (int64_t i = 0; i < rows; i++) {
+        const double *x = e->src[1] + i * n, *dy = e->src[2] + i * n;
+        double mean;
+        const double r = row_scale64(x, n, (double)kernel->args.norm.eps, center, &mean);
+        for (int64_t j = 0; j < n; j++)
+            e->y[j] += dy[j] * (e->n->args.part.index == 1 ? (x[j] - mean) * r : 1);
+    }
+}
+
+/* The statistics of the rows of cross_entropy. */
+static void cross_entropy_part64(const Eval *e)
+{
+    const int64_t n = last(&e->n->src[1]->shape);
+    for (int64_t r = 0; r < e->count / 2; r++) {
+        const double *x = e->src[1] + r * n;
+        e->y[2 * r] = x[0];
+        for (int64_t j = 1; j < n; j++) e->y[2 * r] = fmax(e->y[2 * r], x[j]);
+        e->y[2 * r + 1] = exp(e->y[2 * r] - log_sum_exp(x, n));
+    }
+}
+
+static void part64(const Eval *e)
+{
+    const Op *op = e->n->src[0]->op;
+    if (op == &op_layer_norm_grad || op == &op_rms_norm_grad)
+        norm_part64(e, op == &op_layer_norm_grad);
+    if (op == &op_cross_entropy) cross_entropy_part64(e);
 /* -- Attention, by its formula */
 
 typedef struct Attention64 {
@@ -1061,6 +1094,7 @@ static void (*const evals[N_OPS])(const Eval *) = {
     ROW(conv2d_grad_x), ROW(conv2d_grad_w), ROW(max_pool_index), ROW(pool_gather),
     ROW(pool_scatter), ROW(avg_pool), ROW(avg_pool_grad), ROW(layer_norm), ROW(layer_norm_grad),
     ROW(rms_norm), ROW(rms_norm_grad), ROW(softmax), ROW(log_softmax), ROW(cross_entropy),
+    ROW(cross_entropy_grad), ROW(random_uniform), ROW(random_bernoulli), ROW(part),
     [OP_ID_lstm] = copy64_eval, ROW(lstm_cells), ROW(lstm_grad), [OP_ID_gru] = copy64_eval,
     ROW(gru_cells), ROW(gru_grad), ROW(scan), ROW(scan_grad), ROW(short_conv),
     ROW(short_conv_grad_x), ROW(short_conv_grad_w),

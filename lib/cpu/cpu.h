@@ -56,6 +56,35 @@ typedef struct PoolShape {
     bool count_pad;
 } PoolShape;
 
+/* The gradient of layer or RMS norm over (rows, n): what it reads and what it writes. */
+typedef struct NormGrad {
+    const float *x, *dy, *gain; /* gain may be NULL */
+    float eps;
+    float *dx;            /* may be x or dy */
+    float *dgain, *dbias; /* (n), NULL where not wanted */
+} NormGrad;
+
+/* What all updates do beside their rule, in the same pass: the gradient is g * scale, bounded by
+ * +-limit (INFINITY: not); after the update ema = keep ema + (1 - keep) w, where ema is not NULL.
+ */
+typedef struct UpdateCommon {
+    float scale, limit;
+    float *ema;
+    float keep;
+} UpdateCommon;
+
+typedef struct SgdStep {
+    UpdateCommon common;
+    float lr, momentum, dampening, weight_decay;
+    bool nesterov, first;
+} SgdStep;
+
+typedef struct AdamStep {
+    UpdateCommon common;
+    float lr, beta1, beta2, eps, weight_decay;
+    bool decoupled;
+    double bias1, bias2; /* 1 - beta^t */
+} AdamStep;
 /* Attention of `heads` query heads in groups of heads / kv_heads that share a key and value head:
  *
  *   y[b,i,h] = sum_j p[b,h,i,j] v[b,j,g(h)],   p = softmax over the keys j that query i sees of
@@ -177,12 +206,14 @@ typedef struct Kernels {
 
     /* loss[r] = -sum_j target[r, j] log_softmax(x)[r, j], target = (1 - smoothing) onehot(label) +
      * smoothing / n; 0 when label[r] == ignore. Labels outside [0, n) other than ignore give NaN.
-     */
+     * stats (rows, 2) or NULL: max x and 1 / sum e^(x - max), for the gradient. */
     void (*cross_entropy)(int64_t rows, int64_t n, const float *x, const int32_t *label,
-                          float smoothing, int32_t ignore, float *loss);
-    /* dx[r, j] = (softmax(x)[r, j] - target[r, j]) * dloss[r]; 0 in ignored rows. */
+                          float smoothing, int32_t ignore, float *loss, float *stats);
+    /* dx[r, j] = (softmax(x)[r, j] - target[r, j]) * dloss[r]; 0 in ignored rows. stats as the loss
+     * gave them, or NULL (one pass more over x). dx may be x. */
     void (*cross_entropy_grad)(int64_t rows, int64_t n, const float *x, const int32_t *label,
-                               float smoothing, int32_t ignore, const float *dloss, float *dx);
+                               float smoothing, int32_t ignore, const float *stats,
+                               const float *dloss, float *dx);
 
     /* y = (x - mean) / sqrt(var + eps) * gain + bias over rows of length n (biased variance, two
      * passes in cache); RMS norm: y = x / sqrt(mean(x^2) + eps) * gain. gain, bias (n) or NULL. */
@@ -190,11 +221,10 @@ typedef struct Kernels {
                        const float *bias, float eps, float *y);
     void (*rms_norm)(int64_t rows, int64_t n, const float *x, const float *gain, float eps,
                      float *y);
-    /* dx for the same, one pass; gain may be NULL. */
-    void (*layer_norm_grad)(int64_t rows, int64_t n, const float *x, const float *gain, float eps,
-                            const float *dy, float *dx);
-    void (*rms_norm_grad)(int64_t rows, int64_t n, const float *x, const float *gain, float eps,
-                          const float *dy, float *dx);
+    /* All gradients of the same in one pass over x and dy. */
+    void (*layer_norm_grad)(int64_t rows, int64_t n, const NormGrad *a, void *scratch);
+    void (*rms_norm_grad)(int64_t rows, int64_t n, const NormGrad *a, void *scratch);
+    size_t (*norm_grad_scratch)(int64_t rows, int64_t n); /* bytes */
 
     /* Attention by blocks, forward and backward; memory grows with t + s, not with t * s. Keys are
      * walked in blocks of fixed size in ascending order (attention.c, attention_grad.c). */
@@ -236,6 +266,10 @@ typedef struct Kernels {
      */
     void (*copy_box)(int rank, const int64_t dim[], const float *from, const int64_t from_stride[],
                      float *to, const int64_t to_stride[]);
+    /* The same to dense memory, from any strides: transpositions in blocks. rank <= MAP_MAX_RANK.
+     */
+    void (*copy_strided)(int rank, const int64_t dim[], const float *from, const int64_t stride[],
+                         float *to);
 
     /* Element i is draw i of the stream (state, inc) (base/pcg.h): uniform [0, 1) with 24 bits;
      * bernoulli: value if uniform < p else 0. */
@@ -244,15 +278,10 @@ typedef struct Kernels {
                              float *y);
 
     /* Optimizer updates over contiguous storage, one pass. Formulas are in optim/optimizer.h. */
-    void (*sgd)(int64_t n, float *w, const float *g, float *momentum_buffer, float lr,
-                float momentum, float dampening, float weight_decay, bool nesterov, bool first);
-    void (*adam)(int64_t n, float *w, const float *g, float *m, float *v, float lr, float beta1,
-                 float beta2, float eps, float weight_decay, bool decoupled, double bias1,
-                 double bias2);
-    void (*axpby)(int64_t n, float a, const float *x, float b,
-                  float *y);                              /* y = a x + b y (EMA, scaling) */
-    void (*clip_value)(int64_t n, float limit, float *x); /* x = min(max(x, -limit), limit) */
-    double (*sum_squares)(int64_t n, const float *x);     /* fixed tree, in double above tiles */
+    void (*sgd)(int64_t n, float *w, const float *g, float *momentum_buffer, const SgdStep *s);
+    void (*adam)(int64_t n, float *w, const float *g, float *m, float *v, const AdamStep *s);
+    void (*axpby)(int64_t n, float a, const float *x, float b, float *y); /* y = a x + b y */
+    double (*sum_squares)(int64_t n, const float *x); /* fixed tree, in double above tiles */
     bool (*all_finite)(int64_t n, const float *x);
 
     /* LSTM (Hochreiter & Schmidhuber 1997, with forget gates), for every step in the order walked:

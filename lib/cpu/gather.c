@@ -49,21 +49,3 @@ void K(argmax_rows)(int64_t rows, int64_t n, const float *x, int32_t *index)
         index[r] = best;
     }
 }
-
-void K(copy_box)(int rank, const int64_t dim[], const float *from, const int64_t from_stride[],
-                 float *to, const int64_t to_stride[])
-{
-    int64_t rows = 1;
-    const int64_t width = rank > 0 ? dim[rank - 1] : 1;
-    for (int k = 0; k + 1 < rank; k++) rows *= dim[k];
-    ROWS_PARALLEL(rows * width, rows)
-    for (int64_t r = 0; r < rows; r++) {
-        int64_t rest = r, at = 0, place = 0;
-        for (int k = rank - 2; k >= 0; k--) {
-            at += rest % dim[k] * from_stride[k];
-            place += rest % dim[k] * to_stride[k];
-            rest /= dim[k];
-        }
-        memcpy(to + place, from + at, sizeof(float) * (size_t)width);
-    }
-}

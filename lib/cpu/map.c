@@ -267,14 +267,28 @@ static void plan_units(Job *j, float *scratch)
     }
 }
 
+/* Of the tile at `flat`, of which `left` elements of the unit remain. */
+static int64_t tile_length(const MapDomain *d, int64_t flat, int64_t left)
+{
+    const int64_t most = left < MAP_TILE ? left : MAP_TILE;
+    if (d->cut == 0) return most;
+    const int64_t row = d->dim[d->rank - 1], place = flat % row;
+    const int64_t to_cut = d->cut - place % d->cut, to_end = row - place;
+    const int64_t n = to_cut < to_end ? to_cut : to_end;
+    return n < most ? n : most;
+}
+
 static void run_unit(const Job *j, MapTiler *t, Columns *acc, int64_t unit)
 {
     const MapProgram *p = j->p;
     if (!j->reduces) {
         const int64_t lo = unit * MAP_UNIT, left = j->d->count - lo;
         const int64_t hi = lo + (left < MAP_UNIT ? left : MAP_UNIT);
-        for (int64_t i = lo; i < hi; i += MAP_TILE)
-            K(map_tile)(t, i, hi - i < MAP_TILE ? hi - i : MAP_TILE);
+        for (int64_t i = lo; i < hi;) {
+            const int64_t n = tile_length(j->d, i, hi - i);
+            K(map_tile)(t, i, n);
+            i += n;
+        }
     } else if (has_short_rows(p)) {
         const int64_t row = unit * j->rows_a_unit, left = p->outer - row;
         reduce_short_rows(t, j->partial, row, left < j->rows_a_unit ? left : j->rows_a_unit);
@@ -323,6 +337,14 @@ static int useful_threads(const Job *j)
     return (int)(j->n_units < threads ? j->n_units : threads);
 }
 
+/* A program that only moves numbers. */
+static bool is_copy(const MapProgram *p)
+{
+    return p->n_inputs == 1 && !p->inputs[0].is_int && p->n_outputs == 1 &&
+           p->outputs[0].kind == MAP_STORE &&
+           (p->n_instr == 0 || (p->n_instr == 1 && p->instr[0].op == MAP_COPY));
+}
+
 void K(map_run)(const MapProgram *p, const void *const inputs[], void *const outputs[],
                 void *scratch)
 {
@@ -333,6 +355,10 @@ void K(map_run)(const MapProgram *p, const void *const inputs[], void *const out
         for (int o = 0; o < p->n_outputs; o++)
             if (p->outputs[o].kind != MAP_STORE)
                 set_neutral(p->outputs[o].kind, outputs[o], p->outer * p->inner);
+        return;
+    }
+    if (is_copy(p) && inputs[0] != outputs[0]) {
+        K(copy_strided)(d.rank, d.dim, inputs[0], d.stride[0], outputs[0]);
         return;
     }
     plan_units(&job, scratch);

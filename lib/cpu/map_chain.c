@@ -116,7 +116,7 @@ bool K(map_chain_repeats)(int64_t row)
     return BLOCK % row == 0;
 }
 
-void K(map_chains)(const MapProgram *p, MapChains *c)
+void K(map_chains)(const MapProgram *p, int shortest, MapChains *c)
 {
     const int64_t ring = 4 * p->inner;
     int n = 0;
@@ -126,7 +126,7 @@ void K(map_chains)(const MapProgram *p, MapChains *c)
         int end = i;
         while (end < p->n_instr && is_chainable(&p->instr[end])) end++;
         c->first[i] = (uint8_t)n;
-        c->length[i] = (uint8_t)(end - i > 1 ? end - i : 0);
+        c->length[i] = (uint8_t)(end - i >= shortest ? end - i : 0);
         if (c->length[i] == 0) {
             i++;
             continue;
@@ -195,8 +195,13 @@ SIMD void add_to_ring(const Step *s, const vf x[VECTORS], int64_t i, bool folded
     }
 }
 
+/* The rings of two sums. */
+typedef struct Held {
+    vf sum[2][VECTORS];
+} Held;
+
 /* All steps over elements i..i+VECTORS*VL, or the `left` that there are. */
-SIMD void run_block(const Step *s, const Step *end, int64_t i, bool whole, int64_t left)
+SIMD void run_block(const Step *s, const Step *end, int64_t i, bool whole, int64_t left, Held *held)
 {
     vf x[VECTORS];
 #pragma GCC unroll 8
@@ -212,11 +217,35 @@ SIMD void run_block(const Step *s, const Step *end, int64_t i, bool whole, int64
                 else
                     vf_store_n(s->u + i + j * VL, x[j], width(left, j));
             break;
+        case STEP_STREAM:
+#pragma GCC unroll 8
+            for (int64_t j = 0; j < VECTORS; j++)
+                if (whole)
+                    vf_stream(s->u + i + j * VL, x[j]);
+                else
+                    vf_store_n(s->u + i + j * VL, x[j], width(left, j));
+            break;
         case STEP_SUM:
             add_to_ring(s, x, i, false, left);
             break;
         case STEP_SUM_FOLDED:
             add_to_ring(s, x, i, true, left);
+            break;
+        case STEP_HOLD_0:
+#pragma GCC unroll 8
+            for (int j = 0; j < VECTORS; j++) held->sum[0][j] += x[j];
+            break;
+        case STEP_HOLD_1:
+#pragma GCC unroll 8
+            for (int j = 0; j < VECTORS; j++) held->sum[1][j] += x[j];
+            break;
+        case STEP_HOLD_0_FOLDED:
+#pragma GCC unroll 8
+            for (int j = 0; j < VECTORS; j++) held->sum[0][j % (VECTORS / 2)] += x[j];
+            break;
+        case STEP_HOLD_1_FOLDED:
+#pragma GCC unroll 8
+            for (int j = 0; j < VECTORS; j++) held->sum[1][j % (VECTORS / 2)] += x[j];
             break;
         case STEP_ADD:
             EACH(x[j] + U);
@@ -251,14 +280,65 @@ SIMD void run_block(const Step *s, const Step *end, int64_t i, bool whole, int64
         }
 }
 
+/* Constant indices throughout, or the arrays would not live in registers. */
+SIMD void hold(vf sum[VECTORS], const float *ring, bool folded)
+{
+#pragma GCC unroll 8
+    for (int64_t j = 0; j < VECTORS; j++)
+        sum[j] = folded && j >= VECTORS / 2 ? vf_zero() : vf_load(ring + j * VL);
+}
+
+SIMD void let_go(const vf sum[VECTORS], float *ring, bool folded)
+{
+#pragma GCC unroll 8
+    for (int64_t j = 0; j < VECTORS; j++)
+        if (!folded || j < VECTORS / 2) vf_store(ring + j * VL, sum[j]);
+}
+
+/* Whole blocks of n elements with one or two sums held in registers; the ring is a block, or half
+ * of one. (Longer rings strip by strip gained nothing in cache and lost half from memory.) */
+SIMD void run_held(const Step *step, const Step *end, float *const ring[2], int64_t n, bool folded)
+{
+    Held held;
+    hold(held.sum[0], ring[0], folded);
+    hold(held.sum[1], ring[1], folded);
+    for (int64_t i = 0; i + BLOCK <= n; i += BLOCK) run_block(step, end, i, true, BLOCK, &held);
+    let_go(held.sum[1], ring[1], folded);
+    let_go(held.sum[0], ring[0], folded);
+}
+
+/* The same steps with the sums as held ones. */
+static void run_sums(const Step *step, const Step *end, bool folded, int64_t n)
+{
+    float *ring[2] = {NULL, NULL};
+    Step held[MAP_MAX_STEPS];
+    const int n_steps = (int)(end - step);
+    for (int k = 0; k < n_steps; k++) {
+        held[k] = step[k];
+        if (step[k].code != STEP_SUM && step[k].code != STEP_SUM_FOLDED) continue;
+        const bool second = ring[0] != NULL;
+        ring[second] = step[k].u;
+        held[k].code = folded ? (second ? STEP_HOLD_1_FOLDED : STEP_HOLD_0_FOLDED)
+                              : (second ? STEP_HOLD_1 : STEP_HOLD_0);
+    }
+    if (!ring[1]) ring[1] = ring[0]; /* let go first, so that the one sum is what stays */
+    if (folded)
+        run_held(held, held + n_steps, ring, n, true);
+    else
+        run_held(held, held + n_steps, ring, n, false);
+}
+
 void K(map_chain_run)(const MapChains *c, int from, int to, const MapPlaces *at, int64_t n)
 {
     Step step[MAP_MAX_STEPS];
+    int n_sums = 0;
     for (int k = from; k < to; k++) {
         const MapStep *s = &c->step[k];
         const bool sum = s->code == STEP_SUM || s->code == STEP_SUM_FOLDED;
+        n_sums += sum;
+        const bool stream = s->code == STEP_STORE && at->streamed[s->u];
         step[k] = (Step){
-            .code = (MapStepCode)s->code,
+            .code = stream ? STEP_STREAM : (MapStepCode)s->code,
             .p = s->p,
             .q = s->q,
             .u = sum ? at->ring[s->u] : at->reg[s->u],
@@ -270,6 +350,10 @@ void K(map_chain_run)(const MapChains *c, int from, int to, const MapPlaces *at,
         };
     }
     int64_t i = 0;
-    for (; i + BLOCK <= n; i += BLOCK) run_block(step + from, step + to, i, true, BLOCK);
-    if (i < n) run_block(step + from, step + to, i, false, n - i);
+    if (n_sums > 0 && n_sums <= 2 && c->ring <= BLOCK && n >= 2 * BLOCK) {
+        run_sums(step + from, step + to, c->ring < BLOCK, n);
+        i = n / BLOCK * BLOCK;
+    }
+    for (; i + BLOCK <= n; i += BLOCK) run_block(step + from, step + to, i, true, BLOCK, NULL);
+    if (i < n) run_block(step + from, step + to, i, false, n - i, NULL);
 }

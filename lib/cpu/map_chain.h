@@ -8,8 +8,13 @@
 typedef enum MapStepCode {
     STEP_LOAD,       /* u */
     STEP_STORE,      /* to u */
+    STEP_STREAM,     /* the same, past the caches */
     STEP_SUM,        /* added to the ring u */
     STEP_SUM_FOLDED, /* the same for a ring of half a block */
+    STEP_HOLD_0,     /* sums whose ring stays in registers: the first, the second */
+    STEP_HOLD_1,
+    STEP_HOLD_0_FOLDED,
+    STEP_HOLD_1_FOLDED,
     STEP_ADD,
     STEP_SUB,      /* value - u */
     STEP_SUB_FROM, /* u - value */
@@ -38,6 +43,7 @@ enum { MAP_MAX_STEPS = 3 * MAP_MAX_INSTR + MAP_MAX_OUTPUTS };
 typedef struct MapPlaces {
     float *reg[MAP_MAX_REGS];     /* inputs are only read */
     bool still[MAP_MAX_REGS];     /* every block of the chain reads the same: reg is not advanced */
+    bool streamed[MAP_MAX_REGS];  /* written past the caches: a large output, u aligned */
     float *ring[MAP_MAX_OUTPUTS]; /* of the outputs that chains sum */
 } MapPlaces;
 
@@ -50,7 +56,8 @@ typedef struct MapChains {
     bool summed[MAP_MAX_OUTPUTS]; /* by the chains themselves */
 } MapChains;
 
-void K(map_chains)(const MapProgram *p, MapChains *c);
+/* shortest: the number of instructions that make a chain. */
+void K(map_chains)(const MapProgram *p, int shortest, MapChains *c);
 /* Whether a row of so many elements comes back in every block at the same place. */
 bool K(map_chain_repeats)(int64_t row);
 /* Steps from..to over n elements. */

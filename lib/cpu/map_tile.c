@@ -3,6 +3,7 @@
  * a tile may start anywhere in a row; the rest is copied through its strides. */
 #include "cpu/map_tile.h"
 
+#include "cpu/lanes.h"
 #include "cpu/simd.h"
 #include "cpu/vecmath.h"
 
@@ -106,6 +107,36 @@ static void assign_slots(const MapProgram *p, const bool over_input[], MapDomain
     }
 }
 
+/* Large outputs that nothing in the program reads again; whether there are any. */
+static bool choose_streamed(const MapProgram *p, void *const outputs[], const bool over_input[],
+                            MapDomain *d)
+{
+    bool any = false;
+    for (int i = 0; i < p->n_instr; i++) {
+        const int output = -1 - d->slot[i];
+        d->streamed[i] = output >= 0 && !over_input[output] && simd_streams(d->count) &&
+                         simd_lead(outputs[output]) == 0;
+        for (int k = i + 1; k < p->n_instr; k++) {
+            const int reg = p->n_inputs + i;
+            if (p->instr[k].a == reg || p->instr[k].b == reg || p->instr[k].c == reg)
+                d->streamed[i] = false;
+        }
+        any = any || d->streamed[i];
+    }
+    return any;
+}
+
+/* A row that is read in place must not end within a tile: rows too long to be periodic are cut into
+ * equal tiles. */
+static int64_t choose_cut(const MapProgram *p, const MapDomain *d)
+{
+    const int64_t row = d->dim[d->rank - 1], parts = (row + MAP_TILE - 1) / MAP_TILE;
+    bool rows = false;
+    for (int i = 0; i < p->n_inputs; i++) rows = rows || d->reading[i] == READ_ROWS;
+    if (!rows || row <= MAP_PERIOD) return 0;
+    return ((row + parts - 1) / parts + LANES - 1) / LANES * LANES;
+}
+
 void K(map_domain)(const MapProgram *p, const void *const inputs[], void *const outputs[],
                    MapDomain *d)
 {
@@ -119,14 +150,16 @@ void K(map_domain)(const MapProgram *p, const void *const inputs[], void *const 
         if (is_output_register(p, i)) d->reading[i] = READ_STRIDED; /* it is read after the store */
     }
     assign_slots(p, over_input, d);
-    K(map_chains)(p, &d->chains);
+    const bool streams = choose_streamed(p, outputs, over_input, d);
+    K(map_chains)(p, streams ? 1 : 2, &d->chains);
+    d->cut = choose_cut(p, d);
 }
 
 void K(map_tiler)(const MapProgram *p, const MapDomain *d, const void *const inputs[],
                   void *const outputs[], MapTiler *t)
 {
     t->p = p, t->d = d, t->inputs = inputs, t->outputs = outputs;
-    for (int i = 0; i < MAP_MAX_REGS; i++) t->at.still[i] = false;
+    for (int i = 0; i < MAP_MAX_REGS; i++) t->at.still[i] = t->at.streamed[i] = false;
     for (int i = 0; i < p->n_inputs; i++) {
         t->filled[i] = false;
         t->at.still[i] =
@@ -262,6 +295,7 @@ void K(map_tile)(MapTiler *t, int64_t flat, int64_t n)
         t->at.reg[i] = read_input(t, i, flat, n, row, flat - row * row_length);
     for (int i = 0; i < p->n_instr; i++) {
         const int slot = t->d->slot[i];
+        t->at.streamed[p->n_inputs + i] = t->d->streamed[i] && flat % VL == 0;
         t->at.reg[p->n_inputs + i] =
             slot >= 0 ? t->buffer[slot] : (float *)t->outputs[-1 - slot] + flat;
     }

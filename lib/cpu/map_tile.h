@@ -26,6 +26,8 @@ typedef struct MapDomain {
     MapReading reading[MAP_MAX_INPUTS];
     int slot[MAP_MAX_INSTR];      /* a buffer, or -1 - output to write in place */
     bool copied[MAP_MAX_OUTPUTS]; /* stored from its register after the tile */
+    bool streamed[MAP_MAX_INSTR]; /* written in place, past the caches, where tiles are aligned */
+    int64_t cut;                  /* tiles end at multiples of it within a row; 0: anywhere */
     MapChains chains;
 } MapDomain;
 

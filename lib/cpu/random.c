@@ -5,6 +5,9 @@
 #include "base/threads.h"
 #include "cpu/kernel.h"
 #include "cpu/lanes.h"
+#include "cpu/simd.h"
+
+#include <string.h>
 
 enum { BLOCK = 4096 };
 static const uint64_t MULTIPLIER = UINT64_C(6364136223846793005); /* PCG32's */
@@ -22,30 +25,54 @@ static void leap(uint64_t inc, uint64_t times, uint64_t *a_out, uint64_t *c_out)
     *c_out = total_c;
 }
 
-static inline uint32_t draw(uint64_t s)
+enum { GROUP = VL / 2, GROUPS = LANES / GROUP }; /* one vector of 64-bit states */
+typedef uint64_t States __attribute__((vector_size(GROUP * sizeof(uint64_t))));
+typedef uint32_t Words __attribute__((vector_size(GROUP * sizeof(uint32_t))));
+typedef int32_t Wholes __attribute__((vector_size(GROUP * sizeof(int32_t))));
+typedef float Reals __attribute__((vector_size(GROUP * sizeof(float))));
+
+/* PCG32's output, of which the upper 24 bits become a uniform. */
+static inline __attribute__((always_inline)) Reals draw(States s)
 {
-    uint32_t shifted = (uint32_t)(((s >> 18) ^ s) >> 27), turn = (uint32_t)(s >> 59);
-    return shifted >> turn | shifted << (-turn & 31);
+    const States shifted = (((s >> 18) ^ s) >> 27) & UINT32_MAX, turn = s >> 59;
+    const States turned = shifted >> turn | shifted << (32 - turn);
+    const Words w = __builtin_convertvector(turned, Words) >> 8;
+    return __builtin_convertvector((Wholes)w, Reals) * 0x1p-24f;
 }
 
-/* n <= BLOCK draws from `state` on, as uniforms. */
+/* What becomes of a uniform: itself, or value where it is below p. */
+typedef struct Choice {
+    bool choose;
+    float p, value;
+} Choice;
+
+static inline __attribute__((always_inline)) Reals chosen(Reals u, const Choice *c)
+{
+    const Reals value = (Reals){0} + c->value;
+    return c->choose ? (Reals)((u < c->p) & (Wholes)value) : u;
+}
+
+/* n <= BLOCK draws from `state` on. */
 static void uniform_block(int64_t n, uint64_t state, uint64_t inc, uint64_t a16, uint64_t c16,
-                          float *y)
+                          Choice choice, float *y)
 {
-    uint64_t s[LANES];
-    s[0] = state;
-    for (int l = 1; l < LANES; l++) s[l] = s[l - 1] * MULTIPLIER + inc;
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (int l = 0; l < LANES; l++) {
-            y[i + l] = (float)(int32_t)(draw(s[l]) >> 8) * 0x1p-24f;
-            s[l] = s[l] * a16 + c16;
+    uint64_t first[LANES];
+    States s[GROUPS];
+    first[0] = state;
+    for (int l = 1; l < LANES; l++) first[l] = first[l - 1] * MULTIPLIER + inc;
+    memcpy(s, first, sizeof s);
+    for (int64_t i = 0; i < n; i += LANES) {
+        Reals r[GROUPS];
+#pragma GCC unroll 8
+        for (int k = 0; k < GROUPS; k++) {
+            r[k] = chosen(draw(s[k]), &choice);
+            s[k] = s[k] * a16 + c16;
         }
-    for (int l = 0; i + l < n; l++) y[i + l] = (float)(int32_t)(draw(s[l]) >> 8) * 0x1p-24f;
+        memcpy(y + i, r, sizeof(float) * (size_t)(n - i < LANES ? n - i : LANES));
+    }
 }
 
-static void uniform(int64_t n, uint64_t state, uint64_t inc, bool choose, float p, float value,
-                    float *y)
+static void uniform(int64_t n, uint64_t state, uint64_t inc, Choice choice, float *y)
 {
     uint64_t a16, c16;
     leap(inc, LANES, &a16, &c16);
@@ -55,18 +82,16 @@ static void uniform(int64_t n, uint64_t state, uint64_t inc, bool choose, float 
         uint64_t a, c;
         const int64_t lo = b * BLOCK, m = n - lo < BLOCK ? n - lo : BLOCK;
         leap(inc, (uint64_t)lo, &a, &c);
-        uniform_block(m, state * a + c, inc, a16, c16, y + lo);
-        if (choose)
-            for (int64_t i = 0; i < m; i++) y[lo + i] = y[lo + i] < p ? value : 0.0f;
+        uniform_block(m, state * a + c, inc, a16, c16, choice, y + lo);
     }
 }
 
 void K(random_uniform)(int64_t n, uint64_t state, uint64_t inc, float *y)
 {
-    uniform(n, state, inc, false, 0, 0, y);
+    uniform(n, state, inc, (Choice){.choose = false}, y);
 }
 
 void K(random_bernoulli)(int64_t n, uint64_t state, uint64_t inc, float p, float value, float *y)
 {
-    uniform(n, state, inc, true, p, value, y);
+    uniform(n, state, inc, (Choice){true, p, value}, y);
 }

@@ -7,6 +7,7 @@
 #ifndef SEQLAB_CPU_SIMD_H
 #define SEQLAB_CPU_SIMD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define SIMD static inline __attribute__((always_inline))
@@ -64,6 +65,19 @@ SIMD void vf_store_n(float *p, vf x, int64_t n)
 SIMD vf vf_fma(vf a, vf b, vf c)
 {
     return _mm512_fmadd_ps(a, b, c);
+}
+
+/* a > b ? a : b, so that b comes out where one of them is NaN. */
+SIMD vf vf_max(vf a, vf b)
+{
+    return _mm512_max_ps(a, b);
+}
+
+/* Past the caches, p aligned to the vector. The barrier at the end of a parallel region, an atomic
+ * read-modify-write, is what makes it seen by other threads. */
+SIMD void vf_stream(float *p, vf x)
+{
+    _mm512_stream_ps(p, x);
 }
 
 /* x < 0 ? 0 : x, so that NaN passes. */
@@ -159,6 +173,16 @@ SIMD vf vf_fma(vf a, vf b, vf c)
     return _mm256_fmadd_ps(a, b, c);
 }
 
+SIMD vf vf_max(vf a, vf b)
+{
+    return _mm256_max_ps(a, b);
+}
+
+SIMD void vf_stream(float *p, vf x)
+{
+    _mm256_stream_ps(p, x);
+}
+
 SIMD vf vf_relu(vf x)
 {
     return _mm256_andnot_ps(_mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_LT_OQ), x);
@@ -244,6 +268,16 @@ SIMD vf vf_fma(vf a, vf b, vf c)
     return vfmaq_f32(c, a, b);
 }
 
+SIMD vf vf_max(vf a, vf b)
+{
+    return vbslq_f32(vcgtq_f32(a, b), a, b);
+}
+
+SIMD void vf_stream(float *p, vf x)
+{
+    vst1q_f32(p, x);
+}
+
 SIMD vf vf_relu(vf x)
 {
     return vbslq_f32(vcltq_f32(x, vdupq_n_f32(0)), vdupq_n_f32(0), x);
@@ -266,6 +300,19 @@ SIMD void vf_transpose(vf r[VL])
 SIMD vf vf_zero(void)
 {
     return vf_set1(0.0f);
+}
+
+/* Whether an output of so many floats is worth streaming: it would push everything else out of the
+ * last cache, and is not there itself when the next kernel reads it. */
+SIMD bool simd_streams(int64_t n)
+{
+    return n >= (int64_t)6 << 20;
+}
+
+/* Floats from p to the next place that a vector may be streamed to. */
+SIMD int64_t simd_lead(const float *p)
+{
+    return (int64_t)(-((uintptr_t)p / sizeof *p) % VL);
 }
 
 /* Asks for n floats from p + offset to come to L2; may reach past the end of what p points into. */

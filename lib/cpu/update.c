@@ -18,60 +18,71 @@ enum { PIECE = 4096 };
         }                                                                                          \
     } while (0)
 
-void K(sgd)(int64_t n, float *w, const float *g, float *momentum_buffer, float lr, float momentum,
-            float dampening, float weight_decay, bool nesterov, bool first)
+/* g as the step takes it: clipped by norm (a factor), then by value. */
+static inline float clipped(float g, float scale, float limit)
+{
+    const float a = g * scale, low = a < -limit ? -limit : a;
+    return low > limit ? limit : low;
+}
+
+/* After a piece has been updated, while it is in L1. */
+static void average(const UpdateCommon *c, const float *w, int64_t lo, int64_t hi)
+{
+    const float keep = c->keep, take = 1.0f - keep; /* exact: a constant's average must not drift */
+    float *ema = c->ema;
+    if (!ema) return;
+#pragma GCC ivdep
+    for (int64_t i = lo; i < hi; i++) ema[i] = vm_fma(take, w[i], keep * ema[i]);
+}
+
+void K(sgd)(int64_t n, float *w, const float *g, float *momentum_buffer, const SgdStep *s)
 {
     float *b = momentum_buffer;
-    const float keep = first ? 0.0f : momentum, take = first ? 1.0f : 1.0f - dampening;
+    const float lr = s->lr, momentum = s->momentum, decay = s->weight_decay;
+    const float scale = s->common.scale, limit = s->common.limit;
+    const float keep = s->first ? 0.0f : momentum, take = s->first ? 1.0f : 1.0f - s->dampening;
+    const bool nesterov = s->nesterov;
     if (momentum == 0) {
         PIECES(
             n, _Pragma("GCC ivdep") for (int64_t i = lo; i < hi; i++) {
-                float d = vm_fma(weight_decay, w[i], g[i]);
+                float d = vm_fma(decay, w[i], clipped(g[i], scale, limit));
                 w[i] = vm_fma(-lr, d, w[i]);
-            });
+            } average(&s->common, w, lo, hi););
         return;
     }
     PIECES(
         n, _Pragma("GCC ivdep") for (int64_t i = lo; i < hi; i++) {
-            float d = vm_fma(weight_decay, w[i], g[i]);
+            float d = vm_fma(decay, w[i], clipped(g[i], scale, limit));
             float v = vm_fma(keep, b[i], take * d);
             b[i] = v;
             d = nesterov ? vm_fma(momentum, v, d) : v;
             w[i] = vm_fma(-lr, d, w[i]);
-        });
+        } average(&s->common, w, lo, hi););
 }
 
-void K(adam)(int64_t n, float *w, const float *g, float *m, float *v, float lr, float beta1,
-             float beta2, float eps, float weight_decay, bool decoupled, double bias1, double bias2)
+void K(adam)(int64_t n, float *w, const float *g, float *m, float *v, const AdamStep *s)
 {
-    const float step = (float)((double)lr / bias1),
-                unroot = (float)(1.0 / __builtin_sqrt(bias2)); /* one division less an element */
-    const float coupled = decoupled ? 0.0f : weight_decay,
-                shrink = decoupled ? 1.0f - lr * weight_decay : 1.0f;
+    const float step = (float)((double)s->lr / s->bias1),
+                unroot = (float)(1.0 / __builtin_sqrt(s->bias2)); /* one division less an element */
+    const float coupled = s->decoupled ? 0.0f : s->weight_decay,
+                shrink = s->decoupled ? 1.0f - s->lr * s->weight_decay : 1.0f;
+    const float beta1 = s->beta1, beta2 = s->beta2, eps = s->eps;
+    const float scale = s->common.scale, limit = s->common.limit;
     PIECES(
         n, _Pragma("GCC ivdep") for (int64_t i = lo; i < hi; i++) {
-            float d = vm_fma(coupled, w[i], g[i]);
+            float d = vm_fma(coupled, w[i], clipped(g[i], scale, limit));
             float a = vm_fma(beta1, m[i], (1.0f - beta1) * d);
             float q = vm_fma(beta2, v[i], (1.0f - beta2) * d * d);
             m[i] = a;
             v[i] = q;
             w[i] = w[i] * shrink - step * a / vm_fma(vm_sqrt(q), unroot, eps);
-        });
+        } average(&s->common, w, lo, hi););
 }
 
 void K(axpby)(int64_t n, float a, const float *x, float b, float *y)
 {
     PIECES(n, _Pragma("GCC ivdep") for (int64_t i = lo; i < hi; i++) y[i] =
                   vm_fma(a, x[i], b * y[i]););
-}
-
-void K(clip_value)(int64_t n, float limit, float *x)
-{
-    PIECES(
-        n, for (int64_t i = lo; i < hi; i++) {
-            float a = x[i] < -limit ? -limit : x[i];
-            x[i] = a > limit ? limit : a;
-        });
 }
 
 /* Pieces of 4096 in 16 lanes, their sums in double in ascending order. */

@@ -26,7 +26,8 @@ static void mark_needed(Fuser *f, const PlanOutput outputs[], int n_outputs)
     for (int id = g->n_nodes - 1; id >= 0; id--) {
         Node *n = g->nodes[id];
         if (!f->needed[id]) continue;
-        int n_src = n->op->kind == OP_VIEW ? 1 : n->n_src;
+        const bool one = n->op->kind == OP_VIEW || n->op->kind == OP_PART;
+        int n_src = one ? 1 : n->n_src;
         for (int i = 0; i < n_src; i++) need(f, n->src[i], n);
         if (n->op->kind == OP_KERNEL) f->kernel_of[id] = n;
     }
@@ -140,7 +141,9 @@ static void store_sources(Fuser *f, const PlanOutput outputs[], int n_outputs)
     for (int i = 0; i < g->n_updates; i++) ask(f, g->updates[i].value);
     for (int id = 0; id < f->n; id++) {
         Node *kernel = f->kernel_of[id];
-        if (!f->needed[id] || !kernel) continue;
+        if (!f->needed[id]) continue;
+        if (f->graph->nodes[id]->op->kind == OP_PART) f->stored[id] = true;
+        if (!kernel) continue;
         f->stored[id] = true;
         for (int i = 0; i < kernel->n_src; i++) store(f, kernel->src[i]);
         if (f->bias_of[kernel->id]) store(f, f->bias_of[kernel->id]);

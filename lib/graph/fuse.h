@@ -20,7 +20,7 @@ typedef struct Unit {
     Node *kernel;          /* the op that runs, or NULL */
     Node *bias;            /* taken into the kernel, or NULL */
     Activation activation; /* taken into the kernel */
-    int n_roots;           /* values that this unit stores: 1 for a kernel */
+    int n_roots; /* values that this unit stores: of a kernel its result, then its parts */
     Node *roots[MAP_MAX_OUTPUTS];
 
     MapProgram *program;

@@ -191,6 +191,12 @@ static void link_from(Merger *m, const Node *base, int to)
 
 static void add_unit(Merger *m, Node *n)
 {
+    if (n->op->kind == OP_PART) {
+        Unit *of = &m->units[m->unit_of[n->src[0]->id]];
+        m->unit_of[n->id] = m->unit_of[n->src[0]->id];
+        of->roots[of->n_roots++] = n;
+        return;
+    }
     Unit *u = &m->units[m->n_units];
     Node *kernel = m->f->kernel_of[n->id];
     *u = (Unit){.kernel = kernel, .n_roots = 1, .roots = {n}};
@@ -393,6 +399,7 @@ static void drop_unread(Merger *m)
 static int last_root(const Unit *u)
 {
     int last = 0;
+    if (u->kernel) return u->roots[0]->id;
     for (int i = 0; i < u->n_roots; i++)
         if (u->roots[i]->id > last) last = u->roots[i]->id;
     return last;

@@ -55,7 +55,7 @@ static void reverse(Graph *g, Node *y, Node *seed, Node *const wrt[], int n, Nod
     }
     for (int i = 0; i < n; i++) {
         out[i] = wrt[i]->id < r.n ? r.grad[wrt[i]->id] : NULL;
-        if (!out[i]) out[i] = full(g, wrt[i]->shape, 0);
+        if (!out[i] && !stop_at_wrt) out[i] = full(g, wrt[i]->shape, 0);
     }
 }
 

@@ -60,6 +60,9 @@ typedef union OpArgs {
         float eps;
     } norm;
     struct {
+        int index; /* from 1: which further result of the kernel */
+    } part;
+    struct {
         bool gain, bias; /* which of the optional sources are there */
     } batch_norm;
     struct {

@@ -76,10 +76,24 @@ static bool replaceable(const Liveness *l, const Unit *unit, int i, int u)
     return true;
 }
 
+/* The same for a kernel that may write over its first source. */
+static int inherited_by_kernel(const Liveness *l, const Unit *unit, const Node *root, int u)
+{
+    const Node *kernel = unit->kernel;
+    if (!kernel->op->in_place || root != unit->roots[0]) return -1;
+    const Node *base = node_root(kernel->src[0]);
+    const int buffer = l->buffer_of[base->id];
+    if (buffer < 0 || l->last_read[base->id] != u || l->buffers[buffer].to > u) return -1;
+    for (int i = 1; i < kernel->n_src; i++)
+        if (l->buffer_of[node_root(kernel->src[i])->id] == buffer) return -1;
+    return bytes_of(root) == bytes_of(base) ? buffer : -1;
+}
+
 /* The buffer of a dying input that root can take over, or -1. */
 static int inherited(const Liveness *l, const Unit *unit, const Node *root, int u)
 {
-    if (unit->kernel || root->op->kind == OP_REDUCE) return -1;
+    if (unit->kernel) return inherited_by_kernel(l, unit, root, u);
+    if (root->op->kind == OP_REDUCE) return -1;
     for (int i = 0; i < unit->program->n_inputs; i++) {
         int buffer = l->buffer_of[unit->inputs[i]->id];
         if (!replaceable(l, unit, i, u) || l->buffers[buffer].to > u) continue;

@@ -11,6 +11,8 @@
 #include "cpu/map.h"
 #include "graph/graph.h"
 
+enum { MAX_PARTS = 3 };
+
 /* What a kernel call gets: resolved addresses, nothing else. */
 typedef struct Call {
     const Node *node;
@@ -18,8 +20,9 @@ typedef struct Call {
     void *out;
     void *scratch;
     uint64_t step;
-    const float *bias; /* epilogue taken into this op by the planner, or NULL */
-    int activation;    /* cpu.h Activation, ACT_NONE */
+    void *part[MAX_PARTS + 1]; /* by index: further results, NULL where nobody reads them */
+    const float *bias;         /* epilogue taken into this op by the planner, or NULL */
+    int activation;            /* cpu.h Activation, ACT_NONE */
 } Call;
 
 typedef enum OpKind {
@@ -32,6 +35,7 @@ typedef enum OpKind {
                  own copy */
     OP_REDUCE, /* sum or max over one group of adjacent axes: ends a map program */
     OP_KERNEL, /* has .run */
+    OP_PART,   /* a further result of src[0], a kernel; its other sources serve the gradient only */
 } OpKind;
 
 struct Op {
@@ -52,12 +56,17 @@ struct Op {
     /* For a fused op: the same value from ops that have gradients. An op without .grad is
      * differentiated through it, so a fused backward op is itself differentiable. */
     Node *(*expand)(Graph *g, Node *y);
+    /* A kernel with further results: the shape of each, and its value by ops that have gradients
+     * (NULL: the other rules give the total derivative). */
+    Shape (*part_shape)(const Node *n, int index);
+    Node *(*expand_part)(Graph *g, Node *y, int index);
     const char *no_grad; /* neither: the gradient stops here; this says why */
 
     void (*run)(const Call *c);       /* OP_KERNEL */
     size_t (*scratch)(const Node *n); /* bytes, or NULL */
     double (*flops)(const Node *n);   /* NULL: map ops count flops_each per element */
     double flops_each;
+    bool in_place;       /* the kernel may write its first result over src[0] */
     bool takes_epilogue; /* can apply Call.bias and Call.activation (matmul) */
 
     struct {
@@ -83,6 +92,9 @@ extern const Op *const op_table[N_OPS];
  * rule when `shape` is NULL. src is copied; args may be NULL. */
 Node *graph_node(Graph *g, const Op *op, Node *const src[], int n_src, const OpArgs *args,
                  const Shape *shape);
+
+/* Further result `index` (from 1) of a kernel's node. */
+Node *part(Graph *g, Node *kernel, int index);
 
 /* The middle group that an OP_REDUCE node runs over, as (outer, reduce, inner) of its source. */
 void reduce_view(const Node *n, int64_t *outer, int64_t *reduce, int64_t *inner);

@@ -106,7 +106,7 @@ Node *log_softmax(Graph *g, Node *x)
     return graph_node(g, &op_log_softmax, &x, 1, NULL, NULL);
 }
 
-/* -- Cross-entropy: sources x, label; the gradient's x, label, dloss */
+/* -- Cross-entropy: sources x, label; the gradient's x, label, dloss, statistics */
 
 static bool cross_entropy_shape(Graph *g, Node *n)
 {
@@ -123,12 +123,22 @@ static bool cross_entropy_shape(Graph *g, Node *n)
     return false;
 }
 
+/* Part 1: of each row the largest x and 1 / sum e^(x - largest), from which the gradient is one
+ * pass. It is a function of x, but the gradient's own rule is that of the whole. */
+static Shape cross_entropy_part(const Node *n, int index)
+{
+    Shape s = n->shape;
+    (void)index;
+    s.dim[s.rank++] = 2;
+    return s;
+}
+
 static void cross_entropy_run(const Call *c)
 {
     const Shape *s = &c->node->src[0]->shape;
     const OpArgs *a = &c->node->args;
     cpu->cross_entropy(row_count(s), last_dim(s), c->src[0], c->src[1], a->cross_entropy.smoothing,
-                       a->cross_entropy.ignore, c->out);
+                       a->cross_entropy.ignore, c->out, c->part[1]);
 }
 
 static void cross_entropy_grad_run(const Call *c)
@@ -136,18 +146,19 @@ static void cross_entropy_grad_run(const Call *c)
     const Shape *s = &c->node->shape;
     const OpArgs *a = &c->node->args;
     cpu->cross_entropy_grad(row_count(s), last_dim(s), c->src[0], c->src[1],
-                            a->cross_entropy.smoothing, a->cross_entropy.ignore, c->src[2], c->out);
+                            a->cross_entropy.smoothing, a->cross_entropy.ignore, c->src[3],
+                            c->src[2], c->out);
 }
 
-static Node *cross_entropy_back(Graph *g, const Node *like, Node *dloss)
+static Node *cross_entropy_back(Graph *g, const Node *like, Node *dloss, Node *stats)
 {
-    Node *src[] = {like->src[0], like->src[1], dloss};
-    return graph_node(g, &op_cross_entropy_grad, src, 3, &like->args, NULL);
+    Node *src[] = {like->src[0], like->src[1], dloss, stats};
+    return graph_node(g, &op_cross_entropy_grad, src, 4, &like->args, NULL);
 }
 
 static void cross_entropy_rule(Graph *g, Node *y, Node *dy, const bool want[], Node *dx[])
 {
-    if (want[0]) dx[0] = cross_entropy_back(g, y, dy);
+    if (want[0]) dx[0] = cross_entropy_back(g, y, dy, part(g, y, 1));
 }
 
 static void cross_entropy_grad_rule(Graph *g, Node *y, Node *v, const bool want[], Node *dx[])
@@ -160,7 +171,7 @@ static void cross_entropy_grad_rule(Graph *g, Node *y, Node *v, const bool want[
         dx[0] = mul(g, column(g, weight), softmax_back(g, softmax(g, x), v));
     }
     if (want[2]) {
-        Node *unit = cross_entropy_back(g, y, full(g, dloss->shape, 1));
+        Node *unit = cross_entropy_back(g, y, full(g, dloss->shape, 1), y->src[3]);
         dx[2] = sum(g, mul(g, v, unit), 1u << (x->shape.rank - 1), false);
     }
 }
@@ -178,15 +189,17 @@ const Op op_cross_entropy = {
     .shape = cross_entropy_shape,
     .grad = cross_entropy_rule,
     .run = cross_entropy_run,
+    .part_shape = cross_entropy_part,
     .flops = cross_entropy_flops,
 };
 const Op op_cross_entropy_grad = {
     .name = "cross_entropy_grad",
     .formula = "(softmax(x) - target) dloss",
     .kind = OP_KERNEL,
-    .arity = 3,
+    .arity = 4,
     .grad = cross_entropy_grad_rule,
     .run = cross_entropy_grad_run,
+    .in_place = true,
     .flops = cross_entropy_flops,
 };
 

@@ -11,8 +11,8 @@
  * r, which are ordinary functions of x (batch_moments): when dx is differentiated again, what x
  * does to it through m and r arrives by their own rules. Hence second derivatives are exact.
  *
- * Layer and RMS norm are kernels with a fused gradient to x, which is differentiated through the
- * same formula in elementwise ops (expand). */
+ * Layer and RMS norm are kernels. Their gradients to x, gain and bias are one kernel, which is
+ * differentiated through the same formulas in elementwise ops (expand, expand_part). */
 #include "cpu/cpu.h"
 #include "graph/op.h"
 
@@ -114,7 +114,9 @@ void batch_moments(Graph *g, Node *x, Node **mean_out, Node **variance)
     *variance = sub(g, m2, square(g, m1));
 }
 
-/* -- Layer norm, RMS norm: sources x, gain, bias; the gradients' x, dy, gain */
+/* -- Layer norm, RMS norm: sources x, gain, bias; the gradients' x, dy, gain; their parts */
+
+enum { DGAIN = 1, DBIAS };
 
 static void layer_norm_run(const Call *c)
 {
@@ -130,18 +132,38 @@ static void rms_norm_run(const Call *c)
                   n->args.norm.eps, c->out);
 }
 
+static NormGrad norm_grad_call(const Call *c)
+{
+    return (NormGrad){.x = c->src[0],
+                      .dy = c->src[1],
+                      .gain = c->node->n_src > 2 ? c->src[2] : NULL,
+                      .eps = c->node->args.norm.eps,
+                      .dx = c->out,
+                      .dgain = c->part[DGAIN],
+                      .dbias = c->part[DBIAS]};
+}
+
 static void layer_norm_grad_run(const Call *c)
 {
-    const Node *n = c->node;
-    cpu->layer_norm_grad(row_count(n), last_dim(n), c->src[0], n->n_src > 2 ? c->src[2] : NULL,
-                         n->args.norm.eps, c->src[1], c->out);
+    const NormGrad a = norm_grad_call(c);
+    cpu->layer_norm_grad(row_count(c->node), last_dim(c->node), &a, c->scratch);
 }
 
 static void rms_norm_grad_run(const Call *c)
 {
-    const Node *n = c->node;
-    cpu->rms_norm_grad(row_count(n), last_dim(n), c->src[0], n->n_src > 2 ? c->src[2] : NULL,
-                       n->args.norm.eps, c->src[1], c->out);
+    const NormGrad a = norm_grad_call(c);
+    cpu->rms_norm_grad(row_count(c->node), last_dim(c->node), &a, c->scratch);
+}
+
+static size_t norm_grad_scratch(const Node *n)
+{
+    return cpu->norm_grad_scratch(row_count(n), last_dim(n));
+}
+
+static Shape norm_grad_part(const Node *n, int index)
+{
+    (void)index;
+    return (Shape){.rank = 1, .dim = {last_dim(n)}};
 }
 
 static Node *norm_node(Graph *g, const Op *op, Node *src[3], float eps)
@@ -152,18 +174,13 @@ static Node *norm_node(Graph *g, const Op *op, Node *src[3], float eps)
     return graph_node(g, op, src, n, &args, NULL);
 }
 
-/* xhat is made again: it costs one pass, keeping it would cost the memory. */
 static void norm_rule(Graph *g, Node *y, Node *dy, const bool want[], Node *dx[], const Op *to_x)
 {
     Node *x = y->src[0], *gain = y->n_src > 1 ? y->src[1] : NULL;
-    const float eps = y->args.norm.eps;
-    const unsigned axes = all_but_last(x);
-    if (want[0]) dx[0] = norm_node(g, to_x, (Node *[]){x, dy, gain}, eps);
-    if (gain && want[1]) {
-        Node *xhat = norm_node(g, y->op, (Node *[]){x, NULL, NULL}, eps);
-        dx[1] = sum(g, mul(g, dy, xhat), axes, false);
-    }
-    if (y->n_src > 2 && want[2]) dx[2] = sum(g, dy, axes, false);
+    Node *all = norm_node(g, to_x, (Node *[]){x, dy, gain}, y->args.norm.eps);
+    dx[0] = all;
+    if (gain && want[1]) dx[1] = part(g, all, DGAIN);
+    if (y->n_src > 2 && want[2]) dx[2] = part(g, all, DBIAS);
 }
 
 static void layer_norm_rule(Graph *g, Node *y, Node *dy, const bool want[], Node *dx[])
@@ -188,6 +205,20 @@ static Node *norm_grad_expand(Graph *g, const Node *y, bool center)
     Node *along = mul(g, xhat, mean(g, mul(g, v, xhat), last, true));
     if (center) v = sub(g, v, mean(g, v, last, true));
     return mul(g, r, sub(g, v, along));
+}
+
+static Node *layer_norm_grad_expand_part(Graph *g, Node *y, int index)
+{
+    Node *xhat = norm_node(g, &op_layer_norm, (Node *[]){y->src[0], NULL, NULL}, y->args.norm.eps);
+    Node *terms = index == DGAIN ? mul(g, y->src[1], xhat) : y->src[1];
+    return sum(g, terms, all_but_last(y), false);
+}
+
+static Node *rms_norm_grad_expand_part(Graph *g, Node *y, int index)
+{
+    Node *xhat = norm_node(g, &op_rms_norm, (Node *[]){y->src[0], NULL, NULL}, y->args.norm.eps);
+    (void)index; /* there is no bias */
+    return sum(g, mul(g, y->src[1], xhat), all_but_last(y), false);
 }
 
 static Node *layer_norm_grad_expand(Graph *g, Node *y)
@@ -216,6 +247,10 @@ const Op op_layer_norm_grad = {
     .arity = -1,
     .expand = layer_norm_grad_expand,
     .run = layer_norm_grad_run,
+    .scratch = norm_grad_scratch,
+    .part_shape = norm_grad_part,
+    .expand_part = layer_norm_grad_expand_part,
+    .in_place = true,
     .flops_each = 14,
 };
 const Op op_rms_norm = {
@@ -234,6 +269,10 @@ const Op op_rms_norm_grad = {
     .arity = -1,
     .expand = rms_norm_grad_expand,
     .run = rms_norm_grad_run,
+    .scratch = norm_grad_scratch,
+    .part_shape = norm_grad_part,
+    .expand_part = rms_norm_grad_expand_part,
+    .in_place = true,
     .flops_each = 10,
 };
 

@@ -233,6 +233,7 @@ static void run_step(const Step *s, uint64_t step)
                  .step = step,
                  .bias = unit->bias ? s->in[unit->kernel->n_src] : NULL,
                  .activation = unit->activation};
+    for (int i = 1; i < unit->n_roots; i++) call.part[unit->roots[i]->args.part.index] = s->out[i];
     unit->kernel->op->run(&call);
 }
 

@@ -1,8 +1,28 @@
 /* adam -- Adam and AdamW: they differ in whether weight decay goes through the moments. */
-#include "optim/optimizer.h"
+#include "optim/adam.h"
 
 #include "base/realmath.h"
-#include "cpu/cpu.h"
+
+/* 1 - beta^step for beta as the kernel has it, rounded to float: what the moments' weights add up
+ * to. A function of step alone, so that a resumed run has the same bits. */
+static double bias(double beta, int64_t step)
+{
+    return 1 - real_pow_whole((double)(float)beta, step);
+}
+
+void adam_update(const OptimizerUpdate *u, const AdamRule *rule)
+{
+    const AdamStep s = {.common = u->common,
+                        .lr = (float)u->lr,
+                        .beta1 = (float)rule->beta1,
+                        .beta2 = (float)rule->beta2,
+                        .eps = (float)rule->eps,
+                        .weight_decay = u->span->weight_decay,
+                        .decoupled = rule->decoupled,
+                        .bias1 = bias(rule->beta1, u->step),
+                        .bias2 = bias(rule->beta2, u->step)};
+    cpu->adam(u->span->n, u->w, u->g, u->slots[0], u->slots[1], &s);
+}
 
 typedef struct Adam {
     OptimizerCommon common;
@@ -20,27 +40,16 @@ static const Option options_adam[] = {OPTIMIZER_COMMON_OPTIONS(1e-3, 0), MOMENT_
 static const Option options_adamw[] = {OPTIMIZER_COMMON_OPTIONS(1e-3, 0.01), MOMENT_OPTIONS};
 // clang-format on
 
-/* 1 - beta^step for beta as the kernel has it, rounded to float: what the moments' weights add up
- * to. A function of step alone, so that a resumed run has the same bits. */
-static double bias(double beta, int64_t step)
+static void update_adam(const OptimizerUpdate *u)
 {
-    return 1 - real_pow_whole((double)(float)beta, step);
+    const Adam *o = u->options;
+    adam_update(u, &(AdamRule){o->beta1, o->beta2, o->eps, false});
 }
 
-static void update_adam(const void *options, int64_t step, double lr, float weight_decay, int64_t n,
-                        float *w, const float *g, float *const slots[])
+static void update_adamw(const OptimizerUpdate *u)
 {
-    const Adam *o = options;
-    cpu->adam(n, w, g, slots[0], slots[1], (float)lr, (float)o->beta1, (float)o->beta2,
-              (float)o->eps, weight_decay, false, bias(o->beta1, step), bias(o->beta2, step));
-}
-
-static void update_adamw(const void *options, int64_t step, double lr, float weight_decay,
-                         int64_t n, float *w, const float *g, float *const slots[])
-{
-    const Adam *o = options;
-    cpu->adam(n, w, g, slots[0], slots[1], (float)lr, (float)o->beta1, (float)o->beta2,
-              (float)o->eps, weight_decay, true, bias(o->beta1, step), bias(o->beta2, step));
+    const Adam *o = u->options;
+    adam_update(u, &(AdamRule){o->beta1, o->beta2, o->eps, true});
 }
 
 const Optimizer optimizer_adam = {

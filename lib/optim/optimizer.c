@@ -8,7 +8,7 @@
 #include <string.h>
 
 const Optimizer *const optimizer_registry[] = {&optimizer_sgd, &optimizer_adam, &optimizer_adamw,
-                                               NULL};
+                                               &optimizer_muon, NULL};
 
 const Optimizer *optimizer_find(const char *name)
 {
@@ -34,15 +34,36 @@ static void make_spans(OptimizerState *s, Arena *arena)
         OptimizerSpan *last = s->n_spans > 0 ? &s->spans[s->n_spans - 1] : NULL;
         assert(last ? p->offset >= last->offset : p->offset == 0);
         float decay = decay_of(s->options, p);
-        if (last && last->lr_multiplier == p->lr_multiplier && last->weight_decay == decay)
+        if (last && !s->optimizer->workspace && last->lr_multiplier == p->lr_multiplier &&
+            last->weight_decay == decay)
             continue;
         if (last) last->n = p->offset - last->offset;
-        s->spans[s->n_spans++] = (OptimizerSpan){
-            .offset = p->offset, .lr_multiplier = p->lr_multiplier, .weight_decay = decay};
+        s->spans[s->n_spans++] = (OptimizerSpan){.offset = p->offset,
+                                                 .lr_multiplier = p->lr_multiplier,
+                                                 .weight_decay = decay,
+                                                 .param = p};
     }
     if (s->n_spans == 0) return;
     OptimizerSpan *last = &s->spans[s->n_spans - 1];
     last->n = s->params->n_trainable - last->offset;
+}
+
+static size_t workspace_bytes(const Optimizer *optimizer, const void *options, const Params *params)
+{
+    size_t most = 0;
+    for (const Param *p = params->first; p && optimizer->workspace; p = p->next) {
+        const size_t bytes = p->trainable ? optimizer->workspace(options, p) : 0;
+        if (bytes > most) most = bytes;
+    }
+    return most;
+}
+
+size_t optimizer_bytes(const Optimizer *optimizer, const void *options, const Params *params)
+{
+    const OptimizerCommon *common = options;
+    const size_t n_blocks = (size_t)(optimizer->n_slots + (common->ema_decay > 0));
+    return n_blocks * (size_t)params->n_trainable * sizeof(float) +
+           workspace_bytes(optimizer, options, params);
 }
 
 bool optimizer_start(OptimizerState *s, const Optimizer *optimizer, const void *options,
@@ -54,8 +75,7 @@ bool optimizer_start(OptimizerState *s, const Optimizer *optimizer, const void *
     const char *conflict = optimizer->conflict ? optimizer->conflict(options) : NULL;
     if (conflict)
         return fail(err, FAIL_CONFIG, NULL, "optimizer %s: %s", optimizer->name, conflict);
-    int n_blocks = optimizer->n_slots + (common->ema_decay > 0);
-    size_t n = (size_t)params->n_trainable, bytes = (size_t)n_blocks * n * sizeof(float);
+    size_t n = (size_t)params->n_trainable, bytes = optimizer_bytes(optimizer, options, params);
     void *memory;
     TRY(memory_map(&memory, bytes, err));
     s->bytes = bytes;
@@ -64,6 +84,7 @@ bool optimizer_start(OptimizerState *s, const Optimizer *optimizer, const void *
         s->ema = (float *)memory + (size_t)optimizer->n_slots * n;
         memcpy(s->ema, params->weights, n * sizeof(float));
     }
+    s->workspace = (char *)memory + bytes - workspace_bytes(optimizer, options, params);
     make_spans(s, arena);
     return true;
 }
@@ -85,44 +106,46 @@ static bool norm_of(float *g, int64_t n, double *norm, double *shrunk)
     return true;
 }
 
-/* The 1e-6 is torch's. */
-static bool clip(const OptimizerCommon *o, float *g, int64_t n, double *norm)
+/* What clipping makes of the gradients; false when one is not finite. The 1e-6 is torch's. */
+static bool clip(const OptimizerCommon *o, float *g, int64_t n, double *norm, UpdateCommon *c)
 {
     *norm = NAN;
-    if (o->clip_norm > 0) {
-        double shrunk;
-        if (!norm_of(g, n, norm, &shrunk)) return false;
-        double scale = o->clip_norm / (*norm + 1e-6);
-        if (scale < 1) cpu->axpby(n, (float)(scale / shrunk), g, 0, g);
-    } else if (!cpu->all_finite(n, g)) {
-        return false;
-    }
-    if (o->clip_value > 0) cpu->clip_value(n, (float)o->clip_value, g);
+    c->scale = 1;
+    c->limit = o->clip_value > 0 ? (float)o->clip_value : INFINITY;
+    if (o->clip_norm <= 0) return cpu->all_finite(n, g);
+    double shrunk;
+    if (!norm_of(g, n, norm, &shrunk)) return false;
+    double scale = o->clip_norm / (*norm + 1e-6);
+    if (scale < 1) c->scale = (float)(scale / shrunk);
     return true;
+}
+
+static void update_span(const OptimizerState *s, const OptimizerSpan *span, double lr,
+                        const UpdateCommon *common)
+{
+    OptimizerUpdate u = {.options = s->options,
+                         .span = span,
+                         .step = s->step,
+                         .lr = lr * (double)span->lr_multiplier,
+                         .w = s->params->weights + span->offset,
+                         .g = s->params->grads + span->offset,
+                         .common = *common,
+                         .workspace = s->workspace};
+    for (int k = 0; k < s->optimizer->n_slots; k++) u.slots[k] = s->slots[k] + span->offset;
+    if (s->ema) u.common.ema = s->ema + span->offset;
+    s->optimizer->update(&u);
 }
 
 bool optimizer_step(OptimizerState *s, double lr, double *grad_norm)
 {
     const OptimizerCommon *o = s->options;
-    Params *ps = s->params;
+    UpdateCommon common = {.keep = (float)o->ema_decay};
     double norm;
-    bool finite = clip(o, ps->grads, ps->n_trainable, &norm);
+    bool finite = clip(o, s->params->grads, s->params->n_trainable, &norm, &common);
     if (grad_norm) *grad_norm = norm;
     if (!finite) return false;
     s->step++;
-    for (int i = 0; i < s->n_spans; i++) {
-        const OptimizerSpan *span = &s->spans[i];
-        float *slots[OPTIMIZER_MAX_SLOTS] = {NULL};
-        for (int k = 0; k < s->optimizer->n_slots; k++) slots[k] = s->slots[k] + span->offset;
-        s->optimizer->update(s->options, s->step, lr * (double)span->lr_multiplier,
-                             span->weight_decay, span->n, ps->weights + span->offset,
-                             ps->grads + span->offset, slots);
-    }
-    if (s->ema) {
-        /* 1 - keep is exact: the two add up to 1, or the average of a constant would drift. */
-        const float keep = (float)o->ema_decay;
-        cpu->axpby(ps->n_trainable, 1.0F - keep, ps->weights, keep, s->ema);
-    }
+    for (int i = 0; i < s->n_spans; i++) update_span(s, &s->spans[i], lr, &common);
     return true;
 }
 

@@ -10,11 +10,14 @@
  *          w -= lr / (1 - beta1^t) m / (sqrt(v / (1 - beta2^t)) + eps)
  *   adamw  w -= lr wd w, then adam with wd = 0
  *
+ *   muon   for matrices: optim/muon.c; adamw for the rest
+ *
  * These are torch's definitions (Kingma & Ba 2015; Loshchilov & Hutter 2019); tests/unit/optim.c
- * holds values that torch gave. */
+ * holds values that torch gave. Clipping and the moving average are part of the same pass. */
 #ifndef SEQLAB_OPTIM_OPTIMIZER_H
 #define SEQLAB_OPTIM_OPTIMIZER_H
 
+#include "cpu/cpu.h"
 #include "graph/param.h"
 #include "io/option.h"
 
@@ -46,9 +49,23 @@ typedef struct OptimizerSpan { /* parameters side by side with the same multipli
     int64_t offset, n;         /* floats; padding belongs to the parameter before it */
     float lr_multiplier;
     float weight_decay; /* with decay_on and the parameter's multiplier taken in */
+    const Param *param; /* the first one */
 } OptimizerSpan;
 
 enum { OPTIMIZER_MAX_SLOTS = 2 };
+
+/* One update of one span: pointers stand at its first element. */
+typedef struct OptimizerUpdate {
+    const void *options;
+    const OptimizerSpan *span;
+    int64_t step; /* from 1 */
+    double lr;    /* with the span's multiplier */
+    float *w;
+    const float *g;
+    float *slots[OPTIMIZER_MAX_SLOTS];
+    UpdateCommon common; /* clipping and the moving average */
+    void *workspace;     /* 64-byte aligned; shared by all spans, contents undefined */
+} OptimizerUpdate;
 
 typedef struct Optimizer {
     const char *name, *summary, *paper;
@@ -58,12 +75,12 @@ typedef struct Optimizer {
     const char *(*conflict)(const void *options);
     int n_slots; /* at least 1 */
     const char *slot_name[OPTIMIZER_MAX_SLOTS];
-    /* Updates one span: w, g and slots point at its first element. step counts from 1. */
-    void (*update)(const void *options, int64_t step, double lr, float weight_decay, int64_t n,
-                   float *w, const float *g, float *const slots[]);
+    /* NULL, or a span is one parameter, whose shape counts: the bytes that its update works in. */
+    size_t (*workspace)(const void *options, const Param *p);
+    void (*update)(const OptimizerUpdate *u);
 } Optimizer;
 
-extern const Optimizer optimizer_sgd, optimizer_adam, optimizer_adamw;
+extern const Optimizer optimizer_sgd, optimizer_adam, optimizer_adamw, optimizer_muon;
 extern const Optimizer *const optimizer_registry[]; /* NULL-terminated */
 const Optimizer *optimizer_find(const char *name);  /* NULL when there is none of that name */
 
@@ -77,18 +94,21 @@ typedef struct OptimizerState {
     float *ema;                        /* params->n_trainable floats, or NULL */
     OptimizerSpan *spans;              /* the arena's */
     int n_spans;
-    size_t bytes; /* of slots and ema together: one block, owned by the state */
+    size_t bytes; /* of slots, ema and workspace together: one block, owned by the state */
+    void *workspace;
 } OptimizerState;
 
+/* Bytes of slots, ema and workspace: what optimizer_start takes. */
+size_t optimizer_bytes(const Optimizer *optimizer, const void *options, const Params *params);
 /* After params_allocate. Slots start at zero, ema at the weights. Fails with FAIL_CONFIG when the
  * options are in conflict (place unknown here: who reads the file asks `conflict` first), with
  * FAIL_RUN when memory is short. */
 bool optimizer_start(OptimizerState *s, const Optimizer *optimizer, const void *options,
                      Params *params, Arena *arena, Error *err) MUST_CHECK;
-/* One update at learning rate lr (the schedule's): clips (the gradients are changed in place),
- * updates, moves the ema. Allocates nothing. *grad_norm (may be NULL) gets the norm before clipping
- * when clip_norm is on, else NaN. Returns false, having changed nothing, when a gradient is not
- * finite. */
+/* One update at learning rate lr (the schedule's): clips, updates, moves the ema.
+ * Gradients are left as they are, unless their squares overflow. Allocates nothing. *grad_norm (may
+ * be NULL) gets the norm before clipping when clip_norm is on, else NaN. Returns false, having
+ * changed nothing, when a gradient is not finite. */
 bool optimizer_step(OptimizerState *s, double lr, double *grad_norm);
 void optimizer_free(OptimizerState *s);
 /* Swaps weights and ema (no-op without ema): evaluation calls it before and after. */

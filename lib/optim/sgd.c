@@ -2,8 +2,6 @@
  * the gradient itself, undamped, and lr is outside the buffer. */
 #include "optim/optimizer.h"
 
-#include "cpu/cpu.h"
-
 typedef struct Sgd {
     OptimizerCommon common;
     double momentum, dampening;
@@ -27,12 +25,17 @@ static const char *conflict_sgd(const void *options)
     return NULL;
 }
 
-static void update_sgd(const void *options, int64_t step, double lr, float weight_decay, int64_t n,
-                       float *w, const float *g, float *const slots[])
+static void update_sgd(const OptimizerUpdate *u)
 {
-    const Sgd *o = options;
-    cpu->sgd(n, w, g, slots[0], (float)lr, (float)o->momentum, (float)o->dampening, weight_decay,
-             o->nesterov, step == 1);
+    const Sgd *o = u->options;
+    const SgdStep s = {.common = u->common,
+                       .lr = (float)u->lr,
+                       .momentum = (float)o->momentum,
+                       .dampening = (float)o->dampening,
+                       .weight_decay = u->span->weight_decay,
+                       .nesterov = o->nesterov,
+                       .first = u->step == 1};
+    cpu->sgd(u->span->n, u->w, u->g, u->slots[0], &s);
 }
 
 const Optimizer optimizer_sgd = {

@@ -27,12 +27,10 @@ static bool count_steps(const Experiment *e, const Dataset *data, DryRun *out, E
 static void add_up_memory(const Experiment *e, const Dataset *data, const Network *n, DryRun *out)
 {
     const Params *params = n->params;
-    const OptimizerCommon *common = e->optimizer_options;
-    int64_t slots = e->optimizer->n_slots + (common->ema_decay > 0);
     int64_t example = shape_count(&data->sample) + 1; /* and the label, of four bytes as well */
     out->n_parameters = params->count;
     out->parameter_bytes = 4 * (2 * params->n_trainable + params->n_other);
-    out->optimizer_bytes = 4 * slots * params->n_trainable;
+    out->optimizer_bytes = (int64_t)optimizer_bytes(e->optimizer, e->optimizer_options, params);
     out->train_bytes = plan_cost(n->train.plan).arena_bytes;
     out->eval_bytes = plan_cost(n->eval.plan).arena_bytes;
     out->batch_bytes = 8 * e->train.batch_size * example;

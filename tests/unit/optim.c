@@ -373,6 +373,82 @@ TEST(optim, parameters_alike_share_one_span_with_their_padding)
     model_free(&m);
 }
 
+/* -- Muon: the formula of optim/muon.c in float64, by a script of ten lines of torch; AdamW is
+ * torch.optim.AdamW. Two tensors of 25 floats or less, of which the last is not Muon's. */
+
+enum { MUON_SHOWN = 5 };
+static const int muon_shown[MUON_SHOWN] = {0, 5, 11, 17, 23};
+
+static void muon_start(Model *m, int64_t rows, int64_t columns, const char *options)
+{
+    model_build(m, 2, rows * columns, NULL);
+    for (int i = 0; i < 2; i++)
+        m->param[i].shape = (Shape){
+            2, {rows, columns}
+        };
+    ASSERT_OK(model_start(m, "muon", options), &m->err);
+}
+
+static void check_muon(int64_t rows, int64_t columns, const char *options,
+                       const double want[MUON_SHOWN])
+{
+    Model m;
+    muon_start(&m, rows, columns, options);
+    for (int t = 0; t < STEPS; t++) model_step(&m);
+    /* five steps of the polynomial make 3.4445^5 = 485 times of a rounding along a singular vector
+     * that the gradient hardly has: 3e-5 of an update of 0.02 at most, four times */
+    for (int i = 0; i < MUON_SHOWN; i++)
+        assert_true(fabs((double)m.param[0].data[muon_shown[i]] - want[i]) <= 2.4e-6);
+    model_free(&m);
+}
+
+TEST(optim, muon_agrees_with_float64)
+{
+    static const double tall[] = {0.5295109424, -0.2148075928, -0.76476824, -0.239333839,
+                                  -0.7689647798};
+    static const double wide[] = {0.4972484381, -0.231358845, -0.7494922767, -0.2378333283,
+                                  -0.7475091947};
+    static const double square[] = {0.5133402986, -0.2317985739, -0.7679368938, -0.2344895965,
+                                    -0.7635908799};
+    check_muon(6, 4, "{}", tall);
+    check_muon(4, 6, "{nesterov: false, scale: rms, weight_decay: 0.1}", wide);
+    check_muon(5, 5, "{momentum: 0.5, clip_value: 0.5}", square);
+}
+
+TEST(optim, muon_leaves_the_last_matrix_to_adamw)
+{
+    static const double want[] = {0.5000775953, -0.2494439192, -0.7506878473, -0.2493529719,
+                                  -0.749992126};
+    Model m;
+    muon_start(&m, 6, 4, "{}");
+    for (int t = 0; t < STEPS; t++) model_step(&m);
+    for (int i = 0; i < MUON_SHOWN; i++)
+        assert_true(fabs((double)m.param[1].data[muon_shown[i]] - want[i]) <= 2.4e-7);
+    model_free(&m);
+    muon_start(&m, 6, 4, "{last: muon}");
+    for (int t = 0; t < STEPS; t++) model_step(&m);
+    assert_memory_equal(m.param[0].data, m.param[1].data, 24 * sizeof(float));
+    model_free(&m);
+}
+
+TEST(optim, muon_has_the_same_bits_for_any_number_of_threads_and_takes_no_memory)
+{
+    enum { ROWS = 150, COLUMNS = 90, ALL = ROWS * COLUMNS };
+    static float first[ALL];
+    for (int threads = 1; threads <= 3; threads++) {
+        Model m;
+        threads_set(threads);
+        muon_start(&m, ROWS, COLUMNS, "{ema_decay: 0.9}");
+        const int64_t before = memory_count();
+        for (int t = 0; t < STEPS; t++) model_step(&m);
+        assert_int_equal(memory_count(), before);
+        if (threads == 1) memcpy(first, m.param[0].data, sizeof first);
+        assert_memory_equal(first, m.param[0].data, sizeof first);
+        model_free(&m);
+    }
+    threads_set(0);
+}
+
 TEST(optim, a_model_without_trainable_parameters_can_step)
 {
     Model m;

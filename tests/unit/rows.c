@@ -92,8 +92,8 @@ TEST(rows, cross_entropy_and_its_gradient_agree_with_float64)
         float loss[ROWS], *dx = floats(ROWS * n);
         int32_t label[ROWS];
         for (int r = 0; r < ROWS; r++) label[r] = (int32_t)pcg_below(&rng, (uint32_t)n);
-        cpu->cross_entropy(ROWS, n, x, label, smoothing, -100, loss);
-        cpu->cross_entropy_grad(ROWS, n, x, label, smoothing, -100, dloss, dx);
+        cpu->cross_entropy(ROWS, n, x, label, smoothing, -100, loss, NULL);
+        cpu->cross_entropy_grad(ROWS, n, x, label, smoothing, -100, NULL, dloss, dx);
         for (int r = 0; r < ROWS; r++) {
             const double lse = log_sum_exp(x + r * n, n);
             double want = 0;
@@ -114,8 +114,8 @@ TEST(rows, cross_entropy_ignores_one_label_and_marks_those_outside)
     const float x[8] = {1, 2, 3, 4, 5, 6, 7, 8}, dloss[4] = {1, 1, 1, 1};
     const int32_t label[4] = {-1, 2, -3, 1};
     float loss[4], dx[8];
-    cpu->cross_entropy(4, 2, x, label, 0, -1, loss);
-    cpu->cross_entropy_grad(4, 2, x, label, 0, -1, dloss, dx);
+    cpu->cross_entropy(4, 2, x, label, 0, -1, loss, NULL);
+    cpu->cross_entropy_grad(4, 2, x, label, 0, -1, NULL, dloss, dx);
     assert_true(loss[0] == 0 && isnan(loss[1]) && isnan(loss[2]) && isfinite(loss[3]));
     assert_true(dx[0] == 0 && dx[1] == 0 && isfinite(dx[6]));
     for (int i = 2; i < 6; i++) assert_true(isnan(dx[i]));
@@ -127,7 +127,7 @@ TEST(rows, cross_entropy_of_equal_logits_is_the_logarithm_of_their_number)
     const int32_t label = 2;
     float loss;
     for (int smooth = 0; smooth < 2; smooth++) {
-        cpu->cross_entropy(1, 3, x, &label, smooth ? 0.2f : 0, -100, &loss);
+        cpu->cross_entropy(1, 3, x, &label, smooth ? 0.2f : 0, -100, &loss, NULL);
         assert_near(loss, 1.09861228866811, 1, 1);
     }
 }
@@ -154,12 +154,15 @@ static void check_norm(Pcg *rng, int64_t n, bool center, bool affine)
     float *x = uniform(rng, ROWS * n, -1, 3), *dy = uniform(rng, ROWS * n, -1, 1);
     float *gain = uniform(rng, n, 0.5f, 2), *bias = uniform(rng, n, -1, 1);
     float *y = floats(ROWS * n), *dx = floats(ROWS * n), *const g = affine ? gain : NULL;
+    float *dgain = floats(n), *dbias = floats(n);
+    void *scratch = malloc(cpu->norm_grad_scratch(ROWS, n));
+    const NormGrad grad = {x, dy, g, eps, dx, dgain, dbias};
     if (center) {
         cpu->layer_norm(ROWS, n, x, g, affine ? bias : NULL, eps, y);
-        cpu->layer_norm_grad(ROWS, n, x, g, eps, dy, dx);
+        cpu->layer_norm_grad(ROWS, n, &grad, scratch);
     } else {
         cpu->rms_norm(ROWS, n, x, g, eps, y);
-        cpu->rms_norm_grad(ROWS, n, x, g, eps, dy, dx);
+        cpu->rms_norm_grad(ROWS, n, &grad, scratch);
     }
     for (int64_t r = 0; r < ROWS; r++) {
         const float *row = x + r * n;
@@ -179,7 +182,19 @@ static void check_norm(Pcg *rng, int64_t n, bool center, bool affine)
                         scale * 16 * (1 + scale), 4);
         }
     }
+    for (int64_t j = 0; j < n; j++) {
+        double of_gain = 0, of_bias = 0;
+        for (int64_t r = 0; r < ROWS; r++) {
+            const float *row = x + r * n;
+            const double m = center ? mean_of(row, n) : 0, scale = scale_of(row, n, m, (double)eps);
+            of_gain += (double)dy[r * n + j] * ((double)row[j] - m) * scale;
+            of_bias += (double)dy[r * n + j];
+        }
+        assert_near(dgain[j], of_gain, 8 * ROWS, 4);
+        assert_near(dbias[j], of_bias, ROWS, 1);
+    }
     free(x), free(dy), free(gain), free(bias), free(y), free(dx);
+    free(dgain), free(dbias), free(scratch);
 }
 
 TEST(rows, layer_norm_and_its_gradient_agree_with_float64)
@@ -295,6 +310,8 @@ TEST(rows, random_bernoulli_compares_the_same_draws)
 
 enum { N_WEIGHTS = 4096 + 37 };
 
+static const UpdateCommon unclipped = {1, INFINITY, NULL, 0};
+
 TEST(rows, sgd_agrees_with_float64)
 {
     Pcg rng = pcg_seed(8, 2);
@@ -305,7 +322,8 @@ TEST(rows, sgd_agrees_with_float64)
         float *b = uniform(&rng, N_WEIGHTS, -1, 1), *w0 = floats(N_WEIGHTS),
               *b0 = floats(N_WEIGHTS);
         memcpy(w0, w, N_WEIGHTS * sizeof *w), memcpy(b0, b, N_WEIGHTS * sizeof *b);
-        cpu->sgd(N_WEIGHTS, w, g, b, 0.1f, momentum, dampening, 0.05f, nesterov, first);
+        const SgdStep s = {unclipped, 0.1f, momentum, dampening, 0.05f, nesterov, first};
+        cpu->sgd(N_WEIGHTS, w, g, b, &s);
         for (int i = 0; i < N_WEIGHTS; i++) {
             double d = (double)g[i] + (double)0.05f * (double)w0[i], v = d;
             if (!first) v = (double)momentum * (double)b0[i] + (1 - (double)dampening) * d;
@@ -330,8 +348,8 @@ TEST(rows, adam_agrees_with_float64)
         float *got[3] = {floats(N_WEIGHTS), floats(N_WEIGHTS), floats(N_WEIGHTS)};
         memcpy(got[0], w, N_WEIGHTS * sizeof *w), memcpy(got[1], m, N_WEIGHTS * sizeof *w);
         memcpy(got[2], v, N_WEIGHTS * sizeof *w);
-        cpu->adam(N_WEIGHTS, got[0], g, got[1], got[2], 1e-2f, 0.9f, 0.999f, 1e-8f, 0.1f, decoupled,
-                  bias1, bias2);
+        const AdamStep s = {unclipped, 1e-2f, 0.9f, 0.999f, 1e-8f, 0.1f, decoupled, bias1, bias2};
+        cpu->adam(N_WEIGHTS, got[0], g, got[1], got[2], &s);
         for (int i = 0; i < N_WEIGHTS; i++) {
             const double d = (double)g[i] + (decoupled ? 0 : wd * (double)w[i]);
             const double m1 = b1 * (double)m[i] + (1 - b1) * d;
@@ -346,7 +364,26 @@ TEST(rows, adam_agrees_with_float64)
     }
 }
 
-TEST(rows, axpby_and_clip_value_are_what_they_say)
+TEST(rows, updates_clip_by_norm_then_by_value_and_move_the_average)
+{
+    Pcg rng = pcg_seed(10, 2);
+    float *w = uniform(&rng, N_WEIGHTS, -1, 1), *g = uniform(&rng, N_WEIGHTS, -1, 1);
+    float *ema = uniform(&rng, N_WEIGHTS, -1, 1), *w0 = floats(N_WEIGHTS), *e0 = floats(N_WEIGHTS);
+    memcpy(w0, w, N_WEIGHTS * sizeof *w), memcpy(e0, ema, N_WEIGHTS * sizeof *w);
+    const SgdStep s = {
+        {0.5f, 0.3f, ema, 0.75f},
+        0.125f, 0, 0, 0, false, true
+    };
+    cpu->sgd(N_WEIGHTS, w, g, NULL, &s);
+    for (int i = 0; i < N_WEIGHTS; i++) {
+        const double d = fmin(fmax(0.5 * (double)g[i], -(double)0.3f), (double)0.3f);
+        assert_near(w[i], (double)w0[i] - 0.125 * d, 1, 1);
+        assert_near(ema[i], 0.75 * (double)e0[i] + 0.25 * (double)w[i], 1, 1);
+    }
+    free(w), free(g), free(ema), free(w0), free(e0);
+}
+
+TEST(rows, axpby_is_what_it_says)
 {
     Pcg rng = pcg_seed(10, 2);
     float *x = uniform(&rng, N_WEIGHTS, -1, 1), *y = uniform(&rng, N_WEIGHTS, -1, 1);
@@ -355,11 +392,6 @@ TEST(rows, axpby_and_clip_value_are_what_they_say)
     cpu->axpby(N_WEIGHTS, 0.25f, x, 0.75f, z);
     for (int i = 0; i < N_WEIGHTS; i++)
         assert_near(z[i], 0.25 * (double)x[i] + 0.75 * (double)y[i], 1, 1);
-    z[5] = NAN, z[6] = INFINITY, z[7] = -INFINITY;
-    memcpy(y, z, N_WEIGHTS * sizeof *y);
-    cpu->clip_value(N_WEIGHTS, 0.3f, z);
-    for (int i = 0; i < N_WEIGHTS; i++)
-        assert_true(isnan(y[i]) ? isnan(z[i]) : z[i] == fminf(fmaxf(y[i], -0.3f), 0.3f));
     free(x), free(y), free(z);
 }
 
@@ -401,26 +433,32 @@ enum { BITS_ROWS = 301, BITS_N = 333, BITS = BITS_ROWS * BITS_N };
 static int64_t run_all(const float *x, const float *w, const int32_t *index, float *to)
 {
     float *const start = to;
+    static float scratch[2 * BITS];
+    assert_true(cpu->norm_grad_scratch(BITS_ROWS, BITS_N) <= sizeof scratch);
     cpu->softmax(BITS_ROWS, BITS_N, x, to), to += BITS;
     cpu->log_softmax(BITS_ROWS, BITS_N, x, to), to += BITS;
-    cpu->cross_entropy(BITS_ROWS, BITS_N, x, index, 0.1f, 5, to), to += BITS_ROWS;
-    cpu->cross_entropy_grad(BITS_ROWS, BITS_N, x, index, 0.1f, 5, w, to), to += BITS;
+    cpu->cross_entropy(BITS_ROWS, BITS_N, x, index, 0.1f, 5, to, NULL), to += BITS_ROWS;
+    cpu->cross_entropy_grad(BITS_ROWS, BITS_N, x, index, 0.1f, 5, NULL, w, to), to += BITS;
     cpu->layer_norm(BITS_ROWS, BITS_N, x, w, w, 1e-5f, to), to += BITS;
-    cpu->layer_norm_grad(BITS_ROWS, BITS_N, x, w, 1e-5f, x, to), to += BITS;
+    const NormGrad grad = {x, w + 7, w, 1e-5f, to, to + BITS, to + BITS + BITS_N};
+    cpu->layer_norm_grad(BITS_ROWS, BITS_N, &grad, scratch), to += BITS + 2 * BITS_N;
     cpu->rms_norm(BITS_ROWS, BITS_N, x, w, 1e-5f, to), to += BITS;
-    cpu->rms_norm_grad(BITS_ROWS, BITS_N, x, w, 1e-5f, w, to), to += BITS;
+    const NormGrad rms = {x, w + 7, w, 1e-5f, to, to + BITS, NULL};
+    cpu->rms_norm_grad(BITS_ROWS, BITS_N, &rms, scratch), to += BITS + BITS_N;
     cpu->gather_rows(BITS_ROWS, BITS_ROWS, BITS_N, x, index, to), to += BITS;
     cpu->scatter_add_rows(BITS_ROWS, BITS_ROWS, BITS_N, x, index, to), to += BITS;
     cpu->argmax_rows(BITS_ROWS, BITS_N, x, (int32_t *)to), to += BITS_ROWS;
     cpu->random_uniform(BITS, 42, 109, to), to += BITS;
     memcpy(to, x, 2 * BITS * sizeof *to);
-    memset(to + 2 * BITS, 0, BITS * sizeof *to);
-    cpu->adam(BITS, to, w, to + BITS, to + 2 * BITS, 1e-3f, 0.9f, 0.999f, 1e-8f, 0.01f, true, 0.1,
-              0.001);
-    cpu->sgd(BITS, to, w, to + BITS, 0.1f, 0.9f, 0, 5e-4f, true, false);
+    memset(to + 2 * BITS, 0, 2 * BITS * sizeof *to);
+    const UpdateCommon common = {0.75f, 0.5f, to + 3 * BITS, 0.9f};
+    const AdamStep adam = {common, 1e-3f, 0.9f, 0.999f, 1e-8f, 0.01f, true, 0.1, 0.001};
+    const SgdStep sgd = {common, 0.1f, 0.9f, 0, 5e-4f, true, false};
+    cpu->adam(BITS, to, w, to + BITS, to + 2 * BITS, &adam);
+    cpu->sgd(BITS, to, w, to + BITS, &sgd);
     cpu->axpby(BITS, 0.3f, w, 0.7f, to);
     const double squares = cpu->sum_squares(BITS, to);
-    to += 3 * BITS;
+    to += 4 * BITS;
     memcpy(to, &squares, sizeof squares);
     return to + 2 - start;
 }
@@ -431,8 +469,8 @@ TEST(rows, has_the_same_bits_on_every_isa_and_thread_count)
     const char *names[4];
     const int n_isas = cpu_available(names);
     Pcg rng = pcg_seed(13, 2);
-    float *x = uniform(&rng, 2 * BITS, -3, 3), *w = uniform(&rng, BITS, -1, 1);
-    float *got[2] = {floats(16 * BITS), floats(16 * BITS)};
+    float *x = uniform(&rng, 2 * BITS, -3, 3), *w = uniform(&rng, 2 * BITS, -1, 1);
+    float *got[2] = {floats(17 * BITS), floats(17 * BITS)};
     int32_t index[BITS_ROWS];
     for (int i = 0; i < BITS_ROWS; i++) index[i] = (int32_t)pcg_below(&rng, BITS_ROWS);
     for (int i = 0; i < 4 * n_isas; i++) {
