@@ -1,0 +1,86 @@
+/* gemm_pack -- see gemm_pack.h. */
+#include "cpu/gemm_pack.h"
+
+#include <string.h>
+
+/* Rows of B ahead of the one being packed that are asked for: far apart, they are strangers to the
+ * hardware's own prefetching. */
+enum { AHEAD = 8 };
+/* Floats ahead in the strip: stores that miss L1 wait for each other. */
+enum { AHEAD_A = TILE_ROWS_NARROW * CHUNK };
+
+/* to[k][0..width) = B(k, 0..n), zero from n on; rows of B are contiguous. */
+static void pack_columns(const float *b, int64_t ldb, int64_t depth, int64_t n, int64_t width,
+                         float *to)
+{
+    for (int64_t k = 0; k < depth; k++, b += ldb, to += width) {
+        if (k + AHEAD < depth) prefetch(b, AHEAD * ldb, n);
+        for (int64_t j = 0; j < width; j += VL)
+            vf_store(to + j, n - j >= VL ? vf_load(b + j) : vf_load_n(b + j, max64(0, n - j)));
+    }
+}
+
+/* The same from B transposed: column j is contiguous at b + j * ldb. */
+static void pack_columns_transposed(const float *b, int64_t ldb, int64_t depth, int64_t n,
+                                    int64_t width, float *to)
+{
+    for (int64_t j = 0; j < width; j += VL)
+        for (int64_t k = 0; k < depth; k += VL) {
+            const int64_t n_k = min64(VL, depth - k);
+            vf r[VL];
+            for (int i = 0; i < VL; i++) {
+                const float *from = b + (j + i) * ldb + k;
+                r[i] = j + i >= n ? vf_zero() : n_k == VL ? vf_load(from) : vf_load_n(from, n_k);
+            }
+            vf_transpose(r);
+            for (int64_t i = 0; i < n_k; i++) vf_store(to + (k + i) * width + j, r[i]);
+        }
+}
+
+void K(gemm_pack_b)(const Gemm *g, int64_t item, int64_t k0, int64_t depth, int64_t n0, int64_t n,
+                    float *to)
+{
+    const float *b = g->b + item * g->stride_b + (g->trans_b ? k0 : k0 * g->ldb);
+    for (int64_t j = 0; j < n; j += TILE_COLS) {
+        const int64_t width = tile_vectors(n, j) * VL, used = min64(width, n - j);
+        if (g->trans_b)
+            pack_columns_transposed(b + (n0 + j) * g->ldb, g->ldb, depth, used, width,
+                                    to + j * depth);
+        else
+            pack_columns(b + n0 + j, g->ldb, depth, used, width, to + j * depth);
+    }
+}
+
+/* Rows of A into segments of CHUNK k: strip[segment][row][k]. */
+static void pack_rows(const float *a, int64_t lda, int64_t rows, int64_t depth, float *strip)
+{
+    for (int64_t k = 0; k < depth; k += CHUNK, strip += TILE_ROWS_NARROW * CHUNK)
+        for (int64_t i = 0; i < rows; i++) {
+            const float *from = a + i * lda + k;
+            float *to = strip + i * CHUNK;
+            __builtin_prefetch(to + AHEAD_A, 1, 3);
+            if (depth - k >= CHUNK)
+                for (int j = 0; j < CHUNK; j += VL) vf_store(to + j, vf_load(from + j));
+            else
+                memcpy(to, from, (size_t)(depth - k) * sizeof *to);
+        }
+}
+
+/* A transposed: strip[k][row]. */
+static void pack_transposed_rows(const float *a, int64_t lda, int64_t rows, int64_t depth,
+                                 float *strip)
+{
+    for (int64_t k = 0; k < depth; k++, a += lda, strip += CHUNK)
+        for (int64_t i = 0; i < rows; i += VL)
+            vf_store(strip + i, rows - i >= VL ? vf_load(a + i) : vf_load_n(a + i, rows - i));
+}
+
+void K(gemm_pack_a)(const Gemm *g, int64_t item, int64_t k0, int64_t depth, int64_t m0,
+                    int64_t rows, float *strip)
+{
+    const float *a = g->a + item * g->stride_a;
+    if (g->trans_a)
+        pack_transposed_rows(a + k0 * g->lda + m0, g->lda, rows, depth, strip);
+    else
+        pack_rows(a + m0 * g->lda + k0, g->lda, rows, depth, strip);
+}
