@@ -198,8 +198,9 @@ static void multiply_tile(const Block *p, const Strip *s, int64_t j)
     finish_tile(p, &base, tile, c, bias, s->rows, columns);
 }
 
-/* Part j .. j + TILE_COLS of n of what the next strip will read, and the rows of C of this one. */
-static void prefetch_tile(const Block *p, const Strip *s, int64_t j, int64_t next_rows)
+/* Part j .. j + TILE_COLS of n of what the next strip will read, and the rows of C of this one.
+ * Inlined by force: gcc drops calls of functions that do nothing but prefetch. */
+SIMD void prefetch_tile(const Block *p, const Strip *s, int64_t j, int64_t next_rows)
 {
     const Gemm *g = p->g;
     const int64_t columns = min64(TILE_COLS, p->n - j);
@@ -207,9 +208,9 @@ static void prefetch_tile(const Block *p, const Strip *s, int64_t j, int64_t nex
     const int64_t from = p->depth * j / p->n, to = p->depth * (j + columns) / p->n;
     const int64_t m1 = s->m0 + s->rows;
     for (int64_t i = 0; i < next_rows && !g->trans_a; i++)
-        prefetch(p->a, (m1 + i) * g->lda + from, to - from);
+        prefetch_first(p->a, (m1 + i) * g->lda + from, to - from);
     for (int64_t k = from; k < to && next_rows > 0 && g->trans_a; k++)
-        prefetch(p->a, k * g->lda + m1, next_rows);
+        prefetch_first(p->a, k * g->lda + m1, next_rows);
 }
 
 /* Rows m0..m1 of the block. */
@@ -251,7 +252,8 @@ static void multiply_block(Block *p, int64_t m0, int64_t m1)
 static void multiply_item(const Gemm *g, int64_t item, int64_t m0, int64_t m1, int64_t n0,
                           int64_t n1, float *scratch)
 {
-    const int64_t depth = block_depth(g), columns = block_columns(g);
+    const int64_t depth = block_depth(g), n_blocks = ceil_div(n1 - n0, block_columns(g));
+    const int64_t columns = ceil_div(ceil_div(n1 - n0, n_blocks), TILE_COLS) * TILE_COLS;
     for (int64_t n = n0; n < n1; n += columns)
         for (int64_t k = 0; k == 0 || k < g->k; k += depth) {
             Block p = {

@@ -6,17 +6,24 @@
 /* Rows of B ahead of the one being packed that are asked for: far apart, they are strangers to the
  * hardware's own prefetching. */
 enum { AHEAD = 8 };
+/* Tiles of B packed side by side. */
+enum { GROUP = 4 };
 /* Floats ahead in the strip: stores that miss L1 wait for each other. */
 enum { AHEAD_A = TILE_ROWS_NARROW * CHUNK };
 
-/* to[k][0..width) = B(k, 0..n), zero from n on; rows of B are contiguous. */
-static void pack_columns(const float *b, int64_t ldb, int64_t depth, int64_t n, int64_t width,
-                         float *to)
+/* to[k][0..width) = B(k, 0..n), zero from n on; rows of B are contiguous. Tiles lie depth *
+ * TILE_COLS apart; a few are filled side by side, so that each visit of a row takes more than a
+ * line or two. */
+static void pack_columns(const float *b, int64_t ldb, int64_t depth, int64_t n, float *to)
 {
-    for (int64_t k = 0; k < depth; k++, b += ldb, to += width) {
-        if (k + AHEAD < depth) prefetch(b, AHEAD * ldb, n);
-        for (int64_t j = 0; j < width; j += VL)
-            vf_store(to + j, n - j >= VL ? vf_load(b + j) : vf_load_n(b + j, max64(0, n - j)));
+    for (int64_t k = 0; k < depth; k++, b += ldb) {
+        if (k + AHEAD < depth) prefetch_first(b, AHEAD * ldb, n);
+        for (int64_t t = 0; t < n; t += TILE_COLS) {
+            const int64_t width = tile_vectors(n, t) * VL;
+            float *row = to + t * depth + k * width;
+            for (int64_t j = t; j < t + width; j += VL, row += VL)
+                vf_store(row, n - j >= VL ? vf_load(b + j) : vf_load_n(b + j, max64(0, n - j)));
+        }
     }
 }
 
@@ -41,14 +48,12 @@ void K(gemm_pack_b)(const Gemm *g, int64_t item, int64_t k0, int64_t depth, int6
                     float *to)
 {
     const float *b = g->b + item * g->stride_b + (g->trans_b ? k0 : k0 * g->ldb);
-    for (int64_t j = 0; j < n; j += TILE_COLS) {
+    for (int64_t j = 0; j < n && g->trans_b; j += TILE_COLS) {
         const int64_t width = tile_vectors(n, j) * VL, used = min64(width, n - j);
-        if (g->trans_b)
-            pack_columns_transposed(b + (n0 + j) * g->ldb, g->ldb, depth, used, width,
-                                    to + j * depth);
-        else
-            pack_columns(b + n0 + j, g->ldb, depth, used, width, to + j * depth);
+        pack_columns_transposed(b + (n0 + j) * g->ldb, g->ldb, depth, used, width, to + j * depth);
     }
+    for (int64_t j = 0; j < n && !g->trans_b; j += GROUP * TILE_COLS)
+        pack_columns(b + n0 + j, g->ldb, depth, min64(GROUP * TILE_COLS, n - j), to + j * depth);
 }
 
 /* Rows of A into segments of CHUNK k: strip[segment][row][k]. */
@@ -59,6 +64,7 @@ static void pack_rows(const float *a, int64_t lda, int64_t rows, int64_t depth, 
             const float *from = a + i * lda + k;
             float *to = strip + i * CHUNK;
             __builtin_prefetch(to + AHEAD_A, 1, 3);
+            __builtin_prefetch(from + 3 * CHUNK, 0, 3);
             if (depth - k >= CHUNK)
                 for (int j = 0; j < CHUNK; j += VL) vf_store(to + j, vf_load(from + j));
             else

@@ -10,12 +10,16 @@ SIMD void tile_store(int p, int nv, vf sum[][2], float *out, int64_t ldo)
         for (int j = 0; j < nv; j++) vf_store(out + i * ldo + j * VL, sum[i][j]);
 }
 
+/* B comes from L2: floats ahead that are asked for, where a tile has rows enough to hide it. */
+enum { B_AHEAD = 512, B_AHEAD_ROWS = 4 };
+
 /* One k: row_stride is the distance between a(i, k) and a(i + 1, k). */
 SIMD void tile_step(int p, int nv, int row_stride, vf sum[][2], const float *a, const float *b)
 {
     vf w[2];
 #pragma GCC unroll 2
     for (int j = 0; j < nv; j++) w[j] = vf_load(b + j * VL);
+    if (p >= B_AHEAD_ROWS) prefetch_first(b, B_AHEAD, nv * VL);
 #pragma GCC unroll 16
     for (int i = 0; i < p; i++) {
         const vf x = vf_set1(a[i * row_stride]);

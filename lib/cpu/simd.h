@@ -227,4 +227,11 @@ SIMD void prefetch(const float *p, int64_t offset, int64_t n)
     for (int64_t i = 0; i < n * (int64_t)sizeof *p; i += 64) __builtin_prefetch(line + i, 0, 2);
 }
 
+/* The same, to L1. */
+SIMD void prefetch_first(const float *p, int64_t offset, int64_t n)
+{
+    const char *line = (const char *)((uintptr_t)p + (uintptr_t)offset * sizeof *p);
+    for (int64_t i = 0; i < n * (int64_t)sizeof *p; i += 64) __builtin_prefetch(line + i, 0, 3);
+}
+
 #endif
