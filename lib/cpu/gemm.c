@@ -14,6 +14,8 @@
 enum { K_PANEL = 256, BLOCK_PANELS = 2 };
 /* Of packed B, and the most columns: what leaves room in 1 MB of L2. */
 enum { BLOCK_FLOATS = 160 * 1024, N_BLOCK = 512 };
+/* Strips of a transposed A that are packed at once. */
+enum { A_GROUP = 4 };
 /* Fewer strips than this read B in place when its rows are contiguous. */
 enum { PACK_STRIPS = 3 };
 /* A transposed A is read in place when fewer tiles than this stand side by side. */
@@ -30,7 +32,8 @@ typedef struct Block {
     const float *a; /* a(0, first k) of this batch item */
     const float *b; /* b(first k, 0) */
     float *c;
-    int64_t item, k0, depth, n0, n;
+    PackRange range;
+    int64_t depth, n0, n;
     bool first, last;
     bool b_packed;
     float *strip;  /* packed A */
@@ -78,10 +81,10 @@ static int64_t block_columns(const Gemm *g)
     return min64(N_BLOCK, BLOCK_FLOATS / depth / TILE_COLS * TILE_COLS);
 }
 
+/* Packed A: one strip, or a group of them when A is transposed. */
 static int64_t strip_floats(const Gemm *g)
 {
-    return CHUNK * CHUNK *
-           ceil_div(min64(g->k, block_depth(g)), CHUNK); /* at least as wide as any strip */
+    return (g->trans_a ? A_GROUP : 1) * gemm_strip_floats(min64(g->k, block_depth(g)));
 }
 
 static size_t thread_floats(const Gemm *g)
@@ -139,6 +142,7 @@ static void finish_tile(const Block *p, const Base *base, const float *tile, flo
 typedef struct Strip {
     int64_t m0, rows;
     bool a_in_place;
+    const float *packed;
     TileSegment segment[K_PANEL / CHUNK]; /* of a whole panel */
 } Strip;
 
@@ -152,7 +156,7 @@ static void run_tile(const Block *p, const Strip *s, int64_t j, int64_t k, float
     const float *b = here ? p->packed + j * p->depth + k * ldb : p->b + k * ldb + p->n0 + j;
     if (g->trans_a) {
         const int64_t lda = s->a_in_place ? g->lda : CHUNK;
-        const float *a = s->a_in_place ? p->a + s->m0 : p->strip;
+        const float *a = s->a_in_place ? p->a + s->m0 : s->packed;
         const TileWalk walk = {
             {1, 1, depth},
             {0, 0, lda  },
@@ -161,7 +165,7 @@ static void run_tile(const Block *p, const Strip *s, int64_t j, int64_t k, float
         tile_columns[nv - 1][s->rows - 1](a + k * lda, b, &walk, out, ldo);
         return;
     }
-    const float *a = p->strip + k * TILE_ROWS_NARROW;
+    const float *a = s->packed + k * TILE_ROWS_NARROW;
     const int64_t whole = depth / CHUNK;
     if (depth % CHUNK == 0) {
         tile_rows[nv - 1][s->rows - 1](a, s->segment, whole, b, ldb, out, ldo);
@@ -206,30 +210,30 @@ SIMD void prefetch_tile(const Block *p, const Strip *s, int64_t j, int64_t next_
     const int64_t columns = min64(TILE_COLS, p->n - j);
     for (int64_t i = 0; i < s->rows; i++) prefetch(p->c, (s->m0 + i) * g->ldc + p->n0 + j, columns);
     const int64_t from = p->depth * j / p->n, to = p->depth * (j + columns) / p->n;
-    const int64_t m1 = s->m0 + s->rows;
     for (int64_t i = 0; i < next_rows && !g->trans_a; i++)
-        prefetch_first(p->a, (m1 + i) * g->lda + from, to - from);
-    for (int64_t k = from; k < to && next_rows > 0 && g->trans_a; k++)
-        prefetch_first(p->a, k * g->lda + m1, next_rows);
+        prefetch_first(p->a, (s->m0 + s->rows + i) * g->lda + from, to - from);
 }
 
 /* Rows m0..m1 of the block. */
 static void sweep_rows(const Block *p, int64_t m0, int64_t m1)
 {
     const Gemm *g = p->g;
-    const int64_t n_strips = ceil_div(m1 - m0, TILE_ROWS);
+    const int64_t n_strips = ceil_div(m1 - m0, TILE_ROWS), floats = gemm_strip_floats(p->depth);
+    const int group = g->trans_a ? A_GROUP : 1;
     Strip s = {.a_in_place = g->trans_a && p->n <= PACK_TILES * TILE_COLS};
     for (int i = 0; i < K_PANEL / CHUNK; i++)
         s.segment[i] = (TileSegment){i * TILE_ROWS_NARROW * CHUNK, CHUNK};
     for (int64_t i = 0; i < n_strips; i++) {
-        s.m0 = m0 + part_begin(m1 - m0, n_strips, i);
-        s.rows = m0 + part_begin(m1 - m0, n_strips, i + 1) - s.m0;
-        const int64_t next = i + 1 < n_strips ? part_begin(m1 - m0, n_strips, i + 2) -
-                                                    part_begin(m1 - m0, n_strips, i + 1)
-                                              : 0;
-        if (!s.a_in_place) K(gemm_pack_a)(g, p->item, p->k0, p->depth, s.m0, s.rows, p->strip);
+        int64_t begin[A_GROUP + 2]; /* of this strip and the following */
+        for (int q = 0; q < A_GROUP + 2; q++)
+            begin[q] = m0 + part_begin(m1 - m0, n_strips, min64(i + q, n_strips));
+        if (!s.a_in_place && i % group == 0)
+            K(gemm_pack_a)(&p->range, begin, (int)min64(group, n_strips - i), p->strip);
+        s.m0 = begin[0];
+        s.rows = begin[1] - begin[0];
+        s.packed = p->strip + i % group * floats;
         for (int64_t j = 0; j < p->n; j += TILE_COLS) {
-            prefetch_tile(p, &s, j, next);
+            prefetch_tile(p, &s, j, begin[2] - begin[1]);
             multiply_tile(p, &s, j);
         }
     }
@@ -237,15 +241,11 @@ static void sweep_rows(const Block *p, int64_t m0, int64_t m1)
 
 static void multiply_block(Block *p, int64_t m0, int64_t m1)
 {
-    const Gemm *g = p->g;
     const int64_t last_tile = (p->n - 1) / TILE_COLS * TILE_COLS;
-    p->b_packed = g->trans_b || ceil_div(m1 - m0, TILE_ROWS) >= PACK_STRIPS;
-    if (p->b_packed)
-        K(gemm_pack_b)(g, p->item, p->k0, p->depth, p->n0, p->n, p->packed);
-    else if ((p->n - last_tile) % VL != 0) /* tiles load whole vectors: the ragged one is padded */
-        K(gemm_pack_b)
-    (g, p->item, p->k0, p->depth, p->n0 + last_tile, p->n - last_tile,
-     p->packed + last_tile * p->depth);
+    p->b_packed = p->g->trans_b || ceil_div(m1 - m0, TILE_ROWS) >= PACK_STRIPS;
+    const int64_t skip = p->b_packed ? 0 : (p->n - last_tile) % VL == 0 ? p->n : last_tile;
+    if (skip < p->n) /* tiles load whole vectors: at least the ragged one is padded */
+        K(gemm_pack_b)(&p->range, p->n0 + skip, p->n - skip, p->packed + skip * p->depth);
     sweep_rows(p, m0, m1);
 }
 
@@ -261,8 +261,7 @@ static void multiply_item(const Gemm *g, int64_t item, int64_t m0, int64_t m1, i
                 .a = g->a + item * g->stride_a + (g->trans_a ? k * g->lda : k),
                 .b = g->b + item * g->stride_b + (g->trans_b ? k : k * g->ldb),
                 .c = g->c + item * g->stride_c,
-                .item = item,
-                .k0 = k,
+                .range = {g, item, k, min64(depth, g->k - k)},
                 .depth = min64(depth, g->k - k),
                 .n0 = n,
                 .n = min64(columns, n1 - n),

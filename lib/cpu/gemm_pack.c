@@ -44,16 +44,18 @@ static void pack_columns_transposed(const float *b, int64_t ldb, int64_t depth, 
         }
 }
 
-void K(gemm_pack_b)(const Gemm *g, int64_t item, int64_t k0, int64_t depth, int64_t n0, int64_t n,
-                    float *to)
+void K(gemm_pack_b)(const PackRange *r, int64_t n0, int64_t n, float *to)
 {
-    const float *b = g->b + item * g->stride_b + (g->trans_b ? k0 : k0 * g->ldb);
+    const Gemm *g = r->g;
+    const float *b = g->b + r->item * g->stride_b + (g->trans_b ? r->k0 : r->k0 * g->ldb);
     for (int64_t j = 0; j < n && g->trans_b; j += TILE_COLS) {
         const int64_t width = tile_vectors(n, j) * VL, used = min64(width, n - j);
-        pack_columns_transposed(b + (n0 + j) * g->ldb, g->ldb, depth, used, width, to + j * depth);
+        pack_columns_transposed(b + (n0 + j) * g->ldb, g->ldb, r->depth, used, width,
+                                to + j * r->depth);
     }
     for (int64_t j = 0; j < n && !g->trans_b; j += GROUP * TILE_COLS)
-        pack_columns(b + n0 + j, g->ldb, depth, min64(GROUP * TILE_COLS, n - j), to + j * depth);
+        pack_columns(b + n0 + j, g->ldb, r->depth, min64(GROUP * TILE_COLS, n - j),
+                     to + j * r->depth);
 }
 
 /* Rows of A into segments of CHUNK k: strip[segment][row][k]. */
@@ -72,21 +74,32 @@ static void pack_rows(const float *a, int64_t lda, int64_t rows, int64_t depth, 
         }
 }
 
-/* A transposed: strip[k][row]. */
-static void pack_transposed_rows(const float *a, int64_t lda, int64_t rows, int64_t depth,
-                                 float *strip)
+/* A transposed: strip[k][row]. All strips at once, since the rows of one k are neighbours: with a
+ * stride of 4 KB between the k a line would not live until the next strip. */
+static void pack_transposed_rows(const float *a, int64_t lda, const int64_t begin[], int n_strips,
+                                 int64_t depth, float *strip)
 {
-    for (int64_t k = 0; k < depth; k++, a += lda, strip += CHUNK)
-        for (int64_t i = 0; i < rows; i += VL)
-            vf_store(strip + i, rows - i >= VL ? vf_load(a + i) : vf_load_n(a + i, rows - i));
+    const int64_t floats = gemm_strip_floats(depth), all = begin[n_strips] - begin[0];
+    for (int64_t k = 0; k < depth; k++, a += lda, strip += CHUNK) {
+        if (k + AHEAD < depth) prefetch_first(a, AHEAD * lda, all);
+        for (int s = 0; s < n_strips; s++) {
+            const float *from = a + begin[s] - begin[0];
+            const int64_t rows = begin[s + 1] - begin[s];
+            for (int64_t i = 0; i < rows; i += VL)
+                vf_store(strip + s * floats + i,
+                         rows - i >= VL ? vf_load(from + i) : vf_load_n(from + i, rows - i));
+        }
+    }
 }
 
-void K(gemm_pack_a)(const Gemm *g, int64_t item, int64_t k0, int64_t depth, int64_t m0,
-                    int64_t rows, float *strip)
+void K(gemm_pack_a)(const PackRange *r, const int64_t begin[], int n_strips, float *strip)
 {
-    const float *a = g->a + item * g->stride_a;
+    const Gemm *g = r->g;
+    const float *a = g->a + r->item * g->stride_a;
     if (g->trans_a)
-        pack_transposed_rows(a + k0 * g->lda + m0, g->lda, rows, depth, strip);
-    else
-        pack_rows(a + m0 * g->lda + k0, g->lda, rows, depth, strip);
+        pack_transposed_rows(a + r->k0 * g->lda + begin[0], g->lda, begin, n_strips, r->depth,
+                             strip);
+    for (int s = 0; s < n_strips && !g->trans_a; s++)
+        pack_rows(a + begin[s] * g->lda + r->k0, g->lda, begin[s + 1] - begin[s], r->depth,
+                  strip + s * gemm_strip_floats(r->depth));
 }

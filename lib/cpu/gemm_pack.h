@@ -8,11 +8,20 @@
 
 #include "cpu/gemm_tile.h"
 
-/* Columns n0..n0+n of rows k0..k0+depth of B of batch item `item`. */
-void K(gemm_pack_b)(const Gemm *g, int64_t item, int64_t k0, int64_t depth, int64_t n0, int64_t n,
-                    float *to);
-/* Rows m0..m0+rows of A; CHUNK * depth floats, depth rounded up to CHUNK. */
-void K(gemm_pack_a)(const Gemm *g, int64_t item, int64_t k0, int64_t depth, int64_t m0,
-                    int64_t rows, float *strip);
+/* Rows k0..k0+depth of one batch item's inner dimension. */
+typedef struct PackRange {
+    const Gemm *g;
+    int64_t item, k0, depth;
+} PackRange;
+
+/* Columns n0..n0+n of B. */
+void K(gemm_pack_b)(const PackRange *r, int64_t n0, int64_t n, float *to);
+/* Strip i is rows begin[i]..begin[i + 1] of A; it goes to strip + i * gemm_strip_floats(depth). */
+void K(gemm_pack_a)(const PackRange *r, const int64_t begin[], int n_strips, float *strip);
+
+SIMD int64_t gemm_strip_floats(int64_t depth)
+{
+    return CHUNK * CHUNK * ceil_div(depth, CHUNK); /* at least as wide as any strip */
+}
 
 #endif
