@@ -1,14 +1,15 @@
-/* gemm -- C[b] = act(A[b] B[b] + bias [+ C[b]]).
+/* gemm -- C[b] = epilogue(A[b] B[b] [+ C[b]]).
  *
  * Order: k is cut into panels of K_PANEL. A panel's sum is one chain of fused multiply-adds from
  * zero, k ascending; panels are added in ascending order (to C's old value first, when
- * accumulating), then the bias, then the activation. K_PANEL is the same on every ISA; how M and N
+ * accumulating), then come the steps of the epilogue. K_PANEL is the same on every ISA; how M and N
  * are cut changes nothing.
  *
  * One thread owns a block of C. For each block of k, one panel or two, it packs its columns of B
  * into L2 (zero-padded to whole vectors), then goes down its rows: a strip of at most TILE_ROWS
  * rows of A is packed into L1 and swept over the columns, while the next strip is asked for. Where
  * a strip or a column is used too few times to pay for the packing it is read in place. */
+#include "cpu/epilogue.h"
 #include "cpu/gemm_pack.h"
 
 enum { K_PANEL = 256, BLOCK_PANELS = 2 };
@@ -116,28 +117,6 @@ static void add_tile(const Base *base, const float *tile, int64_t rows, int64_t 
                          vf_load(tile + i * TILE_COLS + j));
 }
 
-/* c = act([base +] tile + bias) over the rows and columns of C that the tile covers. */
-static void finish_tile(const Block *p, const Base *base, const float *tile, float *c,
-                        const float *bias, int64_t rows, int64_t columns)
-{
-    const Gemm *g = p->g;
-    const bool relu = p->last && g->activation == ACT_RELU;
-    for (int64_t i = 0; i < rows; i++) {
-        for (int64_t j = 0; j < columns; j += VL) {
-            const int64_t n = min64(VL, columns - j);
-            float *to = c + i * g->ldc + j;
-            vf x = vf_load(tile + i * TILE_COLS + j);
-            if (base->p) x = vf_load_n(base->p + i * base->ld + j, n) + x;
-            if (bias) x = x + vf_load_n(bias + j, n);
-            if (relu) x = vf_relu(x);
-            if (n == VL)
-                vf_store(to, x);
-            else
-                vf_store_n(to, x, n);
-        }
-    }
-}
-
 /* A strip of rows against one block. */
 typedef struct Strip {
     int64_t m0, rows;
@@ -184,10 +163,9 @@ static void multiply_tile(const Block *p, const Strip *s, int64_t j)
     _Alignas(64) float tile[TILE_ROWS * TILE_COLS], sum[TILE_ROWS * TILE_COLS];
     const int64_t columns = min64(TILE_COLS, p->n - j);
     float *c = p->c + s->m0 * g->ldc + p->n0 + j;
-    const float *bias = p->last && g->bias ? g->bias + p->n0 + j : NULL;
+    const int n_steps = p->last ? g->n_steps : 0;
     Base base = {g->accumulate || !p->first ? c : NULL, g->ldc};
-    const bool plain = !base.p && !bias && !(p->last && g->activation != ACT_NONE);
-    if (plain && p->depth <= K_PANEL && columns % VL == 0) {
+    if (!base.p && n_steps == 0 && p->depth <= K_PANEL && columns % VL == 0) {
         run_tile(p, s, j, 0, c, g->ldc);
         return;
     }
@@ -199,7 +177,8 @@ static void multiply_tile(const Block *p, const Strip *s, int64_t j)
         if (base.p) add_tile(&base, tile, s->rows, columns, sum);
         base = (Base){sum, TILE_COLS};
     }
-    finish_tile(p, &base, tile, c, bias, s->rows, columns);
+    const EpiloguePlace at = {p->range.item, s->m0, p->n0 + j, s->rows, columns};
+    K(epilogue)(g->steps, n_steps, &at, tile, base.p, base.ld, c, g->ldc);
 }
 
 /* Part j .. j + TILE_COLS of n of what the next strip will read, and the rows of C of this one.

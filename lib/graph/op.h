@@ -8,7 +8,7 @@
 #ifndef SEQLAB_GRAPH_OP_H
 #define SEQLAB_GRAPH_OP_H
 
-#include "cpu/map.h"
+#include "cpu/cpu.h"
 #include "graph/graph.h"
 
 /* What a kernel call gets: resolved addresses, nothing else. */
@@ -18,8 +18,8 @@ typedef struct Call {
     void *out;
     void *scratch;
     uint64_t step;
-    const float *bias; /* epilogue taken into this op by the planner, or NULL */
-    int activation;    /* cpu.h Activation, ACT_NONE */
+    const EpilogueStep *steps; /* taken into this op by the planner; operands resolved */
+    int n_steps;
 } Call;
 
 typedef enum OpKind {
@@ -58,7 +58,7 @@ struct Op {
     size_t (*scratch)(const Node *n); /* bytes, or NULL */
     double (*flops)(const Node *n);   /* NULL: map ops count flops_each per element */
     double flops_each;
-    bool takes_epilogue; /* can apply Call.bias and Call.activation (matmul) */
+    bool takes_epilogue; /* applies Call.steps (matmul) */
 
     struct {
         double low, high; /* range of the test's random inputs, for map ops; both 0: [-2, 2] */

@@ -9,7 +9,6 @@
  * leading dims is shared by the whole batch and gets the sum of its gradients. For A (..., M, K)
  * times a shared B, the layer of every model, the leading dims and M are one long M: one product
  * forward, and one product over the long M for dB in which the sum happens by itself. */
-#include "cpu/cpu.h"
 #include "graph/op.h"
 
 /* The last two dims as (rows, columns) after the transposition. */
@@ -116,8 +115,8 @@ static void matmul_run(const Call *c)
     p.a = c->src[0];
     p.b = c->src[1];
     p.c = c->out;
-    p.bias = c->bias;
-    p.activation = (Activation)c->activation;
+    p.steps = c->steps;
+    p.n_steps = c->n_steps;
     cpu->gemm(&p, c->scratch);
 }
 

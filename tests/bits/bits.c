@@ -46,6 +46,10 @@ static void products(void)
         {300, 784, 60 },
         {129, 10,  100}
     };
+    const EpilogueStep steps[] = {
+        {.op = MAP_ADD, .operand = z},
+        {.op = MAP_RELU            }
+    };
     for (int i = 0; i < (int)(sizeof sizes / sizeof sizes[0]); i++) {
         for (int form = 0; form < 4; form++) {
             int64_t m = sizes[i][0], n = sizes[i][1], k = sizes[i][2];
@@ -62,8 +66,8 @@ static void products(void)
                       .lda = ta ? m : k,
                       .ldb = tb ? k : n,
                       .ldc = n,
-                      .bias = z,
-                      .activation = ACT_RELU};
+                      .steps = steps,
+                      .n_steps = 2};
             if (cpu->gemm_scratch(&g) > sizeof scratch) abort();
             cpu->gemm(&g, scratch);
             report_floats("gemm", y, m * n);
