@@ -237,6 +237,14 @@ static void argmax64(const Eval *e)
 
 /* -- Products */
 
+/* To 8 bits of significand, half to even, by C's own arithmetic. */
+static double bf16(double x)
+{
+    int exponent;
+    const double m = frexp(x, &exponent);
+    return ldexp(nearbyint(m * 256), exponent - 8);
+}
+
 static void matmul64(const Eval *e)
 {
     const Shape *a = &e->n->src[0]->shape, *b = &e->n->src[1]->shape, *y = &e->n->shape;
@@ -248,8 +256,11 @@ static void matmul64(const Eval *e)
         const double *A = e->src[0] + (a->rank > 2 ? item * M * K : 0),
                      *B = e->src[1] + (b->rank > 2 ? item * K * N : 0);
         e->y[i] = 0;
-        for (int64_t k = 0; k < K; k++)
-            e->y[i] += (ta ? A[k * M + m] : A[m * K + k]) * (tb ? B[n * K + k] : B[k * N + n]);
+        for (int64_t k = 0; k < K; k++) {
+            const double a_k = ta ? A[k * M + m] : A[m * K + k];
+            const double b_k = tb ? B[n * K + k] : B[k * N + n];
+            e->y[i] += e->n->args.matmul.bf16 ? bf16(a_k) * bf16(b_k) : a_k * b_k;
+        }
     }
 }
 

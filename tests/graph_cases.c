@@ -249,6 +249,13 @@ static Node *matmul_case(Trial *t, int arg)
     return matmul(t->g, left, right, ta, tb);
 }
 
+static Node *matmul_bf16_case(Trial *t, int arg)
+{
+    const bool ta = arg & 1, tb = arg & 2;
+    Node *left = trial_real(t, ta ? S(9, 6) : S(6, 9));
+    return matmul_bf16(t->g, left, trial_real(t, tb ? S(35, 9) : S(9, 35)), ta, tb);
+}
+
 /* With one row, either product could be the other's bias. */
 static Node *two_products_case(Trial *t, int rows)
 {
@@ -405,6 +412,7 @@ static const GraphCase cases[] = {
     {"index",   "scatter_add",      scatter_case,          2,  false},
     {"index",   "argmax",           argmax_case,           1,  false},
     {"product", "matmul",           matmul_case,           16, false},
+    {"product", "matmul_bf16",      matmul_bf16_case,      4,  true },
     {"product", "two_products",     two_products_case,     2,  false},
     {"product", "linear",           linear_case,           12, false},
     {"conv",    "conv2d",           conv_case,             7,  false},

@@ -46,6 +46,7 @@ typedef struct Gemm {
     int64_t stride_a, stride_b, stride_c;
     bool trans_a, trans_b;
     bool accumulate; /* add to what C holds, before the epilogue */
+    bool bf16;       /* A and B are rounded to bfloat16 first, to nearest even; sums stay fp32 */
     const EpilogueStep *steps;
     int n_steps;
 } Gemm;

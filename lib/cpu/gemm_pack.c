@@ -1,7 +1,19 @@
 /* gemm_pack -- see gemm_pack.h. */
 #include "cpu/gemm_pack.h"
 
+#include "cpu/vecmath.h"
+
 #include <string.h>
+
+/* To bfloat16, nearest even; NaN stays NaN. */
+static void round_bf16(float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const uint32_t u = vm_bits(x[i]);
+        const uint32_t even = (u + 0x7fffu + (u >> 16 & 1)) & 0xffff0000u;
+        x[i] = x[i] != x[i] ? vm_float((u & 0xffff0000u) | 0x400000u) : vm_float(even);
+    }
+}
 
 /* Rows of B ahead of the one being packed that are asked for: far apart, they are strangers to the
  * hardware's own prefetching. */
@@ -56,6 +68,7 @@ void K(gemm_pack_b)(const PackRange *r, int64_t n0, int64_t n, float *to)
     for (int64_t j = 0; j < n && !g->trans_b; j += GROUP * TILE_COLS)
         pack_columns(b + n0 + j, g->ldb, r->depth, min64(GROUP * TILE_COLS, n - j),
                      to + j * r->depth);
+    if (g->bf16) round_bf16(to, r->depth * ceil_div(n, VL) * VL);
 }
 
 /* Rows of A into segments of CHUNK k: strip[segment][row][k]. */
@@ -92,6 +105,18 @@ static void pack_transposed_rows(const float *a, int64_t lda, const int64_t begi
     }
 }
 
+static void round_strips(const int64_t begin[], int n_strips, int64_t depth, bool trans,
+                         float *strip)
+{
+    for (int s = 0; s < n_strips; s++, strip += gemm_strip_floats(depth)) {
+        const int64_t rows = begin[s + 1] - begin[s];
+        for (int64_t k = 0; k < depth && trans; k++) round_bf16(strip + k * CHUNK, rows);
+        for (int64_t k = 0; k < depth && !trans; k += CHUNK)
+            for (int64_t i = 0; i < rows; i++)
+                round_bf16(strip + k * TILE_ROWS_NARROW + i * CHUNK, min64(CHUNK, depth - k));
+    }
+}
+
 void K(gemm_pack_a)(const PackRange *r, const int64_t begin[], int n_strips, float *strip)
 {
     const Gemm *g = r->g;
@@ -102,4 +127,5 @@ void K(gemm_pack_a)(const PackRange *r, const int64_t begin[], int n_strips, flo
     for (int s = 0; s < n_strips && !g->trans_a; s++)
         pack_rows(a + begin[s] * g->lda + r->k0, g->lda, begin[s + 1] - begin[s], r->depth,
                   strip + s * gemm_strip_floats(r->depth));
+    if (g->bf16) round_strips(begin, n_strips, r->depth, g->trans_a, strip);
 }

@@ -30,6 +30,7 @@ typedef union OpArgs {
     } map; /* immediates of a map op */
     struct {
         bool trans_a, trans_b;
+        bool bf16; /* the operands are rounded to bfloat16, in the gradients' products too */
     } matmul;
     struct {
         int64_t stride[2], pad[2], dilation[2], groups;
@@ -200,6 +201,8 @@ Node *argmax(Graph *g, Node *x); /* over the last axis, I32, no gradient */
 /* a (..., M, K) b (..., K, N), or transposed in their last two; leading dims equal, or absent in
  * one (shared). */
 Node *matmul(Graph *g, Node *a, Node *b, bool trans_a, bool trans_b);
+/* The same of a and b rounded to bfloat16, in fp32; the gradient goes through the rounding. */
+Node *matmul_bf16(Graph *g, Node *a, Node *b, bool trans_a, bool trans_b);
 /* x (..., in) times w (out, in) transposed, plus bias (out) or NULL. */
 Node *linear(Graph *g, Node *x, Node *w, Node *bias);
 

@@ -71,6 +71,10 @@ static void products(void)
             if (cpu->gemm_scratch(&g) > sizeof scratch) abort();
             cpu->gemm(&g, scratch);
             report_floats("gemm", y, m * n);
+            g.bf16 = true;
+            if (cpu->gemm_scratch(&g) > sizeof scratch) abort();
+            cpu->gemm(&g, scratch);
+            report_floats("gemm bf16", y, m * n);
         }
     }
 }

@@ -35,7 +35,7 @@ static Problem problem(Pcg *rng, int64_t batch, int64_t m, int64_t n, int64_t k)
     };
     Gemm *g = &p.g;
     g->trans_a = pcg_below(rng, 2), g->trans_b = pcg_below(rng, 2),
-    g->accumulate = pcg_below(rng, 2);
+    g->accumulate = pcg_below(rng, 2), g->bf16 = pcg_below(rng, 4) == 0;
     const bool relu = pcg_below(rng, 2);
     g->lda = (g->trans_a ? m : k) + pcg_below(rng, 3);
     g->ldb = (g->trans_b ? k : n) + pcg_below(rng, 3);
@@ -75,14 +75,23 @@ static void run(Problem *p)
     free(scratch);
 }
 
+/* To 8 bits of significand, half to even, where bf16 asks for it. */
+static float operand(const Gemm *g, float x)
+{
+    int exponent;
+    if (!g->bf16) return x;
+    const double m = frexp((double)x, &exponent);
+    return (float)ldexp(nearbyint(m * 256), exponent - 8);
+}
+
 static float a_at(const Gemm *g, int64_t item, int64_t i, int64_t k)
 {
-    return g->a[item * g->stride_a + (g->trans_a ? k * g->lda + i : i * g->lda + k)];
+    return operand(g, g->a[item * g->stride_a + (g->trans_a ? k * g->lda + i : i * g->lda + k)]);
 }
 
 static float b_at(const Gemm *g, int64_t item, int64_t k, int64_t j)
 {
-    return g->b[item * g->stride_b + (g->trans_b ? j * g->ldb + k : k * g->ldb + j)];
+    return operand(g, g->b[item * g->stride_b + (g->trans_b ? j * g->ldb + k : k * g->ldb + j)]);
 }
 
 /* |got - wanted| <= (k + 4) eps sum |a b|: the bound of a chain of k roundings, here with room for
@@ -242,4 +251,24 @@ TEST(gemm, an_epilogue_has_the_bits_of_the_map_ops)
             assert_memory_equal(y, c, sizeof(float) * M * N);
         }
     free(a), free(b), free(z), free(y), free(c);
+}
+
+/* bfloat16 by the bytes that torch 1.13 prints for x.to(torch.bfloat16): values on a tie go to
+ * even, infinity and NaN stay. A product with the identity shows the rounded operand. */
+TEST(gemm, bf16_rounds_as_torch_does)
+{
+    static const float x[] = {1.00390625f, 1.01171875f, 3.14159274f, -0.1f, 1e-40f, INFINITY, 0.0f};
+    static const float wanted[] = {1.0f,      1.015625f, 3.140625f, -0.10009765625f,
+                                   0x1p-133f, INFINITY,  0.0f};
+    enum { N = sizeof x / sizeof x[0] };
+    float one = 1, c[N];
+    for (int right = 0; right < 2; right++) {
+        Gemm g = {.batch = 1, .m = right ? 1 : N, .n = right ? N : 1, .k = 1, .c = c, .bf16 = true};
+        g.a = right ? &one : x, g.b = right ? x : &one;
+        g.lda = 1, g.ldb = g.ldc = g.n;
+        void *scratch = aligned_alloc(64, (cpu->gemm_scratch(&g) + 63) / 64 * 64);
+        cpu->gemm(&g, scratch);
+        free(scratch);
+        for (int i = 0; i < N; i++) assert_true(c[i] == wanted[i]);
+    }
 }
