@@ -19,8 +19,8 @@
 
 /* What is done to every finished number x of a product, step after step, with the bits of the map
  * instruction: an instruction of one argument, or MAP_ADD or MAP_MUL with the number at its place
- * in `operand`, whose rows are row_stride floats apart (0: the same row for all, such as a bias) and
- * whose batch items batch_stride. The operand may not alias C. */
+ * in `operand`, whose rows are row_stride floats apart (0: the same row for all, such as a bias)
+ * and whose batch items batch_stride. The operand may not alias C. */
 typedef struct EpilogueStep {
     MapOp op;
     float p, q; /* immediates of the instruction */
@@ -29,6 +29,13 @@ typedef struct EpilogueStep {
 } EpilogueStep;
 
 enum { EPILOGUE_MAX = 6 };
+
+/* How B is stored. The quantised formats hold a weight of R rows of L numbers, row-major without
+ * gaps, and scale (R, L / group), group dividing L; a number is level * scale, rounded once.
+ *   q8   int8 codes; level = code
+ *   nf4  two codes a byte, the first in the high half, L even; level = the 16 of NormalFloat-4
+ *        (Dettmers et al., arXiv:2305.14314, appendix E) */
+typedef enum WeightFormat { WEIGHT_F32, WEIGHT_Q8, WEIGHT_NF4 } WeightFormat;
 
 /* C[b] = epilogue(A[b] B[b] [+ C[b]]), for b in 0..batch-1.
  *
@@ -45,8 +52,12 @@ typedef struct Gemm {
     int64_t lda, ldb, ldc;
     int64_t stride_a, stride_b, stride_c;
     bool trans_a, trans_b;
-    bool accumulate; /* add to what C holds, before the epilogue */
-    bool bf16;       /* A and B are rounded to bfloat16 first, to nearest even; sums stay fp32 */
+    bool accumulate;     /* add to what C holds, before the epilogue */
+    WeightFormat format; /* not F32: b is NULL, ldb is L, stride_b is 0 */
+    const uint8_t *codes;
+    const float *scale;
+    int64_t group;
+    bool bf16; /* A and B are rounded to bfloat16 first, to nearest even; sums stay fp32 */
     const EpilogueStep *steps;
     int n_steps;
 } Gemm;

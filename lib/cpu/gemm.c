@@ -19,8 +19,8 @@
 #include "cpu/gemm_pack.h"
 
 enum { K_PANEL = 256, BLOCK_PANELS = 2 };
-/* Of packed B, and the most columns: what leaves room in 1 MB of L2. */
-enum { BLOCK_FLOATS = 160 * 1024, N_BLOCK = 512 };
+/* Of packed B: what leaves room in 1 MB of L2. */
+enum { BLOCK_FLOATS = 160 * 1024 };
 /* Strips of a transposed A that are packed at once. */
 enum { A_GROUP = 4 };
 /* Fewer strips than this read B in place when its rows are contiguous. */
@@ -97,7 +97,9 @@ static int64_t strip_floats(const Gemm *g)
 static size_t thread_floats(const Gemm *g)
 {
     const int64_t columns = min64(block_columns(g), ceil_div(g->n, VL) * VL);
-    const int64_t floats = strip_floats(g) + min64(g->k, block_depth(g)) * columns;
+    const int64_t depth = min64(g->k, block_depth(g));
+    const int64_t rows = g->format == WEIGHT_F32 ? 0 : gemm_row_floats(depth);
+    const int64_t floats = strip_floats(g) + rows + depth * columns;
     return (size_t)(ceil_div(floats, CHUNK) * CHUNK);
 }
 
@@ -227,7 +229,8 @@ static void sweep_rows(const Block *p, int64_t m0, int64_t m1)
 static void multiply_block(Block *p, int64_t m0, int64_t m1)
 {
     const int64_t last_tile = (p->n - 1) / TILE_COLS * TILE_COLS;
-    p->b_packed = p->g->trans_b || p->g->bf16 || ceil_div(m1 - m0, TILE_ROWS) >= PACK_STRIPS;
+    p->b_packed = p->g->trans_b || p->g->bf16 || p->g->format != WEIGHT_F32 ||
+                  ceil_div(m1 - m0, TILE_ROWS) >= PACK_STRIPS;
     const int64_t skip = p->b_packed ? 0 : (p->n - last_tile) % VL == 0 ? p->n : last_tile;
     if (skip < p->n) /* tiles load whole vectors: at least the ragged one is padded */
         K(gemm_pack_b)(&p->range, p->n0 + skip, p->n - skip, p->packed + skip * p->depth);
@@ -239,21 +242,25 @@ static void multiply_item(const Gemm *g, int64_t item, int64_t m0, int64_t m1, i
 {
     const int64_t depth = block_depth(g), n_blocks = ceil_div(n1 - n0, block_columns(g));
     const int64_t columns = ceil_div(ceil_div(n1 - n0, n_blocks), TILE_COLS) * TILE_COLS;
+    const int64_t n_row_floats = g->format == WEIGHT_F32 ? 0 : gemm_row_floats(min64(g->k, depth));
+    float *rows = scratch + strip_floats(g);
     for (int64_t n = n0; n < n1; n += columns)
         for (int64_t k = 0; k == 0 || k < g->k; k += depth) {
             Block p = {
                 .g = g,
                 .a = g->a + item * g->stride_a + (g->trans_a ? k * g->lda : k),
-                .b = g->b + item * g->stride_b + (g->trans_b ? k : k * g->ldb),
+                .b = g->format != WEIGHT_F32
+                         ? NULL
+                         : g->b + item * g->stride_b + (g->trans_b ? k : k * g->ldb),
                 .c = g->c + item * g->stride_c,
-                .range = {g, item, k, min64(depth, g->k - k)},
+                .range = {g, item, k, min64(depth, g->k - k), rows},
                 .depth = min64(depth, g->k - k),
                 .n0 = n,
                 .n = min64(columns, n1 - n),
                 .first = k == 0,
                 .last = k + depth >= g->k,
                 .strip = scratch,
-                .packed = scratch + strip_floats(g),
+                .packed = rows + n_row_floats,
             };
             multiply_block(&p, m0, m1);
         }

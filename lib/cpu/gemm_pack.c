@@ -56,7 +56,28 @@ static void pack_columns_transposed(const float *b, int64_t ldb, int64_t depth, 
         }
 }
 
-void K(gemm_pack_b)(const PackRange *r, int64_t n0, int64_t n, float *to)
+/* Quantised B: the rows that a tile needs, or one row at a time, are made floats and then packed.
+ */
+static void pack_quantised(const PackRange *r, int64_t n0, int64_t n, float *to)
+{
+    const Gemm *g = r->g;
+    for (int64_t j = 0; j < n && g->trans_b; j += TILE_COLS) {
+        const int64_t width = tile_vectors(n, j) * VL, used = min64(width, n - j);
+        for (int64_t i = 0; i < used; i++)
+            K(gemm_dequantise)(g, n0 + j + i, r->k0, r->depth, r->rows + i * r->depth);
+        pack_columns_transposed(r->rows, r->depth, r->depth, used, width, to + j * r->depth);
+    }
+    for (int64_t k = 0; k < r->depth && !g->trans_b; k++) {
+        K(gemm_dequantise)(g, r->k0 + k, n0, n, r->rows);
+        for (int64_t t = 0; t < n; t += TILE_COLS) {
+            const int64_t width = tile_vectors(n, t) * VL, used = min64(width, n - t);
+            float *row = to + t * r->depth + k * width;
+            for (int64_t j = 0; j < width; j++) row[j] = j < used ? r->rows[t + j] : 0.0f;
+        }
+    }
+}
+
+static void pack_floats(const PackRange *r, int64_t n0, int64_t n, float *to)
 {
     const Gemm *g = r->g;
     const float *b = g->b + r->item * g->stride_b + (g->trans_b ? r->k0 : r->k0 * g->ldb);
@@ -68,6 +89,12 @@ void K(gemm_pack_b)(const PackRange *r, int64_t n0, int64_t n, float *to)
     for (int64_t j = 0; j < n && !g->trans_b; j += GROUP * TILE_COLS)
         pack_columns(b + n0 + j, g->ldb, r->depth, min64(GROUP * TILE_COLS, n - j),
                      to + j * r->depth);
+}
+
+void K(gemm_pack_b)(const PackRange *r, int64_t n0, int64_t n, float *to)
+{
+    const Gemm *g = r->g;
+    (g->format == WEIGHT_F32 ? pack_floats : pack_quantised)(r, n0, n, to);
     if (g->bf16) round_bf16(to, r->depth * ceil_div(n, VL) * VL);
 }
 

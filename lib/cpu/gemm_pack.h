@@ -12,12 +12,24 @@
 typedef struct PackRange {
     const Gemm *g;
     int64_t item, k0, depth;
+    float *rows; /* for dequantised rows of B: gemm_row_floats(depth) */
 } PackRange;
 
 /* Columns n0..n0+n of B. */
 void K(gemm_pack_b)(const PackRange *r, int64_t n0, int64_t n, float *to);
 /* Strip i is rows begin[i]..begin[i + 1] of A; it goes to strip + i * gemm_strip_floats(depth). */
 void K(gemm_pack_a)(const PackRange *r, const int64_t begin[], int n_strips, float *strip);
+
+/* Numbers first..first+n of row `row` of a quantised B. */
+void K(gemm_dequantise)(const Gemm *g, int64_t row, int64_t first, int64_t n, float *to);
+
+/* Columns of B in one block at most. */
+enum { N_BLOCK = 512 };
+
+SIMD int64_t gemm_row_floats(int64_t depth)
+{
+    return max64(N_BLOCK, TILE_COLS * depth);
+}
 
 SIMD int64_t gemm_strip_floats(int64_t depth)
 {

@@ -75,6 +75,15 @@ static void products(void)
             if (cpu->gemm_scratch(&g) > sizeof scratch) abort();
             cpu->gemm(&g, scratch);
             report_floats("gemm bf16", y, m * n);
+            g.bf16 = false;
+            const int64_t length = tb ? k : n;
+            if (length % 2 != 0) continue;
+            g.codes = (const unsigned char *)x, g.scale = w, g.group = length / 2;
+            for (g.format = WEIGHT_Q8; g.format <= WEIGHT_NF4; g.format++) {
+                if (cpu->gemm_scratch(&g) > sizeof scratch) abort();
+                cpu->gemm(&g, scratch);
+                report_floats(g.format == WEIGHT_Q8 ? "gemm q8" : "gemm nf4", y, m * n);
+            }
         }
     }
 }

@@ -272,3 +272,52 @@ TEST(gemm, bf16_rounds_as_torch_does)
         for (int i = 0; i < N; i++) assert_true(c[i] == wanted[i]);
     }
 }
+
+/* The weight made floats by the definition in double, one rounding a number; levels as printed in
+ * appendix E of arXiv:2305.14314. */
+TEST(gemm, quantised_products_have_the_bits_of_the_dequantised_weight)
+{
+    static const double nf4[] = {-1,
+                                 -0.6961928009986877,
+                                 -0.5250730514526367,
+                                 -0.39491748809814453,
+                                 -0.28444138169288635,
+                                 -0.18477343022823334,
+                                 -0.09105003625154495,
+                                 0,
+                                 0.07958029955625534,
+                                 0.16093020141124725,
+                                 0.24611230194568634,
+                                 0.33791524171829224,
+                                 0.44070982933044434,
+                                 0.5626170039176941,
+                                 0.7229568362236023,
+                                 1};
+    enum { ROWS = 130, LENGTH = 576, GROUP = 64, M = 33 };
+    Pcg rng = pcg_seed(6, 1);
+    float *a = uniform(&rng, M * LENGTH), *scale = uniform(&rng, ROWS * LENGTH / GROUP);
+    float *w = uniform(&rng, ROWS * LENGTH), *c[2];
+    uint8_t codes[ROWS * LENGTH];
+    for (int i = 0; i < ROWS * LENGTH; i++) codes[i] = (uint8_t)pcg_below(&rng, 256);
+    for (int i = 0; i < 2; i++) c[i] = uniform(&rng, M * LENGTH);
+    for (int form = 0; form < 4; form++) {
+        const bool q8 = form & 1, trans = form & 2;
+        for (int i = 0; i < ROWS * LENGTH; i++) {
+            const uint8_t byte = codes[q8 ? i : i / 2];
+            const double level =
+                q8 ? byte - (byte > 127 ? 256 : 0) : nf4[i % 2 ? byte % 16 : byte / 16];
+            w[i] = (float)(level * (double)scale[i / GROUP]);
+        }
+        Gemm g = {.batch = 1, .m = M, .a = a, .b = w, .c = c[0], .ldb = LENGTH, .trans_b = trans};
+        g.n = g.ldc = trans ? ROWS : LENGTH, g.k = g.lda = trans ? LENGTH : ROWS;
+        for (int i = 0; i < 2; i++) {
+            void *scratch = aligned_alloc(64, (cpu->gemm_scratch(&g) + 63) / 64 * 64);
+            cpu->gemm(&g, scratch);
+            free(scratch);
+            g.format = q8 ? WEIGHT_Q8 : WEIGHT_NF4;
+            g.b = NULL, g.codes = codes, g.scale = scale, g.group = GROUP, g.c = c[1];
+        }
+        assert_memory_equal(c[0], c[1], sizeof(float) * (size_t)(M * g.n));
+    }
+    free(a), free(scale), free(w), free(c[0]), free(c[1]);
+}
