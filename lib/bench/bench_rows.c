@@ -59,9 +59,23 @@ static void prepare_norm(BenchWork *w)
     prepare_rows(w, 1, 1, 8);
 }
 
+/* x and dy read, dx written; the gradients to gain and bias beside them. */
 static void prepare_norm_grad(BenchWork *w)
 {
     prepare_rows(w, 2, 1, 16);
+    w->n_floats[3] = w->n_floats[4] = w->of->dim[1];
+    w->scratch_bytes = cpu->norm_grad_scratch(w->of->dim[0], w->of->dim[1]);
+}
+
+static NormGrad norm_grad(const BenchWork *w)
+{
+    return (NormGrad){.x = w->at[0],
+                      .dy = w->at[1],
+                      .gain = w->at[0],
+                      .eps = EPS,
+                      .dx = w->at[2],
+                      .dgain = w->at[3],
+                      .dbias = w->at[4]};
 }
 
 static void run_layer_norm(BenchWork *w)
@@ -71,7 +85,8 @@ static void run_layer_norm(BenchWork *w)
 
 static void run_layer_norm_grad(BenchWork *w)
 {
-    cpu->layer_norm_grad(w->of->dim[0], w->of->dim[1], w->at[0], w->at[0], EPS, w->at[1], w->at[2]);
+    const NormGrad a = norm_grad(w);
+    cpu->layer_norm_grad(w->of->dim[0], w->of->dim[1], &a, w->scratch);
 }
 
 static void run_rms_norm(BenchWork *w)
@@ -81,7 +96,8 @@ static void run_rms_norm(BenchWork *w)
 
 static void run_rms_norm_grad(BenchWork *w)
 {
-    cpu->rms_norm_grad(w->of->dim[0], w->of->dim[1], w->at[0], w->at[0], EPS, w->at[1], w->at[2]);
+    const NormGrad a = norm_grad(w);
+    cpu->rms_norm_grad(w->of->dim[0], w->of->dim[1], &a, w->scratch);
 }
 
 const BenchGroup bench_layer_norm = {"layer_norm", norm_cases, N_NORM, prepare_norm,
@@ -99,6 +115,7 @@ static void prepare_loss(BenchWork *w)
 {
     prepare_rows(w, 1, 0, 4);
     w->n_floats[1] = w->n_labels = w->of->dim[0];
+    w->n_floats[2] = 2 * w->of->dim[0];
     w->label_below = w->of->dim[1];
 }
 
@@ -106,18 +123,20 @@ static void prepare_loss_grad(BenchWork *w)
 {
     prepare_rows(w, 1, 1, 6);
     w->n_floats[2] = w->n_labels = w->of->dim[0];
+    w->n_floats[3] = 2 * w->of->dim[0];
     w->label_below = w->of->dim[1];
 }
 
 static void run_loss(BenchWork *w)
 {
-    cpu->cross_entropy(w->of->dim[0], w->of->dim[1], w->at[0], w->labels, 0, -1, w->at[1]);
+    cpu->cross_entropy(w->of->dim[0], w->of->dim[1], w->at[0], w->labels, 0, -1, w->at[1],
+                       w->at[2]);
 }
 
 static void run_loss_grad(BenchWork *w)
 {
-    cpu->cross_entropy_grad(w->of->dim[0], w->of->dim[1], w->at[0], w->labels, 0, -1, w->at[2],
-                            w->at[1]);
+    cpu->cross_entropy_grad(w->of->dim[0], w->of->dim[1], w->at[0], w->labels, 0, -1, w->at[3],
+                            w->at[2], w->at[1]);
 }
 
 const BenchGroup bench_cross_entropy = {"cross_entropy", loss_cases, N_LOSS, prepare_loss,

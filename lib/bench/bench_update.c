@@ -2,6 +2,8 @@
  * lengths are those of LeNet-300-100, of ResNet-20 and of a small transformer. */
 #include "bench/bench.h"
 
+#include <math.h>
+
 // clang-format off
 static const BenchCase cases[] = {
     {"LeNet-300-100", {266610}, NULL},
@@ -42,13 +44,30 @@ static void prepare_random(BenchWork *w)
 /* Rates so small that no number of runs leads out of the ordinary numbers. */
 static void run_sgd(BenchWork *w)
 {
-    cpu->sgd(w->of->dim[0], w->at[0], w->at[1], w->at[2], 1e-9f, 0.9f, 0, 1e-4f, true, false);
+    const SgdStep s = {
+        .common = {.scale = 1, .limit = INFINITY},
+        .lr = 1e-9f,
+        .momentum = 0.9f,
+        .weight_decay = 1e-4f,
+        .nesterov = true
+    };
+    cpu->sgd(w->of->dim[0], w->at[0], w->at[1], w->at[2], &s);
 }
 
 static void run_adam(BenchWork *w)
 {
-    cpu->adam(w->of->dim[0], w->at[0], w->at[1], w->at[2], w->at[3], 1e-9f, 0.9f, 0.999f, 1e-8f,
-              0.01f, true, 0.5, 0.5);
+    const AdamStep s = {
+        .common = {.scale = 1, .limit = INFINITY},
+        .lr = 1e-9f,
+        .beta1 = 0.9f,
+        .beta2 = 0.999f,
+        .eps = 1e-8f,
+        .weight_decay = 0.01f,
+        .decoupled = true,
+        .bias1 = 0.5,
+        .bias2 = 0.5
+    };
+    cpu->adam(w->of->dim[0], w->at[0], w->at[1], w->at[2], w->at[3], &s);
 }
 
 static void run_random(BenchWork *w)

@@ -51,12 +51,6 @@ SIMD void vf_store(float *p, vf x)
     _mm512_storeu_ps(p, x);
 }
 
-/* Past the caches; p aligned to the vector. */
-SIMD void vf_stream(float *p, vf x)
-{
-    _mm512_stream_ps(p, x);
-}
-
 SIMD void vf_store_n(float *p, vf x, int64_t n)
 {
     _mm512_mask_storeu_ps(p, vf_mask(n), x);
@@ -156,11 +150,6 @@ SIMD vf vf_load_n(const float *p, int64_t n)
 SIMD void vf_store(float *p, vf x)
 {
     _mm256_storeu_ps(p, x);
-}
-
-SIMD void vf_stream(float *p, vf x)
-{
-    _mm256_stream_ps(p, x);
 }
 
 SIMD void vf_store_n(float *p, vf x, int64_t n)
@@ -273,11 +262,6 @@ SIMD vf vf_max(vf a, vf b)
     return vbslq_f32(vcgtq_f32(a, b), a, b);
 }
 
-SIMD void vf_stream(float *p, vf x)
-{
-    vst1q_f32(p, x);
-}
-
 SIMD vf vf_relu(vf x)
 {
     return vbslq_f32(vcltq_f32(x, vdupq_n_f32(0)), vdupq_n_f32(0), x);
@@ -320,6 +304,13 @@ SIMD void prefetch(const float *p, int64_t offset, int64_t n)
 {
     const char *line = (const char *)((uintptr_t)p + (uintptr_t)offset * sizeof *p);
     for (int64_t i = 0; i < n * (int64_t)sizeof *p; i += 64) __builtin_prefetch(line + i, 0, 2);
+}
+
+/* The same, to L1. */
+SIMD void prefetch_first(const float *p, int64_t offset, int64_t n)
+{
+    const char *line = (const char *)((uintptr_t)p + (uintptr_t)offset * sizeof *p);
+    for (int64_t i = 0; i < n * (int64_t)sizeof *p; i += 64) __builtin_prefetch(line + i, 0, 3);
 }
 
 #endif

@@ -46,6 +46,10 @@ static void products(void)
         {300, 784, 60 },
         {129, 10,  100}
     };
+    const EpilogueStep steps[] = {
+        {.op = MAP_ADD, .operand = z},
+        {.op = MAP_RELU            }
+    };
     for (int i = 0; i < (int)(sizeof sizes / sizeof sizes[0]); i++) {
         for (int form = 0; form < 4; form++) {
             int64_t m = sizes[i][0], n = sizes[i][1], k = sizes[i][2];
@@ -62,11 +66,24 @@ static void products(void)
                       .lda = ta ? m : k,
                       .ldb = tb ? k : n,
                       .ldc = n,
-                      .bias = z,
-                      .activation = ACT_RELU};
+                      .steps = steps,
+                      .n_steps = 2};
             if (cpu->gemm_scratch(&g) > sizeof scratch) abort();
             cpu->gemm(&g, scratch);
             report_floats("gemm", y, m * n);
+            g.bf16 = true;
+            if (cpu->gemm_scratch(&g) > sizeof scratch) abort();
+            cpu->gemm(&g, scratch);
+            report_floats("gemm bf16", y, m * n);
+            g.bf16 = false;
+            const int64_t length = tb ? k : n;
+            if (length % 2 != 0) continue;
+            g.codes = (const unsigned char *)x, g.scale = w, g.group = length / 2;
+            for (g.format = WEIGHT_Q8; g.format <= WEIGHT_NF4; g.format++) {
+                if (cpu->gemm_scratch(&g) > sizeof scratch) abort();
+                cpu->gemm(&g, scratch);
+                report_floats(g.format == WEIGHT_Q8 ? "gemm q8" : "gemm nf4", y, m * n);
+            }
         }
     }
 }
