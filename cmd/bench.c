@@ -263,8 +263,9 @@ const Command command_bench = {
     .help = "Limits are what the machine does at best: fused multiply-adds from registers, and\n"
             "bytes copied, or read twice and written once (triad), within each cache and in\n"
             "memory. A kernel's time is the median of what fits into --time. Its limit is the\n"
-            "larger of its FLOPs at the first rate and its bytes at the rate of the cache that\n"
-            "holds them; bytes count each input read once and each output written once.\n"
+            "larger of two times: its FLOPs at the first rate, and its bytes at the rates of the\n"
+            "caches that hold them; bytes count each input read once and each output written\n"
+            "once.\n"
             "\n"
             "The machine has to be idle for figures worth keeping. 'make bench' sets other\n"
             "libraries beside these kernels.\n",

@@ -173,17 +173,28 @@ bool limits_measure(Limits *out, double seconds, Error *err)
 
 /* -- Asking ------------------------------------------------------------------------------------ */
 
-const MemoryLevel *limits_level(const Limits *l, double bytes)
+/* Each level gives what it holds, at best; *slowest is the one that takes most of the time. */
+static double memory_seconds(const Limits *l, double bytes, const char **slowest)
 {
-    int i = 0;
-    while (i + 1 < l->n_levels && bytes > (double)l->level[i].bytes) i++;
-    return &l->level[i];
+    double total = 0, most = 0;
+    *slowest = l->level[0].name;
+    for (int i = 0; i < l->n_levels && bytes > 0; i++) {
+        const MemoryLevel *m = &l->level[i];
+        const double here = fmin(bytes, (double)m->bytes), seconds = here / m->bytes_per_s;
+        bytes -= here;
+        total += seconds;
+        if (seconds > most) {
+            most = seconds;
+            *slowest = m->name;
+        }
+    }
+    return total;
 }
 
 double limits_seconds(const Limits *l, double flops, double bytes, const char **roof)
 {
-    const MemoryLevel *level = limits_level(l, bytes);
-    const double compute_s = flops / l->flops_per_s, memory_s = bytes / level->bytes_per_s;
-    if (roof) *roof = compute_s > memory_s ? "fma" : level->name;
+    const char *level;
+    const double compute_s = flops / l->flops_per_s, memory_s = memory_seconds(l, bytes, &level);
+    if (roof) *roof = compute_s > memory_s ? "fma" : level;
     return fmax(compute_s, memory_s);
 }

@@ -31,12 +31,10 @@ typedef struct Limits {
  * short. */
 bool limits_measure(Limits *out, double seconds, Error *err) MUST_CHECK;
 
-/* The level that holds a working set of so many bytes. */
-const MemoryLevel *limits_level(const Limits *l, double bytes);
-
 /* The least time in which the machine can do so many FLOPs and move so many bytes once: the larger
- * of the two times ("roofline": Williams, Waterman, Patterson, CACM 2009). *roof, which may be
- * NULL, gets the name of the one that binds, "fma" or a level's. */
+ * of the two times ("roofline": Williams, Waterman, Patterson, CACM 2009). Of the bytes, each level
+ * of the memory gives as many as it holds. *roof, which may be NULL, gets the name of what binds:
+ * "fma" or the level that takes longest. */
 double limits_seconds(const Limits *l, double flops, double bytes, const char **roof);
 
 /* The CPU's name as the system gives it, or "unknown CPU". */

@@ -7,7 +7,7 @@
  *
  * Order: a score is one chain of fused multiply-adds over d; l adds keys in ascending order in one
  * chain a block, o's sum over a block is a chain from zero which is then added. Threads split over
- * (batch, head, block of queries), the longest walks first. */
+ * (batch, head, block of queries). */
 #include "cpu/attention_block.h"
 
 #include <string.h>
@@ -46,13 +46,19 @@ static Work cut_work(const Attention *a, float *scratch)
     w.out = w.queries + d * QUERY_BLOCK;
     w.score = w.out + d * QUERY_BLOCK;
     w.keys = w.score + KEY_BLOCK * QUERY_BLOCK;
-    w.ready = (bool *)(w.keys + key_blocks(a) * d * KEY_BLOCK);
+    void *const after = w.keys + key_blocks(a) * d * KEY_BLOCK;
+    w.ready = after;
     return w;
 }
 
 static int64_t query_blocks(const Attention *a)
 {
     return ceil_div(a->t, QUERY_BLOCK);
+}
+
+static int64_t query_row(const Attention *a, const AttentionPlace *p)
+{
+    return att_row(p->batch, a->t, p->i0, a->heads, p->head, a->d);
 }
 
 static int thread_number(const Attention *a)
@@ -116,53 +122,73 @@ static const float *key_segments(const Attention *a, int64_t head, int64_t at, i
 }
 
 /* One block of keys. */
-static void attend(const Attention *a, const AttentionPlace *p, bool first, Work *w, RowState *row)
+static void attend(const Attention *a, const AttentionPlace *p, Work *w, RowState *row)
 {
     const int64_t kv_head = p->head / (a->heads / a->kv_heads);
     const int64_t at = att_row(p->batch, a->s, p->j0, a->kv_heads, kv_head, a->d);
     const float *keys = key_segments(a, p->batch * a->kv_heads + kv_head, at, p->j0 / KEY_BLOCK, w);
-    att_product_rows(keys, KEY_BLOCK, p->n_keys, a->d, w->queries, QUERY_BLOCK, p->n_queries,
-                     w->score, QUERY_BLOCK, false);
+    const int64_t strip = att_strip(a, p);
+    for (int64_t i = 0; i < p->n_queries; i += strip)
+        att_product_rows(keys, KEY_BLOCK, att_strip_keys(a, p, i), a->d, w->queries + i,
+                         QUERY_BLOCK, min64(strip, p->n_queries - i), w->score + i, QUERY_BLOCK,
+                         false);
     att_adjust(a, p, w->score, NULL);
     soften(row, p->n_keys, w->score);
-    if (!first) scale_columns(a->d, row->old_scale, w->out);
-    att_product_columns(a->v + at, a->kv_heads * a->d, a->d, p->n_keys, w->score, QUERY_BLOCK,
-                        p->n_queries, w->out, QUERY_BLOCK, !first);
+    scale_columns(a->d, row->old_scale, w->out);
+    for (int64_t i = 0; i < p->n_queries; i += strip)
+        att_product_columns(a->v + at, a->kv_heads * a->d, a->d, att_strip_keys(a, p, i),
+                            w->score + i, QUERY_BLOCK, min64(strip, p->n_queries - i), w->out + i,
+                            QUERY_BLOCK, true);
 }
 
-static void finish(const Attention *a, const AttentionPlace *p, bool none, const Work *w,
-                   RowState *row, float *y, float *lse)
+static void finish(const Attention *a, const AttentionPlace *p, const Work *w, RowState *row,
+                   float *y, float *lse)
 {
     float *to = lse + (p->batch * a->heads + p->head) * a->t + p->i0;
     for (int64_t i = 0; i < p->n_queries; i++) to[i] = row->most[i] + vm_log(row->sum[i]) * LOG2_E;
     for (int i = 0; i < QUERY_BLOCK; i++)
         row->old_scale[i] = row->sum[i] == 0 ? 0 : 1.0f / row->sum[i];
-    if (none)
-        for (int64_t i = 0; i < a->d * QUERY_BLOCK; i++) w->out[i] = 0;
     scale_columns(a->d, row->old_scale, w->out);
-    att_uncolumns(w->out, p->n_queries, a->d,
-                  y + att_row(p->batch, a->t, p->i0, a->heads, p->head, a->d), a->heads * a->d);
+    att_uncolumns(w->out, p->n_queries, a->d, y + query_row(a, p), a->heads * a->d);
 }
 
-/* Block of queries number u. */
-static void query_unit(const Attention *a, int64_t u, float *y, float *lse, Work *w)
+/* Block of queries number u: the blocks of a head follow one another, so that its keys and values
+ * stay in cache; those that see the most come first. */
+static AttentionPlace unit_place(const Attention *a, int64_t u)
 {
-    const int64_t n_rows = a->batch * a->heads, block = query_blocks(a) - 1 - u / n_rows;
+    const int64_t n = query_blocks(a), head = u / n, block = n - 1 - u % n;
     AttentionPlace p = {
-        .batch = u % n_rows / a->heads, .head = u % n_rows % a->heads, .i0 = block * QUERY_BLOCK};
+        .batch = head / a->heads, .head = head % a->heads, .i0 = block * QUERY_BLOCK};
     p.n_queries = min64(QUERY_BLOCK, a->t - p.i0);
+    return p;
+}
+
+/* Unit `next` is the thread's next one. */
+static void query_unit(const Attention *a, int64_t u, int64_t next, float *y, float *lse, Work *w)
+{
+    const int64_t stride = a->heads * a->d;
+    const AttentionPlace then = unit_place(a, next);
+    AttentionPlace p = unit_place(a, u);
     RowState row;
+    memset(w->out, 0, (size_t)(a->d * QUERY_BLOCK) * sizeof(float));
     for (int i = 0; i < QUERY_BLOCK; i++) row.most[i] = -__builtin_inff(), row.sum[i] = 0;
-    att_columns(a->q + att_row(p.batch, a->t, p.i0, a->heads, p.head, a->d), a->heads * a->d,
-                p.n_queries, a->d, att_query_factor(a), w->queries);
+    att_columns(a->q + query_row(a, &p), stride, p.n_queries, a->d, att_query_factor(a),
+                w->queries);
+    att_prefetch(a->q, query_row(a, &then), stride, then.n_queries, a->d);
+    att_prefetch(y, query_row(a, &p), stride, p.n_queries, a->d);
     int64_t begin, end;
     att_key_range(a, p.batch, p.i0, p.n_queries, &begin, &end);
-    const int64_t start = begin / KEY_BLOCK * KEY_BLOCK;
-    for (p.j0 = start; p.j0 < end; p.j0 += KEY_BLOCK) {
+    for (p.j0 = begin / KEY_BLOCK * KEY_BLOCK; p.j0 < end; p.j0 += KEY_BLOCK) {
         p.n_keys = min64(KEY_BLOCK, end - p.j0);
-        attend(a, &p, p.j0 == start, w, &row);
+        attend(a, &p, w, &row);
     }
-    finish(a, &p, start >= end, w, &row, y, lse);
+    finish(a, &p, w, &row, y, lse);
+}
+
+/* Back and forth over the threads, so that none always gets the longer of neighbours. */
+static int64_t unit_number(int64_t round, int64_t t, int64_t threads)
+{
+    return round * threads + (round % 2 ? threads - 1 - t : t);
 }
 
 void K(attention)(const Attention *a, float *y, float *lse, void *scratch)
@@ -173,9 +199,8 @@ void K(attention)(const Attention *a, float *y, float *lse, void *scratch)
     for (int64_t t = 0; t < threads; t++) {
         Work w = cut_work(a, (float *)scratch + t * floats);
         for (int64_t round = 0; round * threads < n_units; round++) {
-            /* back and forth, so that no thread always gets the longer of neighbours */
-            const int64_t u = round * threads + (round % 2 ? threads - 1 - t : t);
-            if (u < n_units) query_unit(a, u, y, lse, &w);
+            const int64_t u = unit_number(round, t, threads);
+            if (u < n_units) query_unit(a, u, unit_number(round + 1, t, threads), y, lse, &w);
         }
     }
 }

@@ -191,3 +191,22 @@ void att_key_range(const Attention *a, int64_t batch, int64_t i0, int64_t n_quer
     *first = a->window ? max64(0, low - a->window + 1) : 0;
     *end = max64(*end, *first);
 }
+
+int64_t att_strip_keys(const Attention *a, const AttentionPlace *p, int64_t i)
+{
+    int64_t first, end;
+    att_key_range(a, p->batch, p->i0 + i, min64(STRIP, p->n_queries - i), &first, &end);
+    return max64(0, min64(p->n_keys, end - p->j0));
+}
+
+int64_t att_strip(const Attention *a, const AttentionPlace *p)
+{
+    return att_strip_keys(a, p, 0) < p->n_keys ? STRIP : QUERY_BLOCK;
+}
+
+int64_t att_strip_queries(const Attention *a, const AttentionPlace *p, int64_t j)
+{
+    int64_t first, last;
+    query_range(a, p, p->j0 + j, &first, &last);
+    return max64(0, first) / STRIP * STRIP;
+}

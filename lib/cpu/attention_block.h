@@ -25,8 +25,13 @@
 #define att_plain           K(att_plain)
 #define att_adjust          K(att_adjust)
 #define att_key_range       K(att_key_range)
+#define att_strip           K(att_strip)
+#define att_strip_keys      K(att_strip_keys)
+#define att_strip_queries   K(att_strip_queries)
 
 enum { QUERY_BLOCK = 64, KEY_BLOCK = 64 };
+/* Blocks that a mask cuts are computed by strips of queries or keys, each as far as it is seen. */
+enum { STRIP = 32 };
 
 static const float LOG2_E = 1.44269504f, LN_2 = 0.693147181f;
 
@@ -98,6 +103,12 @@ void att_plain(const float *from, int64_t stride, int64_t n, int64_t rows, int64
  * where the key is masked. slope (may be NULL) gets the derivative of the cap, where there is one.
  */
 void att_adjust(const Attention *a, const AttentionPlace *p, float *score, float *slope);
+/* How many queries to take at a time: STRIP, or all where every strip sees every key's row. */
+int64_t att_strip(const Attention *a, const AttentionPlace *p);
+/* How many of the block's keys, from the first, matter to the strip of queries that starts at i. */
+int64_t att_strip_keys(const Attention *a, const AttentionPlace *p, int64_t i);
+/* The first query of the block, as a whole number of strips, that can see keys from j on. */
+int64_t att_strip_queries(const Attention *a, const AttentionPlace *p, int64_t j);
 /* Keys first..end-1 are those that any of queries i0..i0+n_queries-1 can see. */
 void att_key_range(const Attention *a, int64_t batch, int64_t i0, int64_t n_queries, int64_t *first,
                    int64_t *end);

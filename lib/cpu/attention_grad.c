@@ -78,7 +78,7 @@ static void prepare_block(const AttentionGrad *g, const AttentionPlace *p, const
     }
 }
 
-/* Score and dp to p and ds. */
+/* Score and dp to p and ds. Where a key is masked dp may be anything. */
 static void differentiate(const Attention *a, int64_t i0, int64_t n_keys, const Work *w)
 {
     for (int64_t j = 0; j < n_keys; j++)
@@ -89,7 +89,7 @@ static void differentiate(const Attention *a, int64_t i0, int64_t n_keys, const 
 #pragma GCC ivdep
             for (int i = 0; i < CHUNK; i++) {
                 p[i] = att_exp2(score[i] - lse[i]);
-                dp[i] = ds[i] = p[i] * (dp[i] - delta[i]);
+                dp[i] = ds[i] = p[i] == 0 ? 0 : p[i] * (dp[i] - delta[i]);
             }
             if (a->cap != 0)
                 for (int i = 0; i < CHUNK; i++) ds[i] *= w->slope[at + i];
@@ -106,24 +106,61 @@ static void add_bias_grad(const AttentionGrad *g, const AttentionPlace *p, const
     }
 }
 
+/* dv and dk of the block's keys first..end-1 from the queries that can see them. */
+static void add_key_grads(const AttentionGrad *g, const AttentionPlace *p, const Work *w,
+                          int64_t first, int64_t end)
+{
+    const int64_t i = att_strip_queries(&g->forward, p, first), width = att_padded(g->forward.d);
+    const int64_t at = (p->i0 + i) * width, segment = (i / CHUNK * KEY_BLOCK + first) * CHUNK;
+    if (i >= p->n_queries) return;
+    att_product_rows(w->p_segments + segment, KEY_BLOCK, end - first, p->n_queries - i, w->dy + at,
+                     width, width, w->dv + first * width, width, true);
+    att_product_rows(w->ds_segments + segment, KEY_BLOCK, end - first, p->n_queries - i, w->q + at,
+                     width, width, w->dk + first * width, width, true);
+}
+
+/* [key][query] products of the keys or values with the queries or dy. */
+static void product(const Attention *a, const AttentionPlace *p, const float *segments,
+                    const float *columns, float *to)
+{
+    const int64_t strip = att_strip(a, p);
+    columns += p->i0 * att_padded(a->d);
+    for (int64_t i = 0; i < p->n_queries; i += strip)
+        att_product_rows(segments, KEY_BLOCK, att_strip_keys(a, p, i), a->d, columns + i,
+                         QUERY_BLOCK, min64(strip, p->n_queries - i), to + i, QUERY_BLOCK, false);
+}
+
 static void pair_block(const AttentionGrad *g, const AttentionPlace *p, const Work *w)
 {
     const Attention *a = &g->forward;
-    const int64_t width = att_padded(a->d), at = p->i0 * width, n_q = p->n_queries, n_k = p->n_keys;
-    att_product_rows(w->k_segments, KEY_BLOCK, n_k, a->d, w->q_columns + at, QUERY_BLOCK, n_q,
-                     w->score, QUERY_BLOCK, false);
-    att_product_rows(w->v_segments, KEY_BLOCK, n_k, a->d, w->dy_columns + at, QUERY_BLOCK, n_q,
-                     w->dp, QUERY_BLOCK, false);
+    const int64_t width = att_padded(a->d), strip = att_strip(a, p), n_k = p->n_keys;
+    product(a, p, w->k_segments, w->q_columns, w->score);
+    product(a, p, w->v_segments, w->dy_columns, w->dp);
     att_adjust(a, p, w->score, w->slope);
     differentiate(a, p->i0, n_k, w);
     if (g->dbias) add_bias_grad(g, p, w->dp);
     if (a->cap != 0)
         for (int64_t i = 0; i < n_k * QUERY_BLOCK; i++) w->dp[i] *= w->slope[i];
-    att_product_rows(w->p_segments, KEY_BLOCK, n_k, n_q, w->dy + at, width, width, w->dv, width,
-                     true);
-    att_product_rows(w->ds_segments, KEY_BLOCK, n_k, n_q, w->q + at, width, width, w->dk, width,
-                     true);
-    att_product_columns(w->dp, QUERY_BLOCK, n_q, n_k, w->k, width, width, w->dq + at, width, true);
+    const bool cut = strip == STRIP && n_k > STRIP;
+    add_key_grads(g, p, w, 0, cut ? STRIP : n_k);
+    if (cut) add_key_grads(g, p, w, STRIP, n_k);
+    for (int64_t i = 0; i < p->n_queries; i += strip)
+        att_product_columns(w->dp + i, QUERY_BLOCK, min64(strip, p->n_queries - i),
+                            att_strip_keys(a, p, i), w->k, width, width,
+                            w->dq + (p->i0 + i) * width, width, true);
+}
+
+/* The rows of block p->i0 of the head that comes next. */
+static void fetch_next_head(const AttentionGrad *g, const AttentionPlace *p)
+{
+    const Attention *a = &g->forward;
+    const bool last = p->head + 1 == a->heads;
+    const int64_t stride = a->heads * a->d;
+    const int64_t at =
+        att_row(p->batch + last, a->t, p->i0, a->heads, last ? 0 : p->head + 1, a->d);
+    att_prefetch(a->q, at, stride, p->n_queries, a->d);
+    att_prefetch(g->dy, at, stride, p->n_queries, a->d);
+    att_prefetch(g->y, at, stride, p->n_queries, a->d);
 }
 
 static void write_rows(const float *from, int64_t n, int64_t d, float factor, float *to,
@@ -145,6 +182,12 @@ static void key_block(const AttentionGrad *g, AttentionPlace *p, int64_t n_block
     att_segments(a->k + at, stride, n, a->d, KEY_BLOCK, w->k_segments);
     att_segments(a->v + at, stride, n, a->d, KEY_BLOCK, w->v_segments);
     att_plain(a->k + at, stride, n, n, a->d, w->k);
+    const int64_t next =
+        p->j0 + KEY_BLOCK < a->s ? at + KEY_BLOCK * stride : at - p->j0 * stride + a->d;
+    att_prefetch(a->k, next, stride, KEY_BLOCK, a->d);
+    att_prefetch(a->v, next, stride, KEY_BLOCK, a->d);
+    att_prefetch(g->dk, at, stride, n, a->d);
+    att_prefetch(g->dv, at, stride, n, a->d);
     if (part == 0) {
         memset(w->dk, 0, (size_t)(n * width) * sizeof(float));
         memset(w->dv, 0, (size_t)(n * width) * sizeof(float));
@@ -156,6 +199,7 @@ static void key_block(const AttentionGrad *g, AttentionPlace *p, int64_t n_block
         int64_t first, end;
         p->i0 = block * QUERY_BLOCK;
         p->n_queries = min64(QUERY_BLOCK, a->t - p->i0);
+        if (p->j0 == 0) fetch_next_head(g, p);
         att_key_range(a, p->batch, p->i0, p->n_queries, &first, &end);
         p->n_keys = min64(n, end - p->j0);
         if (first < p->j0 + n && p->n_keys > 0) pair_block(g, p, w);
@@ -210,7 +254,8 @@ void K(attention_grad)(const AttentionGrad *g, void *scratch)
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
     for (int64_t t = 0; t < threads; t++) {
         const Work w = cut_work(a, (float *)scratch + t * floats);
-        for (int64_t u = t; u < n_units; u += threads) {
+        const int64_t end = part_begin(n_units, threads, t + 1);
+        for (int64_t u = part_begin(n_units, threads, t); u < end; u++) {
             const int64_t batch = u / a->kv_heads;
             group_unit(g, batch, g->dbias ? a->batch : batch + 1, u % a->kv_heads, &w);
         }

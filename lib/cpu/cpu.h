@@ -226,8 +226,8 @@ typedef struct Kernels {
                              void *scratch);
     size_t (*long_conv_scratch)(const LongConv *s); /* enough for each of the three */
     /* Rows of n reals to their n / 2 + 1 bins (real, imaginary): X[f] = sum_t x[t] e^(-2 pi i f t /
-     * n); and back, with 1/n, not reading the imaginary parts of bins 0 and n / 2. Any n; primes cost
-     * their square. */
+     * n); and back, with 1/n, not reading the imaginary parts of bins 0 and n / 2. Any n; primes
+     * cost their square. */
     void (*rfft)(int64_t rows, int64_t n, const float *x, float *y, void *scratch);
     void (*irfft)(int64_t rows, int64_t n, const float *x, float *y, void *scratch);
     size_t (*rfft_scratch)(int64_t rows, int64_t n);

@@ -8,20 +8,26 @@
 
 enum { LEAF_FLOATS = 2 * FFT_LEAF, LEAF_TABLE = FFT_GROUP + FFT_LEAF };
 
-/* Both parts of a leaf, 16 x 16 each, rows 32 floats apart. */
-SIMD void transpose_leaf(const float *from, float *to)
+/* Rows i.. and columns v.. of both parts of a leaf, VL x VL numbers each, to columns i.. and rows
+ * v... */
+SIMD void put_transposed(const Cv x[VL], int i, int v, float *to)
 {
-    for (int i = 0; i < FFT_GROUP; i += VL)
-        for (int j = 0; j < 2 * FFT_GROUP; j += VL) {
-            vf r[VL];
-            const int part = j / FFT_GROUP * FFT_GROUP, column = j % FFT_GROUP;
+    vf re[VL], im[VL];
 #pragma GCC unroll 16
-            for (int a = 0; a < VL; a++) r[a] = vf_load(from + (i + a) * 2 * FFT_GROUP + j);
-            vf_transpose(r);
+    for (int a = 0; a < VL; a++) re[a] = x[a].re, im[a] = x[a].im;
+    vf_transpose(re);
 #pragma GCC unroll 16
-            for (int a = 0; a < VL; a++)
-                vf_store(to + (column + a) * 2 * FFT_GROUP + part + i, r[a]);
-        }
+    for (int a = 0; a < VL; a++) vf_store(to + (v + a) * 2 * FFT_GROUP + i, re[a]);
+    vf_transpose(im);
+#pragma GCC unroll 16
+    for (int a = 0; a < VL; a++) vf_store(to + (v + a) * 2 * FFT_GROUP + FFT_GROUP + i, im[a]);
+}
+
+/* Columns v.. of a leaf, to its rows. */
+SIMD void leaf_turn(float *tile, const Cv x[FFT_GROUP], int v)
+{
+#pragma GCC unroll 4
+    for (int i = 0; i < FFT_GROUP; i += VL) put_transposed(x + i, i, v, tile);
 }
 
 SIMD void leaf_load(Cv x[FFT_GROUP], const float *z)
@@ -39,14 +45,12 @@ SIMD void leaf_store(float *z, const Cv x[FFT_GROUP])
 /* The first half of a leaf, to `tile` transposed. */
 SIMD void leaf_rows(const float *z, const float *w, float *tile)
 {
-    _Alignas(64) float rows[LEAF_FLOATS];
     for (int v = 0; v < FFT_GROUP; v += VL) {
         Cv x[FFT_GROUP];
         leaf_load(x, z + v);
         radix_forward(x, FFT_GROUP, 1, w, false);
-        leaf_store(rows + v, x);
+        leaf_turn(tile, x, v);
     }
-    transpose_leaf(rows, tile);
 }
 
 static void leaf_forward(float *z, const float *w)
@@ -64,11 +68,9 @@ static void leaf_forward(float *z, const float *w)
 /* Undoes leaf_rows. */
 SIMD void leaf_rows_back(const float *tile, const float *w, float *z)
 {
-    _Alignas(64) float rows[LEAF_FLOATS];
-    transpose_leaf(tile, rows);
     for (int v = 0; v < FFT_GROUP; v += VL) {
         Cv x[FFT_GROUP];
-        leaf_load(x, rows + v);
+        leaf_load(x, tile + v);
         radix_inverse(x, FFT_GROUP, 1, w, false);
         leaf_store(z + v, x);
     }
@@ -81,7 +83,7 @@ static void leaf_inverse(float *z, const float *w)
         Cv x[FFT_GROUP];
         leaf_load(x, z + v);
         radix_inverse(x, FFT_GROUP, 1, w + FFT_GROUP + v, true);
-        leaf_store(tile + v, x);
+        leaf_turn(tile, x, v);
     }
     leaf_rows_back(tile, w, z);
 }
@@ -95,7 +97,7 @@ SIMD Cv times(Cv x, Cv k, bool conjugate)
 
 SIMD void leaf_convolve(float *z, const float *w, const float *k, bool conjugate)
 {
-    _Alignas(64) float tile[LEAF_FLOATS];
+    _Alignas(64) float tile[LEAF_FLOATS], turned[LEAF_FLOATS];
     leaf_rows(z, w, tile);
     for (int v = 0; v < FFT_GROUP; v += VL) {
         Cv x[FFT_GROUP];
@@ -105,9 +107,9 @@ SIMD void leaf_convolve(float *z, const float *w, const float *k, bool conjugate
         for (int a = 0; a < FFT_GROUP; a++)
             x[a] = times(x[a], cv_load(k + a * 2 * FFT_GROUP + v), conjugate);
         radix_inverse(x, FFT_GROUP, 1, w + FFT_GROUP + v, true);
-        leaf_store(tile + v, x);
+        leaf_turn(turned, x, v);
     }
-    leaf_rows_back(tile, w, z);
+    leaf_rows_back(turned, w, z);
 }
 
 static void leaf_correlate(const float *z, const float *w, const float *a, float *sum)

@@ -1,6 +1,6 @@
 /* fft_pass -- passes of radix 2 to 16 over a block's columns (fft_right.h says what they compute,
- * fft_steps.h how). The first pass and its reverse work on reals at half the cost, and know radix 3
- * and 5 as plain sums: x_r = sum_a c_r^a x_a. */
+ * fft_steps.h how). The first pass and its reverse work on reals at half the cost, and know radix
+ * 1, 3 and 5 as plain sums: x_r = sum_a c_r^a x_a. */
 #include "cpu/fft_steps.h"
 
 SIMD void pass_forward(int radix, float *z, int64_t first, int64_t groups, const float *w)
@@ -143,6 +143,7 @@ void fft_pass_inverse(int radix, float *z, int64_t first, int64_t groups, const 
 void fft_pass_first(int radix, const float *x, float *z, int64_t groups, const float *w,
                     int64_t begin, int64_t end)
 {
+    if (radix == 1) odd_first(1, x, z, groups, w, begin, end);
     if (radix == 2) pass_first(2, x, z, groups, w, begin, end);
     if (radix == 3) odd_first(3, x, z, groups, w, begin, end);
     if (radix == 4) pass_first(4, x, z, groups, w, begin, end);
@@ -154,6 +155,7 @@ void fft_pass_first(int radix, const float *x, float *z, int64_t groups, const f
 void fft_pass_end(int radix, const float *z, float *re, float *im, int64_t groups, const float *w,
                   int64_t begin, int64_t end)
 {
+    if (radix == 1) odd_end(1, z, re, im, groups, w, begin, end);
     if (radix == 2) pass_end(2, z, re, im, groups, w, begin, end);
     if (radix == 3) odd_end(3, z, re, im, groups, w, begin, end);
     if (radix == 4) pass_end(4, z, re, im, groups, w, begin, end);

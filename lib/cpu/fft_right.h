@@ -36,12 +36,12 @@
 enum { FFT_GROUP = 16, FFT_LEAF = 256, FFT_MAX_PASSES = 8 };
 
 typedef struct RightFft {
-    int64_t m;    /* complex points: 2^a, 3 2^a or 5 2^a, a multiple of 256, at least 512 */
-    int n_passes; /* above the blocks of 256; the first reads reals and may have radix 3 or 5 */
+    int64_t m;    /* complex points: 256 times 2^a, 3 2^a or 5 2^a */
+    int n_passes; /* above the blocks of 256; the first reads reals and may have radix 1, 3 or 5 */
     int radix[FFT_MAX_PASSES];
     int64_t blocks[FFT_MAX_PASSES + 1]; /* of each pass; of the leaves */
     float *twiddle[FFT_MAX_PASSES + 1];
-    int64_t split; /* see fft_right.c */
+    int root_bits; /* see fft_right.c */
     double *roots;
     int64_t table_floats;
 } RightFft;

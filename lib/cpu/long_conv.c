@@ -22,9 +22,10 @@ enum { SHARED = 1 << 17, MAX_CHUNKS = 16 };
 
 /* -- Shapes and scratch */
 
+/* Measured: the sum of 32 taps takes about as long as the transforms of 256 to 4K places. */
 static bool is_direct(const LongConv *s)
 {
-    return s->t <= FFT_LEAF || s->taps <= 64;
+    return s->t <= 64 || s->taps <= 32;
 }
 
 static int64_t z_floats(int64_t m)

@@ -44,11 +44,16 @@ size_t long_conv_direct_scratch(const LongConv *s)
 /* to[i] = u[i + from], zero or repeated outside. */
 static void extend(const LongConv *s, const float *u, int64_t from, int64_t n, float *to)
 {
-    int64_t at = from % s->t + (from % s->t < 0 ? s->t : 0);
-    for (int64_t i = 0; i < n; i++) {
-        const int64_t t = i + from;
-        to[i] = s->mode == LONG_CONV_CIRCULAR || (t >= 0 && t < s->t) ? u[at] : 0;
-        at = at + 1 == s->t ? 0 : at + 1;
+    const bool circular = s->mode == LONG_CONV_CIRCULAR;
+    int64_t row = from % s->t == 0 ? from : from - from % s->t - (from < 0 ? s->t : 0);
+    for (; row < from + n; row += s->t) { /* a copy of u begins at place row */
+        const int64_t begin = row < from ? from : row,
+                      end = row + s->t > from + n ? from + n : row + s->t;
+        const size_t bytes = sizeof *to * (size_t)(end - begin);
+        if (circular || row == 0)
+            memcpy(to + (begin - from), u + (begin - row), bytes);
+        else
+            memset(to + (begin - from), 0, bytes);
     }
 }
 

@@ -21,7 +21,6 @@ enum { MAX_SOURCES = 8 };
 
 typedef struct Sources {
     Node *q, *k, *v, *bias, *slopes, *lengths;
-    Node *rest[2]; /* forward, dy of attention_grad */
     int bias_at;
 } Sources;
 
@@ -33,8 +32,7 @@ static Sources sources_of(const Node *n)
     s.bias_at = at;
     if (n->args.attention.bias) s.bias = n->src[at++];
     if (n->args.attention.slopes) s.slopes = n->src[at++];
-    if (n->args.attention.lengths) s.lengths = n->src[at++];
-    for (int i = 0; i < 2 && at < n->n_src; i++) s.rest[i] = n->src[at++];
+    if (n->args.attention.lengths) s.lengths = n->src[at];
     return s;
 }
 
@@ -245,7 +243,7 @@ static Node *grad_expand(Graph *g, Node *n)
     const Attention a = sizes_of(n);
     const unsigned last = 1u << 3;
     Node *q = heads_first(g, s.q, a.heads), *k = heads_first(g, s.k, a.heads),
-         *v = heads_first(g, s.v, a.heads), *dy = heads_first(g, s.rest[1], a.heads);
+         *v = heads_first(g, s.v, a.heads), *dy = heads_first(g, n->src[n->n_src - 1], a.heads);
     Node *score = affine(g, matmul(g, q, k, false, true), a.scale, 0), *slope = NULL;
     if (a.cap != 0) {
         Node *t = tanh_node(g, affine(g, score, 1.0f / a.cap, 0));
@@ -290,7 +288,7 @@ static bool attention_fits(Graph *g, const Node *q, const Node *k, const Node *v
     const Shape *sq = &q->shape, *sk = &k->shape;
     const bool floats = q->dtype == F32 && k->dtype == F32 && v->dtype == F32;
     if (!floats || sq->rank != 4 || sk->rank != 4 || !shape_equal(sk, &v->shape) ||
-        sq->dim[0] != sk->dim[0] || sq->dim[3] != sk->dim[3] || sk->dim[2] < 1 ||
+        sq->dim[0] != sk->dim[0] || sq->dim[3] != sk->dim[3] || sk->dim[2] < 1 || sq->dim[2] < 1 ||
         sq->dim[2] % sk->dim[2] != 0) {
         (void)graph_fail(g, "attention: queries %s do not go with keys %s and values %s",
                          shape_text(sq, text_q), shape_text(sk, text_k),

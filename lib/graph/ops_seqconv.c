@@ -312,12 +312,12 @@ static bool rfft_shape(Graph *g, Node *n)
 static bool irfft_shape(Graph *g, Node *n)
 {
     const Shape *x = &n->src[0]->shape;
-    const int64_t length = n->args.rfft.n;
+    const int64_t length = n->args.rfft.n, bins = length / 2 + 1;
     if (n->src[0]->dtype != F32 || x->rank < 2 || x->dim[x->rank - 1] != 2 || length < 1 ||
-        x->dim[x->rank - 2] != length / 2 + 1) {
+        x->dim[x->rank - 2] != bins) {
         char text[96];
         (void)graph_fail(g, "irfft: %s is not (..., %lld, 2), the spectrum of rows of %lld",
-                         shape_text(x, text), (long long)(length / 2 + 1), (long long)length);
+                         shape_text(x, text), (long long)bins, (long long)length);
         return false;
     }
     n->shape = *x;

@@ -12,7 +12,7 @@
 #include <omp.h>
 #include <stdio.h>
 
-enum { MAX_ROUNDS = 200, MOST = 1 << 27 };
+enum { MAX_ROUNDS = 200, MOST = 1 << 25 };
 enum { OURS, PEER, OURS_BACK, PEER_BACK, COPY, N_TIMES };
 
 static double times[N_TIMES][MAX_ROUNDS];

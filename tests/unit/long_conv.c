@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A problem with its numbers; the fast path needs more than 64 taps and more than 256 places. */
+/* A problem with its numbers; the transforms take over above 32 taps and 64 places. */
 typedef struct Problem {
     LongConv s;
     float *u, *k, *d, *gate, *out;
@@ -156,6 +156,7 @@ static void each_shape(void (*check)(Problem *), LongConvMode mode)
         {1, 2, 17,  5  },
         {2, 2, 100, 100},
         {3, 1, 255, 64 },
+        {2, 2, 300, 32 },
         {2, 2, 257, 257},
         {3, 2, 512, 500},
         {1, 3, 600, 65 },
