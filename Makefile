@@ -89,7 +89,7 @@ $(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/l
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 # Kernels alone, so that it cross-compiles without other libraries.
-BITS_OBJ := $(KERNEL_OBJ) $(ONCE_SRC:%.c=$(BUILD)/%.o) $(patsubst %,$(BUILD)/lib/base/%.o,error threads arena) \
+BITS_OBJ := $(KERNEL_OBJ) $(ONCE_SRC:%.c=$(BUILD)/%.o) $(patsubst %,$(BUILD)/lib/base/%.o,error threads arena realmath) \
             $(BUILD)/tests/bits/bits.o
 $(BUILD)/bits: $(BITS_OBJ)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lm
@@ -143,14 +143,19 @@ size: ## lines by room
 
 # -- Benchmarks (peers are linked by these alone) ------------------------------------------------------------------------
 
-BENCH_SRC := $(wildcard tests/bench/*_bench.c)
-BENCH_BIN := $(BENCH_SRC:tests/bench/%.c=$(BUILD)/%)
-DNNL := $(if $(wildcard /usr/include/dnnl.h),-ldnnl)
-$(BUILD)/%_bench: $(BUILD)/tests/bench/%_bench.o $(BUILD)/libseqlab.a
-	@$(CC) $(LDFLAGS_ALL) -Wl,--as-needed -o $@ $^ $(LIBS) -lopenblas $(DNNL)
+PEER_SRC := $(wildcard tests/bench/peer*.c)
+PEER_LIBS := $(if $(wildcard /usr/include/dnnl.h),-ldnnl) $(if $(wildcard /usr/include/fftw3.h),-lfftw3f)
+$(BUILD)/bench_peers: $(PEER_SRC:%.c=$(BUILD)/%.o) $(BUILD)/libseqlab.a
+	@$(CC) $(LDFLAGS_ALL) -Wl,--as-needed -o $@ $^ $(LIBS) -lopenblas $(PEER_LIBS)
 
-bench: $(BUILD)/seqlab $(BENCH_BIN) ## kernels against measured peak and peers; whole training steps against torch
+BENCH_BIN := $(patsubst tests/bench/%.c,$(BUILD)/%,$(wildcard tests/bench/*_bench.c))
+$(BUILD)/%_bench: $(BUILD)/tests/bench/%_bench.o $(BUILD)/libseqlab.a
+	@$(CC) $(LDFLAGS_ALL) -Wl,--as-needed -o $@ $^ $(LIBS) -lopenblas $(PEER_LIBS)
+
+bench: $(BUILD)/seqlab $(BUILD)/bench_peers $(BENCH_BIN) ## kernels beside the limits and other libraries; training steps beside torch
+	$(BUILD)/bench_peers
 	@for b in $(BENCH_BIN); do echo "== $$b"; $$b || exit 1; done
+	@python3 tests/bench/attention_torch.py $(BUILD)/attention_bench
 	@tests/bench/train_step.sh $(BUILD)/seqlab
 
 # -- Installation ----------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ typedef struct Flag {
 // clang-format off
 static const Flag flag_table[] = {
     {"dry-run",    0,   FLAG_SWITCH, IN(dry_run),    NULL,                0, 0, "print what would be done, and what it would cost, without doing it"},
+    {"check-nan",  0,   FLAG_SWITCH, IN(check_nan),  NULL,                0, 0, "repeat a run from its checkpoint and name the first value that is not finite"},
     {"force",      0,   FLAG_SWITCH, IN(force),      NULL,                0, 0, "compute again although the result exists"},
     {"resume",     0,   FLAG_SWITCH, IN(resume),     NULL,                0, 0, "fail unless there is a checkpoint to go on from"},
     {"checkpoint", 0,   FLAG_TEXT,   IN(checkpoint), "X.safetensors",     0, 0, "weights to use instead of the run's own"},
@@ -31,6 +32,10 @@ static const Flag flag_table[] = {
     {"split",      0,   FLAG_CHOICE, IN(split),      "train|valid|test",  0, 0, "examples to evaluate on (default: test)"},
     {"output",     'o', FLAG_TEXT,   IN(output),     "X.png",             0, 0, "where the confusion matrix goes (default: into the run's folder)"},
     {"results",    0,   FLAG_TEXT,   IN(results),    "DIR",               0, 0, "where run folders are (default: results)"},
+    {"profile",    0,   FLAG_SWITCH, IN(profile),    NULL,                0, 0, "print where the time went, and write trace.json into the run's folder"},
+    {"filter",     0,   FLAG_TEXT,   IN(filter),     "TEXT",              0, 0, "only what has TEXT in its name"},
+    {"time",       0,   FLAG_REAL,   IN(time),       "SECONDS",           0, 1000, "for each case (default: 0.15)"},
+    {"isa",        0,   FLAG_TEXT,   IN(isa),        "v3|v4|neon",        0, 0, "instruction set to use (default: SEQLAB_ISA, or the best there is)"},
     {"threads",    0,   FLAG_INT,    IN(threads),    "N",                 1, 1024, "threads to compute with; results do not depend on it"},
     {"log-every",  0,   FLAG_REAL,   IN(log_every),  "SECONDS",           0, 1e9, "off a terminal, at most one line in this time (default: 30)"},
     {"json",       0,   FLAG_SWITCH, IN(json),       NULL,                0, 0, "print JSON"},
@@ -42,7 +47,8 @@ static const Flag flag_table[] = {
 // clang-format on
 enum { N_FLAGS = sizeof flag_table / sizeof flag_table[0] };
 
-static const Flags flag_defaults = {.split = 2, .log_every = 30, .results = "results"};
+static const Flags flag_defaults = {
+    .split = 2, .log_every = 30, .time = 0.15, .results = "results"};
 static const char every_command[] = "quiet verbose color help";
 static const Place place = {.file = "command line"};
 

@@ -13,11 +13,11 @@
 typedef struct Flags {
     bool help, json, quiet, verbose;
     int color; /* ColorMode */
-    bool dry_run, force, resume, best;
-    int split;        /* SplitId */
-    int64_t threads;  /* 0: from the environment */
-    double log_every; /* seconds */
-    const char *results, *checkpoint, *output;
+    bool dry_run, force, resume, best, check_nan, profile;
+    int split;              /* SplitId */
+    int64_t threads;        /* 0: from the environment */
+    double log_every, time; /* seconds */
+    const char *results, *checkpoint, *output, *filter, *isa;
 } Flags;
 
 /* Defaults, then argv[0..argc). `names`: the long names that the command takes, separated by

@@ -21,7 +21,7 @@
 enum { EXIT_STDOUT_CLOSED = 141 };
 
 static const Command *const commands[] = {
-    &command_train, &command_eval, &command_data, &command_list, &command_help,
+    &command_train, &command_eval, &command_data, &command_bench, &command_list, &command_help,
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 
@@ -50,7 +50,8 @@ void command_print_help(const Command *c)
         print_program_help();
         return;
     }
-    (void)printf("usage: seqlab %s [flags] %s\n\n%s.\n", c->name, c->usage, c->summary);
+    (void)printf("usage: seqlab %s [flags]%s%s\n\n%s.\n", c->name, *c->usage ? " " : "", c->usage,
+                 c->summary);
     if (c->help) (void)printf("\n%s", c->help);
     (void)puts("\nflags:");
     flags_help(c->flags, stdout);
@@ -97,11 +98,23 @@ static char *join(Arena *a, int argc, char *const argv[])
     return copy;
 }
 
-static bool prepare(const Command *c, const Flags *flags, Error *err)
+/* gcc's OpenMP lets a thread that waits for another spin for a long time, which is fine on idle
+ * cores; on shared ones the other thread may have to wait for that very core, and a step takes a
+ * hundred times as long. How long it spins is read from the environment before main, so the program
+ * starts itself once more (about a millisecond). What the user has set stays; where it cannot be
+ * done, results are the same. */
+static void spin_briefly(char *const argv[])
+{
+    if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY")) return;
+    if (setenv("GOMP_SPINCOUNT", "20000", 1) == 0) (void)execv("/proc/self/exe", argv);
+}
+
+static bool prepare(const Command *c, const Flags *flags, char *const argv[], Error *err)
 {
     if (!c->computes) return true;
+    spin_briefly(argv);
     threads_set((int)flags->threads);
-    return cpu_select(NULL, err);
+    return cpu_select(flags->isa, err);
 }
 
 static int run(const Command *c, int argc, char *const argv[])
@@ -113,15 +126,15 @@ static int run(const Command *c, int argc, char *const argv[])
     if (flags_parse(c->flags, argc - 2, argv + 2, &in.flags, in.words, &in.n_words, &err)) {
         if (in.flags.help)
             command_print_help(c);
-        else if (prepare(c, &in.flags, &err))
+        else if (prepare(c, &in.flags, argv, &err))
             (void)c->run(&in, &err);
     }
     /* what was computed before the failure comes before its message */
     int code = finish(err.kind);
     error_print(&err, stderr, color_wanted((ColorMode)in.flags.color, stderr));
     if (err.kind == FAIL_USAGE)
-        (void)fprintf(stderr, "usage: seqlab %s [flags] %s; 'seqlab %s --help' says more\n",
-                      c->name, c->usage, c->name);
+        (void)fprintf(stderr, "usage: seqlab %s [flags]%s%s; 'seqlab %s --help' says more\n",
+                      c->name, *c->usage ? " " : "", c->usage, c->name);
     arena_free(in.arena);
     return code;
 }

@@ -5,6 +5,7 @@
 #include "base/progress.h"
 #include "base/text.h"
 #include "cmd/json_write.h"
+#include "run/check_nan.h"
 #include "run/stop.h"
 #include "run/trainer.h"
 
@@ -71,11 +72,12 @@ static void print_metrics(const char *metrics)
 }
 
 static void print_result(const Target *t, const Flags *flags, TrainOutcome outcome,
-                         const RunRecord *r)
+                         const RunRecord *r, const Profile *profile)
 {
     if (!flags->json) {
         (void)printf("%s\n", t->folder);
         print_metrics(r->final_metrics);
+        if (profile) train_profile_print(profile);
         return;
     }
     Json j = {0};
@@ -89,6 +91,7 @@ static void print_result(const Target *t, const Flags *flags, TrainOutcome outco
     json_add_real(&j, "wall_s", r->wall_s);
     json_add_real(&j, "cpu_s", r->cpu_s);
     json_add_raw(&j, "metrics", r->final_metrics);
+    if (profile) train_profile_json(profile, &j);
     json_end(&j, '}');
     json_print(&j);
 }
@@ -103,7 +106,8 @@ static bool train_target(const Target *t, const Invocation *in, Error *err)
     TrainFlags how = {.results = t->results,
                       .command_line = in->line,
                       .force = in->flags.force,
-                      .resume = in->flags.resume};
+                      .resume = in->flags.resume,
+                      .profile = in->flags.profile ? profile_new(in->arena) : NULL};
     TrainOutcome outcome;
     RunRecord record = {0};
     stop_install();
@@ -114,9 +118,12 @@ static bool train_target(const Target *t, const Invocation *in, Error *err)
         if (err->kind == FAIL_STOPPED) error_note(err, "'seqlab train %s' goes on", t->folder);
         return false;
     }
+    const char *more = how.profile ? " and profiles it" : "";
     if (outcome == TRAIN_ALREADY_DONE && !in->flags.quiet)
-        (void)fprintf(stderr, "%s  already done; --force computes it again\n", t->label);
-    print_result(t, &in->flags, outcome, &record);
+        (void)fprintf(stderr, "%s  already done; --force computes it again%s\n", t->label, more);
+    if (outcome == TRAIN_ALREADY_DONE) how.profile = NULL;
+    TRY(profile_limits(how.profile, err));
+    print_result(t, &in->flags, outcome, &record, how.profile);
     return true;
 }
 
@@ -138,13 +145,27 @@ static bool check_file(const Experiment *e, const Flags *flags, Error *err)
     return ok;
 }
 
+static bool train_check_nan(const Target *t, Error *err)
+{
+    char report[1024];
+    stop_install();
+    TRY(check_nan(&t->experiment, &t->data, t->folder, report, err));
+    (void)printf("%s\n", report);
+    return true;
+}
+
 static bool train(const Invocation *in, Error *err)
 {
     Target *t = arena_alloc(in->arena, sizeof *t);
     TRY(target_load(t, in, err));
     TRY(check_file(&t->experiment, &in->flags, err));
+    if (in->flags.profile && (in->flags.dry_run || in->flags.check_nan))
+        return fail(err, FAIL_USAGE, &(Place){.file = "command line"},
+                    "--profile needs a run: not with --dry-run or --check-nan");
     TRY(target_open_data(t, in, SPLITS_ALL, err));
-    bool ok = in->flags.dry_run ? train_dry_run(t, in, err) : train_target(t, in, err);
+    bool ok = in->flags.dry_run     ? train_dry_run(t, in, err)
+              : in->flags.check_nan ? train_check_nan(t, err)
+                                    : train_target(t, in, err);
     target_close(t);
     return ok;
 }
@@ -153,14 +174,17 @@ const Command command_train = {
     .name = "train",
     .summary = "Train from an experiment file, or go on with a run that was interrupted",
     .usage = "FILE.yaml|RUN [key=value ...]",
-    .flags = "dry-run force resume log-every results threads json",
+    .flags = "dry-run check-nan force resume profile log-every results threads json",
     .help = "A run's folder is results/<name>/<id>; the id is the hash of the resolved\n"
             "configuration and the data, so a result that exists is not computed again.\n"
             "key=value overrides the file (train.seed=3, methods.0.name=cutmix); 'seqlab help\n"
             "KEY' says what a key means. INT, TERM and USR1 finish the step, write a checkpoint\n"
             "and exit with 75: the same command goes on from there, to the same bits.\n"
             "\n"
-            "stdout gets the run's folder and its last metrics.\n",
+            "stdout gets the run's folder and its last metrics. With --profile also where the\n"
+            "time went: parts of the run, ops, and the longest kernels with their share of what\n"
+            "the machine could do at best; trace.json in the run's folder holds the first steps\n"
+            "for chrome://tracing or ui.perfetto.dev. The run's bits and id stay the same.\n",
     .computes = true,
     .run = train,
 };

@@ -388,6 +388,125 @@ static Node *cross_entropy_case(Trial *t, int arg)
     return cross_entropy(t->g, x, label, smoothing, arg & 2 ? 1 : -1);
 }
 
+/* -- Attention */
+
+static const struct {
+    int64_t t, s, heads, kv_heads, d;
+    Attend how;
+    bool bias, lengths, slopes;
+} attention_forms[] = {
+    {3, 4, 1, 1, 5, {.scale = 0},                            false, false, false},
+    {5, 5, 2, 2, 4, {.causal = true},                        false, false, false},
+    {2, 5, 4, 2, 3, {.causal = true, .offset = 3},           false, false, false},
+    {4, 4, 2, 1, 2, {.scale = 0.5f, .cap = 1.5f},            true,  false, false},
+    {5, 6, 2, 2, 3, {.window = 2, .offset = 1},              false, true,  true },
+    {4, 6, 2, 1, 3, {.window = 3, .causal = true, .cap = 2}, true,  true,  false},
+    {3, 2, 1, 1, 2, {.causal = true, .offset = -1},          false, false, false}, /* a row sees nothing */
+};
+
+static Node *attention_case(Trial *t, int arg)
+{
+    static const float slopes[2] = {0.25f, 0.0625f};
+    const int64_t T = attention_forms[arg].t, s = attention_forms[arg].s,
+                  heads = attention_forms[arg].heads, kv_heads = attention_forms[arg].kv_heads,
+                  d = attention_forms[arg].d;
+    Attend how = attention_forms[arg].how;
+    Node *q = trial_real(t, S(2, T, heads, d)), *k = trial_real(t, S(2, s, kv_heads, d)),
+         *v = trial_real(t, S(2, s, kv_heads, d));
+    if (attention_forms[arg].bias) how.bias = trial_real(t, S(heads, T, s));
+    if (attention_forms[arg].lengths) how.lengths = trial_whole(t, S(2), (uint32_t)s + 1);
+    if (attention_forms[arg].slopes) how.slopes = slopes;
+    return attention(t->g, q, k, v, how);
+}
+
+static Node *rope_case(Trial *t, int arg)
+{
+    Node *table = rope_table(t->g, 3, arg & 1 ? 4 : 6, 2, 100, 1.5);
+    return rope(t->g, trial_real(t, S(2, 3, 2, 6)), table, arg & 2);
+}
+
+/* -- Over time */
+
+enum { REVERSE = 1, STATES = 2, NO_BIAS = 4 };
+
+static RecurrentWeights recurrent_weights(Trial *t, int64_t rows, int64_t inputs, int arg)
+{
+    const int64_t H = 3;
+    Node *ih = trial_real(t, S(rows, inputs)), *hh = trial_real(t, S(rows, H));
+    if (arg & NO_BIAS) return (RecurrentWeights){ih, hh, NULL, NULL};
+    Node *b_ih = trial_real(t, S(rows)), *b_hh = trial_real(t, S(rows));
+    return (RecurrentWeights){ih, hh, b_ih, b_hh};
+}
+
+/* All states and the last ones, along time. */
+static Node *recurrent_case(Trial *t, int arg, bool is_lstm)
+{
+    Node *x = trial_real(t, S(2, 3, 2)), *h0 = NULL, *c0 = NULL;
+    t->low = -0.9, t->high = 0.9;
+    RecurrentWeights w = recurrent_weights(t, is_lstm ? 12 : 9, 2, arg);
+    if (arg & STATES) h0 = trial_real(t, S(2, 3));
+    if (arg & STATES && is_lstm) c0 = trial_real(t, S(2, 3));
+    const RecurrentValues v =
+        is_lstm ? lstm(t->g, x, w, h0, c0, arg & REVERSE) : gru(t->g, x, w, h0, arg & REVERSE);
+    Node *parts[] = {v.h, reshape(t->g, v.h_last, S(2, 1, 3)), v.h};
+    if (is_lstm) parts[2] = reshape(t->g, v.c_last, S(2, 1, 3));
+    return concat(t->g, parts, is_lstm ? 3 : 2, 1);
+}
+
+static Node *lstm_case(Trial *t, int arg)
+{
+    return recurrent_case(t, arg, true);
+}
+
+static Node *gru_case(Trial *t, int arg)
+{
+    return recurrent_case(t, arg, false);
+}
+
+enum { CONSTANT = 4, COMPLEX = 8 };
+
+static Node *scan_case(Trial *t, int arg)
+{
+    const Shape rows = arg & COMPLEX ? S(2, 4, 2, 3) : S(2, 4, 3),
+                row = arg & COMPLEX ? S(2, 3) : S(3), state = arg & COMPLEX ? S(2, 2, 3) : S(2, 3);
+    Node *a = trial_real(t, arg & CONSTANT ? row : rows), *b = trial_real(t, rows);
+    Node *h0 = arg & STATES ? trial_real(t, state) : NULL;
+    return scan(t->g, a, b, h0, arg & REVERSE);
+}
+
+static Node *short_conv_case(Trial *t, int arg)
+{
+    static const int64_t taps[] = {2, 4, 7};
+    Node *x = trial_real(t, S(2, 5, 3)), *w = trial_real(t, S(3, taps[arg % 3]));
+    return short_conv(t->g, x, w, arg < 3 ? NULL : trial_real(t, S(3)), arg == 5);
+}
+
+/* -- Long convolutions and the real transform */
+
+enum { GATE = 6 }; /* arg: reach + 3 skip + 6 gate */
+
+static Node *long_conv_case(Trial *t, int arg)
+{
+    const LongConvReach reach = (LongConvReach)(arg % 3);
+    const Shape u = S(2, 3, 7);
+    Node *x = trial_real(t, u), *k = trial_real(t, reach == REACH_TWO_SIDED ? S(2, 3, 5) : S(3, 5));
+    Node *d = arg / 3 % 2 ? trial_real(t, S(3)) : NULL,
+         *gate = arg >= GATE ? trial_real(t, u) : NULL;
+    return long_conv(t->g, x, k, d, gate, reach);
+}
+
+static Node *rfft_case(Trial *t, int arg)
+{
+    static const int64_t lengths[] = {1, 2, 5, 8, 12};
+    return rfft(t->g, trial_real(t, S(2, lengths[arg])));
+}
+
+static Node *irfft_case(Trial *t, int arg)
+{
+    static const int64_t lengths[] = {1, 2, 5, 8, 12};
+    return irfft(t->g, trial_real(t, S(3, lengths[arg] / 2 + 1, 2)), lengths[arg]);
+}
+
 /* -- Random numbers */
 
 static Node *dropout_case(Trial *t, int arg)
@@ -440,6 +559,15 @@ static const GraphCase cases[] = {
     {"norm",    "rms_norm",         rms_norm_case,         2,  false},
     {"loss",    "softmax",          softmax_case,          2,  false},
     {"loss",    "cross_entropy",    cross_entropy_case,    4,  false},
+    {"attend",  "attention",        attention_case,        7,  false},
+    {"attend",  "rope",             rope_case,             4,  false},
+    {"time",    "lstm",             lstm_case,             8,  false},
+    {"time",    "gru",              gru_case,              8,  false},
+    {"time",    "scan",             scan_case,             16, false},
+    {"time",    "short_conv",       short_conv_case,       6,  false},
+    {"seqconv", "long_conv",        long_conv_case,        12, false},
+    {"seqconv", "rfft",             rfft_case,             5,  false},
+    {"seqconv", "irfft",            irfft_case,            5,  false},
     {"random",  "dropout",          dropout_case,          1,  false},
 };
 enum { N_CASES = sizeof cases / sizeof cases[0] };

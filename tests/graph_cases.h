@@ -23,7 +23,8 @@ typedef struct Trial {
 
 int graph_case_count(void);
 const char *graph_case_name(int i);
-const char *graph_case_group(int i); /* map reduce move index product conv pool norm loss random */
+/* map reduce move index product conv pool norm loss attend time seqconv random */
+const char *graph_case_group(int i);
 /* False: its gradient is not the derivative of its value, on purpose. */
 bool graph_case_is_smooth(int i);
 

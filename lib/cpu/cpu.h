@@ -78,6 +78,90 @@ typedef struct PoolShape {
     bool count_pad;
 } PoolShape;
 
+/* Attention of `heads` query heads in groups of heads / kv_heads that share a key and value head:
+ *
+ *   y[b,i,h] = sum_j p[b,h,i,j] v[b,j,g(h)],   p = softmax over the keys j that query i sees of
+ *   cap tanh(scale q[b,i,h].k[b,j,g(h)] / cap) + bias[h,i,j] - slopes[h] |i + offset - j|
+ *
+ *   q  (batch, t, heads, d)        as a projection gives it
+ *   k, v  (batch, s, kv_heads, d)  1 <= d <= 256
+ *   cap 0: no tanh; bias (heads, t, s), slopes (heads) or NULL
+ *
+ * Query i stands at position i + offset among the keys. It sees key j if j < length[b] (length
+ * NULL: all), if j <= i + offset when causal, and if |i + offset - j| < window unless window is 0.
+ * A query that sees no key gets y = 0. lse (batch, heads, t) is the logarithm to base 2 of the
+ * softmax's denominator, -infinity where no key is seen. */
+typedef struct Attention {
+    int64_t batch, t, s, heads, kv_heads, d;
+    float scale, cap;
+    int64_t offset, window;
+    bool causal;
+    const float *q, *k, *v, *bias, *slopes;
+    const int32_t *length;
+} Attention;
+
+/* y, lse: what attention gave; dy the gradient to y. dq, dk, dv and, unless NULL, dbias are
+ * overwritten with the gradients of sum(dy * y). */
+typedef struct AttentionGrad {
+    Attention forward;
+    const float *y, *lse, *dy;
+    float *dq, *dk, *dv, *dbias;
+} AttentionGrad;
+
+/* Rotation of pairs (Su et al., arXiv:2104.09864): x, y (batch, t, heads, d). Pair i < dims / 2 of
+ * every head at place p is turned by the angle whose cosine and sine are table[p][i] and
+ * table[p][dims / 2 + i]; the rest is copied. A pair is numbers (2i, 2i + 1) when interleaved, else
+ * (i, i + dims / 2). inverse turns back. */
+typedef struct RopeShape {
+    int64_t batch, t, heads, d, dims;
+    bool interleaved, inverse;
+} RopeShape;
+/* A recurrent layer over `steps` time steps, G gates of `width` units (LSTM: i f g o; GRU: r z n;
+ * the names, the order and the layout of w are torch's). The sources of all four kernels. */
+typedef struct Recurrence {
+    int64_t batch, steps, width; /* B, T, H */
+    int gates;                   /* G: 4 for LSTM, 3 for GRU */
+    bool reverse;                /* walk from the last step to the first */
+    const float *x;              /* (B, T, G H): what the input gives to the gates, with biases */
+    const float *w;              /* (G H, H): what the state before gives to them */
+    const float *bias;           /* (3 H), GRU only: added to w h before the reset gate */
+    const float *h0, *c0;        /* (B, H): the starting state; c0 for LSTM only */
+} Recurrence;
+
+/* A linear recurrence over rows of d numbers: y_t = a_t y_(t-1) + b_t, t - 1 being the step walked
+ * before t, and h0 (or nothing) before the first. */
+typedef struct ScanShape {
+    int64_t batch, steps, d;
+    bool complex;  /* a row is d real parts, then d imaginary parts */
+    bool constant; /* a is one row for all steps and sequences */
+    bool reverse;  /* walk from the last step to the first */
+    bool lagged;   /* the factor is the conjugate of that of the step walked before, conj(a_(t-1)):
+                      what the gradient of a scan that is not lagged needs */
+} ScanShape;
+
+/* Rows (batch, steps, channels), channels contiguous; 1 <= taps <= 16. */
+typedef struct ShortConvShape {
+    int64_t batch, steps, channels, taps;
+} ShortConvShape;
+/* A convolution of rows (batch, channels, t) along t, each channel with its own kernel of `taps` <=
+ * t taps:
+ *
+ *   causal     y[t] = sum_{0 <= l} k[l] u[t - l]
+ *   circular   the same with u[t - l] read modulo the row's length
+ *   two sided  k (2, channels, taps): y[t] = sum_{l >= 0} k[0][l] u[t - l] + k[1][l] u[t + 1 + l]
+ *
+ * T is contiguous: a transform then runs along a row, needs no batch of 16 channels and stays in L2
+ * up to t = 64K, where 16 interleaved rows would not. */
+typedef enum LongConvMode {
+    LONG_CONV_CAUSAL,
+    LONG_CONV_CIRCULAR,
+    LONG_CONV_TWO_SIDED
+} LongConvMode;
+typedef struct LongConv {
+    int64_t batch, channels, t, taps;
+    LongConvMode mode;
+} LongConv;
+
 typedef struct Kernels {
     const char *isa; /* "v3", "v4", "neon" */
 
@@ -134,6 +218,14 @@ typedef struct Kernels {
     void (*rms_norm_grad)(int64_t rows, int64_t n, const float *x, const float *gain, float eps,
                           const float *dy, float *dx);
 
+    /* Attention by blocks, forward and backward; memory grows with t + s, not with t * s. Keys are
+     * walked in blocks of fixed size in ascending order (attention.c, attention_grad.c). */
+    void (*attention)(const Attention *a, float *y, float *lse, void *scratch);
+    size_t (*attention_scratch)(const Attention *a); /* bytes, by shapes and threads_count() */
+    void (*attention_grad)(const AttentionGrad *g, void *scratch);
+    size_t (*attention_grad_scratch)(const Attention *a);
+    void (*rope)(const RopeShape *s, const float *x, const float *table, float *y);
+
     /* y[i, :] = table[index[i], :] over rows of `width`; an index outside [0, n_rows) gives NaN
      * (floats). */
     void (*gather_rows)(int64_t n, int64_t n_rows, int64_t width, const float *table,
@@ -144,6 +236,23 @@ typedef struct Kernels {
                              const int32_t *index, float *y);
     /* index[r] = first j of the largest x[r, j]. */
     void (*argmax_rows)(int64_t rows, int64_t n, const float *x, int32_t *index);
+
+    /* y = gate (conv(u, k) + d u), d (channels), gate as u, each or NULL; du = the gradient of
+     * sum(dy (conv(u, k) + d u)) to u; dk = the same to k. Transforms' error: a few 1e-7 of the
+     * norm of a row's largest term. Outputs may not alias inputs. */
+    void (*long_conv)(const LongConv *s, const float *u, const float *k, const float *d,
+                      const float *gate, float *y, void *scratch);
+    void (*long_conv_grad_u)(const LongConv *s, const float *dy, const float *k, const float *d,
+                             float *du, void *scratch);
+    void (*long_conv_grad_k)(const LongConv *s, const float *u, const float *dy, float *dk,
+                             void *scratch);
+    size_t (*long_conv_scratch)(const LongConv *s); /* enough for each of the three */
+    /* Rows of n reals to their n / 2 + 1 bins (real, imaginary): X[f] = sum_t x[t] e^(-2 pi i f t /
+     * n); and back, with 1/n, not reading the imaginary parts of bins 0 and n / 2. Any n; primes
+     * cost their square. */
+    void (*rfft)(int64_t rows, int64_t n, const float *x, float *y, void *scratch);
+    void (*irfft)(int64_t rows, int64_t n, const float *x, float *y, void *scratch);
+    size_t (*rfft_scratch)(int64_t rows, int64_t n);
 
     /* Copies a box of `rank` dims between two strided places (strides in floats; the last one 1).
      */
@@ -168,6 +277,53 @@ typedef struct Kernels {
     double (*sum_squares)(int64_t n, const float *x);     /* fixed tree, in double above tiles */
     bool (*all_finite)(int64_t n, const float *x);
 
+    /* LSTM (Hochreiter & Schmidhuber 1997, with forget gates), for every step in the order walked:
+     *   i f g o = sigmoid, sigmoid, tanh, sigmoid of (x + w h);  c = f c + i g;  h = o tanh(c).
+     * trace (B, T + 1, 6 H): row t is h c i f g o; row T is the last c, then zeros.
+     * Each sum over k of w h is one chain of fused multiply-adds, k ascending, to which x is added.
+     *
+     * lstm_grad takes dy (B, T + 1, H), the gradient to the trace's first H columns, and gives
+     * dx (B, T, 4 H), or, when `start`, (B, T + 1, 4 H), whose row T is the gradient to c0, then
+     * zeros. That to h0 is dx of the first step times w. Reads x, h0 of the Recurrence never. */
+    void (*lstm)(const Recurrence *r, float *trace, void *scratch);
+    void (*lstm_grad)(const Recurrence *r, const float *trace, const float *dy, bool start,
+                      float *dx, void *scratch);
+    /* GRU (Cho et al. 2014, in the form of torch and cuDNN), with u = w h + bias:
+     *   r z = sigmoid(x + u);  n = tanh(x_n + r u_n);  h = n + z (h - n).
+     * trace (B, T, 5 H): h r z n u_n.
+     *
+     * gru_grad takes dy (B, T, H), the gradient to h, and gives dx (B, T, 3 H), or, when `start`,
+     * (B, T + 1, 3 H), whose row T is what of the gradient to h0 does not go through w, then zeros.
+     * The gradient to u is dx with its n times r. */
+    void (*gru)(const Recurrence *r, float *trace, void *scratch);
+    void (*gru_grad)(const Recurrence *r, const float *trace, const float *dy, bool start,
+                     float *dx, void *scratch);
+    size_t (*recurrent_scratch)(const Recurrence *r); /* enough for each of the four */
+
+    /* y = the recurrence of s; a (B, T, [2,] d) or one row; b, y (B, T, [2,] d); h0 (B, [2,] d) or
+     * NULL, never with `lagged`. One fused multiply-add a step (complex: two chained, the real part
+     * of a first). y may not alias a or b. */
+    void (*scan)(const ScanShape *s, const float *a, const float *b, const float *h0, float *y);
+    /* The gradients of a scan that is not lagged, in one pass: g (rows as y) to b, the lagged scan
+     * of dy in the other direction; da_t = g_t times the conjugate of
+     * y_(t-1), rows as a, or, for constant a, one row a sequence: sums in the order walked, in
+     * panels of 64 steps. Sequences of g are stride_g floats apart, those of da stride_da. */
+    void (*scan_grad)(const ScanShape *s, const float *a, const float *dy, const float *y,
+                      const float *h0, float *g, int64_t stride_g, float *da, int64_t stride_da);
+
+    /* Causal depthwise convolution along t, w (C, K), its last tap the present as in torch:
+     *   y[b, t, c] = bias[c] + sum_j w[c, K - 1 - j] x[b, t - j, c],  then silu when asked.
+     * A chain of fused multiply-adds from the bias (or zero), j ascending. short_conv_grad_x is its
+     * transpose, in the same order; short_conv_grad_w sums chains of steps ascending, cut into
+     * pieces by the shape, pieces ascending. Scratch: short_conv_scratch bytes. */
+    void (*short_conv)(const ShortConvShape *s, const float *x, const float *w, const float *bias,
+                       bool silu, float *y, void *scratch);
+    void (*short_conv_grad_x)(const ShortConvShape *s, const float *dy, const float *w, float *dx,
+                              void *scratch);
+    void (*short_conv_grad_w)(const ShortConvShape *s, const float *x, const float *dy, float *dw,
+                              void *scratch);
+    size_t (*short_conv_scratch)(const ShortConvShape *s);
+
     /* Vector math, y may alias x; each <= 2 ulp over all of float (tests/unit/vecmath.c). */
     void (*vexp)(int64_t n, const float *x, float *y);
     void (*vlog)(int64_t n, const float *x, float *y);
@@ -175,7 +331,19 @@ typedef struct Kernels {
     void (*verf)(int64_t n, const float *x, float *y);
     void (*vsin)(int64_t n, const float *x, float *y);
     void (*vcos)(int64_t n, const float *x, float *y);
+
+    /* What lib/bench measures the machine's limits with. fma_chains: FMA_CHAINS chains of `rounds`
+     * fused multiply-adds on every thread, nothing but registers; out (threads_count(),
+     * FMA_CHAINS). The streams: z = x and z = x + a y, `repeats` times; z does not overlap x and y
+     * and all are 64-byte aligned; past_cache writes to memory without reading or keeping the lines
+     * of z. */
+    void (*fma_chains)(int64_t rounds, float *out);
+    void (*stream_copy)(int64_t n, const float *x, float *z, bool past_cache, int64_t repeats);
+    void (*stream_triad)(int64_t n, float a, const float *x, const float *y, float *z,
+                         bool past_cache, int64_t repeats);
 } Kernels;
+
+enum { FMA_CHAINS = 192 };
 
 /* The table in use. cpu_select(NULL) takes SEQLAB_ISA if set, else the best that this CPU has;
  * cpu_select("v3") forces one. Fails with FAIL_USAGE when the name is unknown or the CPU lacks it.

@@ -61,7 +61,7 @@ int cpu_available(const char *names[4])
 
 bool cpu_select(const char *isa, Error *err)
 {
-    const char *wanted = isa ? isa : getenv("SEQLAB_ISA");
+    const char *wanted = isa ? isa : getenv("SEQLAB_ISA"), *where = isa ? "isa " : "SEQLAB_ISA=";
     if (wanted && !*wanted) wanted = NULL;
     for (int i = 0; i < N_VARIANTS; i++) {
         if (wanted && strcmp(wanted, variants[i].kernels->isa) != 0) continue;
@@ -70,10 +70,10 @@ bool cpu_select(const char *isa, Error *err)
             return true;
         }
         if (wanted)
-            return fail(err, FAIL_USAGE, NULL, "SEQLAB_ISA=%s: this CPU does not have it", wanted);
+            return fail(err, FAIL_USAGE, NULL, "%s%s: this CPU does not have it", where, wanted);
     }
     if (wanted)
-        return fail(err, FAIL_USAGE, NULL, "SEQLAB_ISA=%s: unknown; this build has %s", wanted,
+        return fail(err, FAIL_USAGE, NULL, "%s%s: unknown; this build has %s", where, wanted,
 #if defined(__x86_64__)
                     "v3 and v4"
 #else

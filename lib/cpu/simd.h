@@ -43,6 +43,12 @@ SIMD void vf_store(float *p, vf x)
     _mm512_storeu_ps(p, x);
 }
 
+/* Past the caches; p aligned to the vector. */
+SIMD void vf_stream(float *p, vf x)
+{
+    _mm512_stream_ps(p, x);
+}
+
 SIMD void vf_store_n(float *p, vf x, int64_t n)
 {
     _mm512_mask_storeu_ps(p, vf_mask(n), x);
@@ -60,28 +66,35 @@ SIMD vf vf_relu(vf x)
                               _mm512_setzero_ps());
 }
 
-/* Lane l of the result comes from a where bit d of l is clear, from b where it is set: one
- * butterfly of the transposition at distance d. */
-#define VF_SWAP_(r, i, d, low, high)                                                               \
-    do {                                                                                           \
-        vf a_ = (r)[i], b_ = (r)[(i) + (d)];                                                       \
-        (r)[i] = _mm512_permutex2var_ps(a_, low, b_);                                              \
-        (r)[(i) + (d)] = _mm512_permutex2var_ps(a_, high, b_);                                     \
-    } while (0)
-
+/* 4 x 4 blocks within quarters of a vector, then the quarters, by shuffles with fixed patterns. */
 SIMD void vf_transpose(vf r[VL])
 {
+    vf t[VL];
+#pragma GCC unroll 8
+    for (int i = 0; i < VL; i += 2) {
+        t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+    }
 #pragma GCC unroll 4
-    for (int d = 1; d < VL; d *= 2) {
-        const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-        const __m512i bit = _mm512_set1_epi32(d);
-        const __mmask16 upper = _mm512_test_epi32_mask(lane, bit);
-        const __m512i low = _mm512_mask_add_epi32(lane, upper, lane, _mm512_set1_epi32(16 - d));
-        const __m512i high =
-            _mm512_mask_add_epi32(_mm512_add_epi32(lane, bit), upper, lane, _mm512_set1_epi32(16));
-#pragma GCC unroll 16
-        for (int i = 0; i < VL; i++)
-            if (!(i & d)) VF_SWAP_(r, i, d, low, high);
+    for (int i = 0; i < VL; i += 4) {
+        r[i] = _mm512_shuffle_ps(t[i], t[i + 2], 0x44);
+        r[i + 1] = _mm512_shuffle_ps(t[i], t[i + 2], 0xee);
+        r[i + 2] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+        r[i + 3] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        const vf low = _mm512_shuffle_f32x4(r[i], r[i + 4], 0x88),
+                 high = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0x88);
+        t[i] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0xdd);
+        t[i + 4] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0xdd);
+        r[i] = _mm512_shuffle_f32x4(low, high, 0x88);
+        r[i + 8] = _mm512_shuffle_f32x4(low, high, 0xdd);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        r[i + 4] = _mm512_shuffle_f32x4(t[i], t[i + 4], 0x88);
+        r[i + 12] = _mm512_shuffle_f32x4(t[i], t[i + 4], 0xdd);
     }
 }
 
@@ -115,6 +128,11 @@ SIMD vf vf_load_n(const float *p, int64_t n)
 SIMD void vf_store(float *p, vf x)
 {
     _mm256_storeu_ps(p, x);
+}
+
+SIMD void vf_stream(float *p, vf x)
+{
+    _mm256_stream_ps(p, x);
 }
 
 SIMD void vf_store_n(float *p, vf x, int64_t n)
@@ -180,6 +198,11 @@ SIMD vf vf_load_n(const float *p, int64_t n)
 }
 
 SIMD void vf_store(float *p, vf x)
+{
+    vst1q_f32(p, x);
+}
+
+SIMD void vf_stream(float *p, vf x) /* the ISA has no such store of one vector */
 {
     vst1q_f32(p, x);
 }

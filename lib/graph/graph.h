@@ -65,6 +65,33 @@ typedef union OpArgs {
         bool gain, bias; /* which of the optional sources are there */
     } batch_norm;
     struct {
+        float scale, cap;
+        int64_t offset, window;
+        bool causal;
+        bool bias, slopes, lengths; /* which of the optional sources are there */
+        bool bias_grad;             /* attention_grad gives that of the bias too */
+    } attention;
+    struct {
+        bool interleaved, inverse;
+    } rope;
+    struct {
+        bool reverse;
+        bool start; /* the gradients: with that to the starting state */
+    } recurrent;
+    struct {
+        bool reverse, lagged; /* cpu.h ScanShape */
+    } scan;
+    struct {
+        bool silu;
+    } short_conv;
+    struct {
+        int reach;       /* LongConvReach */
+        bool skip, gate; /* which of the optional sources are there */
+    } long_conv;
+    struct {
+        int64_t n; /* reals of a row, for irfft */
+    } rfft;
+    struct {
         uint64_t seed;
         uint64_t stream; /* names the tensor; the step enters at run time */
         float p, value;
@@ -235,10 +262,66 @@ void batch_moments(Graph *g, Node *x, Node **mean,
 Node *layer_norm(Graph *g, Node *x, Node *gain, Node *bias, float eps); /* over the last axis */
 Node *rms_norm(Graph *g, Node *x, Node *gain, float eps);
 
+/* Long convolution of the rows u (B, H, T) with one kernel a channel: y = gate (conv(u, k) + d u);
+ * d (H), gate (B, H, T) or NULL. k is (H, S), S <= T: y[t] = sum_s k[s] u[t - s], causal, or
+ * circular; two sided it is (2, H, S), and k[1][s] u[t + 1 + s] is added. */
+typedef enum LongConvReach { REACH_CAUSAL, REACH_CIRCULAR, REACH_TWO_SIDED } LongConvReach;
+Node *long_conv(Graph *g, Node *u, Node *k, Node *d, Node *gate, LongConvReach reach);
+/* Over the last axis: x (..., n) to X (..., n / 2 + 1, 2), X[f] = sum_t x[t] e^(-2 pi i f t / n),
+ * and back: irfft(rfft(x), n) = x. irfft does not read the imaginary part of bin 0, nor of bin n
+ * / 2. */
+Node *rfft(Graph *g, Node *x);
+Node *irfft(Graph *g, Node *x, int64_t n);
+
 Node *softmax(Graph *g, Node *x); /* over the last axis */
 Node *log_softmax(Graph *g, Node *x);
 /* x (..., V), label I32 (...): losses (...) as cpu.h says; ignored rows give 0. */
 Node *cross_entropy(Graph *g, Node *x, Node *label, float smoothing, int32_t ignore);
+
+typedef struct Attend {
+    float scale;         /* of q k; 0 means 1 / sqrt(D) */
+    float cap;           /* c of c tanh(score / c); 0: none */
+    bool causal;         /* query i sees keys up to i + offset */
+    int64_t offset;      /* place of query 0 among the keys: S - T when keys were cached */
+    int64_t window;      /* query i sees keys nearer than this to i + offset; 0: all */
+    Node *bias;          /* (Hq, T, S), added to the scores of every sequence, or NULL */
+    Node *lengths;       /* I32 (B): keys from here on are padding, or NULL */
+    const float *slopes; /* Hq numbers, copied: ALiBi takes slope * distance away, or NULL */
+} Attend;
+/* softmax(q k) v with q (B, T, Hq, D), k and v (B, S, Hkv, D), D <= 256: heads before D, which is
+ * what reshape makes of a projection's (B, T, Hq * D) without moving anything, and what the next
+ * projection takes back. Heads h of q share head h / (Hq / Hkv) of k and v. A query that sees no
+ * key gets 0. Memory grows with T + S, also backward. */
+Node *attention(Graph *g, Node *q, Node *k, Node *v, Attend how);
+/* (n, dims) constants for rope: cosines, then sines, of (offset + place) / factor * theta^(-2i /
+ * dims), i < dims / 2; factor > 1 stretches the positions (linear scaling). */
+Node *rope_table(Graph *g, int64_t n, int64_t dims, int64_t offset, double theta, double factor);
+/* Rotary positions: x (B, T, H, D), table (T, dims), dims <= D even. Pairs are (i, i + dims / 2)
+ * or, interleaved, (2i, 2i + 1). */
+Node *rope(Graph *g, Node *x, Node *table, bool interleaved);
+/* Recurrent layers over x (B, T, I). Weights, their layout and the order of gates (LSTM: i f g o;
+ * GRU: r z n) are torch's: w_ih (G H, I), w_hh (G H, H), biases (G H) or NULL. h0, c0 (B, H) or
+ * NULL for zero. `reverse` walks from the last step to the first; step t of h is still about x's
+ * step t.
+ */
+typedef struct RecurrentWeights {
+    Node *w_ih, *w_hh, *b_ih, *b_hh;
+} RecurrentWeights;
+typedef struct RecurrentValues {
+    Node *h;      /* (B, T, H) */
+    Node *h_last; /* (B, H), after the last step walked */
+    Node *c_last; /* LSTM; NULL for GRU */
+} RecurrentValues;
+RecurrentValues lstm(Graph *g, Node *x, RecurrentWeights w, Node *h0, Node *c0, bool reverse);
+RecurrentValues gru(Graph *g, Node *x, RecurrentWeights w, Node *h0, bool reverse);
+
+/* The linear recurrence y_t = a_t y_(t-1) + b_t over axis 1, from h0 or zero; `reverse` runs it
+ * from the last step. Real: b (B, T, D), a the same or (D), h0 (B, D). Complex: b (B, T, 2, D),
+ * real parts first, a the same or (2, D), h0 (B, 2, D). */
+Node *scan(Graph *g, Node *a, Node *b, Node *h0, bool reverse);
+/* Causal depthwise convolution of x (B, T, C) with w (C, K), K <= 16, whose last tap is the
+ * present, plus bias (C) or NULL, then silu if asked. */
+Node *short_conv(Graph *g, Node *x, Node *w, Node *bias, bool silu);
 
 /* Numbers of the stream (seed, "dropout", step, stream): the step is that of plan_run. No gradient.
  */

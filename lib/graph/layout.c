@@ -152,7 +152,9 @@ static size_t unit_scratch(const Unit *unit)
 static void choose_external(Liveness *l, const PlanOutput outputs[], int n)
 {
     for (int i = 0; i < n; i++) {
-        int id = node_root(outputs[i].node)->id;
+        const Node *root = node_root(outputs[i].node);
+        const int id = root->id;
+        if (bytes_of(root) != bytes_of(outputs[i].node)) continue; /* a view of its first numbers */
         if (outputs[i].to && l->fused->unit_of[id] >= 0 && !l->out->external[id])
             l->out->external[id] = outputs[i].to;
     }

@@ -23,11 +23,11 @@ typedef struct Call {
 } Call;
 
 typedef enum OpKind {
-    OP_LEAF,  /* input, parameter, constant */
-    OP_MAP,   /* elementwise: .map gives the instruction */
-    OP_VIEW,  /* the bytes of src[0]: reshape, stop_gradient, and values with a gradient rule of
-               * their own  (straight_through, batch_norm), whose further sources serve that rule
-               * only  and are not computed for it */
+    OP_LEAF, /* input, parameter, constant */
+    OP_MAP,  /* elementwise: .map gives the instruction */
+    OP_VIEW, /* the bytes of src[0], or the first of them: reshape, stop_gradient, and values with a
+              * gradient rule of their own  (straight_through, batch_norm), whose further sources
+              * serve that rule only  and are not computed for it */
     OP_REMAP, /* a strided read (broadcast, permute, slice): fused into the consumer's map, else its
                  own copy */
     OP_REDUCE, /* sum or max over one group of adjacent axes: ends a map program */

@@ -15,7 +15,7 @@ typedef struct Step {
     const void **in;
     void **out;
     void *scratch;
-    double seconds;
+    double seconds, start_s, end_s; /* profile: all runs; the last one */
 } Step;
 
 /* A place that plan_bind has to write. */
@@ -27,7 +27,7 @@ typedef struct Patch {
 
 typedef struct Copy {
     void *to;
-    const Node *from; /* a root */
+    const Node *from;
 } Copy;
 
 struct Plan {
@@ -108,7 +108,7 @@ static void list_copies(Plan *p, const PlanOutput outputs[], int n)
     for (int i = 0; i < n; i++) {
         Node *root = node_root(outputs[i].node);
         if (outputs[i].to && p->layout.external[root->id] != outputs[i].to)
-            p->copies[p->n_copies++] = (Copy){outputs[i].to, root};
+            p->copies[p->n_copies++] = (Copy){outputs[i].to, outputs[i].node};
     }
 }
 
@@ -194,7 +194,7 @@ bool plan_allocate(Plan *p, Error *err)
     for (int u = 0; u < p->fused.n_units; u++) resolve_step(p, &p->steps[u], u);
     for (int i = 0; i < p->graph->n_updates; i++) {
         const Update *update = &p->graph->updates[i];
-        p->copies[p->n_copies++] = (Copy){update->param->data, node_root(update->value)};
+        p->copies[p->n_copies++] = (Copy){update->param->data, update->value};
     }
     return true;
 }
@@ -245,12 +245,15 @@ static void run_step(const Step *s, uint64_t step)
 void plan_run(Plan *p, uint64_t step)
 {
     for (int u = 0; u < p->fused.n_units; u++) {
-        double before = p->profile ? clock_s() : 0;
-        run_step(&p->steps[u], step);
-        if (p->profile) p->steps[u].seconds += clock_s() - before;
+        Step *s = &p->steps[u];
+        if (p->profile) s->start_s = clock_s();
+        run_step(s, step);
+        if (!p->profile) continue;
+        s->end_s = clock_s();
+        s->seconds += s->end_s - s->start_s;
     }
     for (int i = 0; i < p->n_copies; i++)
-        memcpy(p->copies[i].to, address(p, p->copies[i].from),
+        memcpy(p->copies[i].to, plan_value(p, p->copies[i].from),
                sizeof(float) * (size_t)shape_count(&p->copies[i].from->shape));
 }
 
@@ -276,6 +279,26 @@ static void describe(const Unit *u, Text *t)
     for (int i = 0; i < u->n_roots; i++)
         text_addf(t, " %s#%d%s", u->roots[i]->op->name, u->roots[i]->id,
                   shape_text(&u->roots[i]->shape, shape));
+}
+
+PlanStep plan_step(const Plan *p, int i)
+{
+    const Step *s = &p->steps[i];
+    const Unit *u = s->unit;
+    return (PlanStep){.name = u->kernel ? u->kernel->op->name : "map",
+                      .value = u->roots[0],
+                      .flops = unit_flops(u),
+                      .bytes = unit_bytes(u),
+                      .seconds = s->seconds,
+                      .start_s = s->start_s,
+                      .end_s = s->end_s};
+}
+
+char *plan_step_text(const Plan *p, int i)
+{
+    Text t = {0};
+    describe(p->steps[i].unit, &t);
+    return t.data;
 }
 
 char *plan_text(const Plan *p)

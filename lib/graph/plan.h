@@ -2,10 +2,10 @@
  * allocates nothing.
  *
  * plan_new: reachability from the outputs and updates; elementwise chains with their strided reads
- * and the reductions at their end become map programs (fuse.c); bias and activation go into matrix
- * products; liveness gives every remaining value a fixed offset in one arena, reusing memory, in
- * place where a map allows it. None of this changes a bit of the result: plan_options.fuse = false
- * gives the same bits (a test says so). */
+ * and the reductions at their end become map programs (fuse.c); chains that alone read a matrix
+ * product go into it; liveness gives every remaining value a fixed offset in one arena, reusing
+ * memory, in place where a map allows it. None of this changes a bit of the result:
+ * plan_options.fuse = false gives the same bits (a test says so). */
 #ifndef SEQLAB_GRAPH_PLAN_H
 #define SEQLAB_GRAPH_PLAN_H
 
@@ -53,5 +53,17 @@ char *plan_text(const Plan *p);
 
 /* Seconds spent in each step, summed since plan_profile(p, true); plan_text then shows them. */
 void plan_profile(Plan *p, bool on);
+
+/* Step i of plan_cost().n_kernels: one kernel call. Times are those of plan_profile. */
+typedef struct PlanStep {
+    const char *name;      /* of the op, or "map" */
+    const Node *value;     /* the first that it stores */
+    double flops, bytes;   /* of one run */
+    double seconds;        /* of all runs */
+    double start_s, end_s; /* of the last run, by clock_s */
+} PlanStep;
+PlanStep plan_step(const Plan *p, int i);
+/* What plan_text says of its kernel and its values. Malloc'ed. */
+char *plan_step_text(const Plan *p, int i);
 
 #endif

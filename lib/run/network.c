@@ -75,7 +75,9 @@ static bool plan_pass(Network *n, Pass *pass, bool training, bool allocate, Erro
         for (int i = 0; i < n_wrt; i++)
             outputs[n_outputs++] = (PlanOutput){grad[i], wrt[i]->param->grad};
     }
-    pass->plan = plan_new(pass->graph, outputs, n_outputs, NULL, err);
+    const PlanOptions options = {.no_fuse = n->options.keep_values,
+                                 .no_reuse = n->options.keep_values};
+    pass->plan = plan_new(pass->graph, outputs, n_outputs, &options, err);
     return pass->plan && (!allocate || plan_allocate(pass->plan, err));
 }
 

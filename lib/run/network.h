@@ -22,6 +22,7 @@ typedef struct NetworkOptions {
     int n_classes;
     bool train, eval; /* which passes to build */
     bool allocate;    /* false: plan only, for --dry-run */
+    bool keep_values; /* fuse nothing and keep every value: for check_nan */
     int64_t total_steps, steps_per_epoch;
 } NetworkOptions;
 

@@ -123,10 +123,12 @@ static bool not_finite(const Training *t, const char *what, double value, int64_
     char last[48] = "none";
     if (t->checkpoint_step >= 0)
         (void)snprintf(last, sizeof last, "step %" PRId64, t->checkpoint_step);
-    return fail(
-        err, FAIL_RUN, NULL,
-        "run %s: %s is %s at step %" PRId64 " (the loss was %.4g before); last checkpoint: %s",
-        t->experiment->id, what, isnan(value) ? "NaN" : "infinite", step, t->state.last_loss, last);
+    return fail(err, FAIL_RUN, NULL,
+                "run %s: %s is %s at step %" PRId64
+                " (the loss was %.4g before); last checkpoint: %s; "
+                "'seqlab train --check-nan %s' names the value",
+                t->experiment->id, what, isnan(value) ? "NaN" : "infinite", step,
+                t->state.last_loss, last, t->folder.path);
 }
 
 /* An update can overflow although its gradient is finite. The checkpoint from before must stay
@@ -146,6 +148,7 @@ static bool save_checkpoint(Training *t, Error *err)
 {
     double before = clock_s();
     RunRecord *r = &t->folder.record;
+    const double begin = profile_begin(t->profile);
     TRY(check_weights(t, err));
     t->state.wall_s = t->wall_before_s + clock_s() - t->started_s;
     t->state.cpu_s = t->cpu_before_s + clock_cpu_s();
@@ -154,6 +157,7 @@ static bool save_checkpoint(Training *t, Error *err)
                          &t->state, err));
     t->checkpoint_step = r->step = t->state.step;
     r->checkpoint_s = clock_s() - before;
+    profile_end(t->profile, PROFILE_CHECKPOINT, begin);
     training_line(t, 1, "checkpoint at step %" PRId64 " in %.3f s", t->state.step, r->checkpoint_s);
     return true;
 }
@@ -194,16 +198,23 @@ static bool train_step(Training *t, Error *err)
 {
     Pass *pass = &t->network.train;
     TrainState *s = &t->state;
+    double before = profile_begin(t->profile);
     Batch batch = loader_batch(t->loader, s->step);
+    profile_end(t->profile, PROFILE_LOADER, before);
     plan_bind(pass->plan, pass->x, batch.x);
     plan_bind(pass->plan, pass->label, batch.label);
     plan_run(pass->plan, (uint64_t)s->step);
+    profile_kernels(t->profile);
     const double loss = (double)*(const float *)plan_value(pass->plan, pass->loss);
     if (!isfinite(loss)) return not_finite(t, "the loss", loss, s->step + 1, err);
+    before = profile_begin(t->profile);
     if (!optimizer_step(&t->optimizer, training_lr(t, s->step), NULL))
         return not_finite(t, "a gradient", (double)NAN, s->step + 1, err);
+    profile_end(t->profile, PROFILE_OPTIMIZER, before);
     s->step++;
+    before = profile_begin(t->profile);
     network_after_step(&t->network, s->step);
+    profile_end(t->profile, PROFILE_METHODS, before);
     s->loss_sum += loss;
     s->loss_n++;
     s->hits += count_hits(pass, t->network.options.n_classes, batch.label);
@@ -248,7 +259,10 @@ static bool steps(Training *t, Error *err)
         bool stopped = false;
         if (training_eval_due(t)) {
             Error e = {0};
-            if (!training_evaluate(t, &e)) {
+            const double begin = profile_begin(t->profile);
+            const bool ok = training_evaluate(t, &e);
+            profile_end(t->profile, PROFILE_EVALUATION, begin);
+            if (!ok) {
                 if (e.kind != FAIL_STOPPED) return fail(err, e.kind, NULL, "%s", e.items[0].text);
                 stopped = true;
             }
@@ -301,7 +315,10 @@ static bool run_all(Training *t, const TrainFlags *flags, Error *err)
     t->evaluated_step = -1;
     if (t->first == t->total)
         TRY(metrics_last(t->folder.path, t->folder.record.final_metrics, err));
-    return steps(t, err);
+    profile_start(t->profile, t->network.train.plan, t->network.train.loss);
+    const bool ok = steps(t, err);
+    profile_stop(t->profile, &t->optimizer);
+    return ok;
 }
 
 static void free_all(Training *t)
@@ -322,6 +339,8 @@ static bool run_in_folder(Training *t, const TrainFlags *flags, RunRecord *recor
     Error late = {0};
     finish_record(t, ok, err);
     if (!ok) rundir_log(&t->folder, "%s", err->items[0].text);
+    if (!profile_write_trace(t->profile, t->folder.path, &late) && ok)
+        ok = fail(err, FAIL_RUN, NULL, "%s", late.items[0].text);
     if (!rundir_save(&t->folder, &late) && ok)
         ok = fail(err, FAIL_RUN, NULL, "%s", late.items[0].text);
     *record = t->folder.record;
@@ -347,6 +366,7 @@ bool train_run(const Experiment *e, const Dataset *data, const TrainFlags *flags
         .experiment = e,
         .data = data,
         .report = report,
+        .profile = flags->profile,
         .arena = arena,
         .metrics = {.fd = -1, .times_fd = -1},
         .times = {.every = 1       },

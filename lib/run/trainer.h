@@ -6,6 +6,7 @@
 #define SEQLAB_RUN_TRAINER_H
 
 #include "run/experiment.h"
+#include "run/profile.h"
 #include "run/rundir.h"
 
 /* What a run tells while it goes on; all optional. Called from the training thread. */
@@ -23,6 +24,7 @@ typedef struct TrainFlags {
     const char *command_line; /* for config.yaml's first line */
     bool force;               /* compute again although done: clears the folder */
     bool resume;              /* a checkpoint must be there, and be whole */
+    Profile *profile;         /* filled, and trace.json written, unless NULL; changes no bit */
 } TrainFlags;
 
 typedef enum TrainOutcome { TRAIN_DONE, TRAIN_ALREADY_DONE } TrainOutcome;

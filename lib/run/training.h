@@ -21,6 +21,7 @@ typedef struct Training {
     const Experiment *experiment;
     const Dataset *data;
     const TrainReport *report;
+    Profile *profile; /* or NULL */
     Arena *arena;
     RunFolder folder;
     const char *checkpoint, *best; /* folders */

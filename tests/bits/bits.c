@@ -12,7 +12,7 @@
 #include <string.h>
 
 enum { MAX = 1 << 20 };
-static float x[MAX], w[MAX], y[MAX], z[MAX];
+static _Alignas(64) float x[MAX], w[MAX], y[MAX], z[MAX];
 static int32_t index_of[MAX];
 static _Alignas(64) unsigned char scratch[1 << 26];
 
@@ -265,6 +265,108 @@ static void rows(void)
     report_floats("random_bernoulli", y, 100001);
 }
 
+/* Layers whose weights are shared by the threads and one whose rows are; widths with a rest. */
+static void recurrent_layers(void)
+{
+    static const int64_t sizes[][3] = {
+  /* B T H */
+        {5,  7, 200},
+        {64, 9, 33 },
+        {1,  3, 5  }
+    };
+    float *const trace = y, *const dx = y + (MAX / 2);
+    for (int i = 0; i < 6; i++) {
+        const int64_t B = sizes[i / 2][0], T = sizes[i / 2][1], H = sizes[i / 2][2];
+        Recurrence r = {.batch = B, .steps = T, .width = H, .gates = 4, .reverse = i & 1};
+        r.x = x, r.w = w, r.bias = w + 500, r.h0 = z, r.c0 = z + B * H;
+        if (cpu->recurrent_scratch(&r) > sizeof scratch) abort();
+        cpu->lstm(&r, trace, scratch);
+        report_floats("lstm", trace, B * (T + 1) * 6 * H);
+        cpu->lstm_grad(&r, trace, z, true, dx, scratch);
+        report_floats("lstm_grad", dx, B * (T + 1) * 4 * H);
+        r.gates = 3;
+        cpu->gru(&r, trace, scratch);
+        report_floats("gru", trace, B * T * 5 * H);
+        cpu->gru_grad(&r, trace, z, true, dx, scratch);
+        report_floats("gru_grad", dx, B * (T + 1) * 3 * H);
+    }
+}
+
+/* Factors below 1, so that nothing overflows. */
+static void over_time(void)
+{
+    const ShortConvShape c[2] = {
+        {3, 300, 37, 4 },
+        {2, 29,  64, 13}
+    };
+    for (int64_t i = 0; i < MAX; i++) y[i] = w[i] * 0.25f;
+    for (int i = 0; i < 16; i++) {
+        ScanShape s = {.batch = 3, .steps = 150, .d = i & 1 ? 150 : 37};
+        s.complex = i & 2, s.constant = i & 4, s.reverse = i & 8;
+        const int64_t row = s.complex ? 2 * s.d : s.d, all = s.steps * row;
+        float *const out = z + (MAX / 2), *const da = out + 3 * all;
+        cpu->scan(&s, y, x, w, out);
+        report_floats("scan", out, 3 * all);
+        cpu->scan_grad(&s, y, x, w, w, out, all, da, s.constant ? row : all);
+        report_floats("scan_grad", out, 3 * (all + (s.constant ? row : all)));
+    }
+    for (int i = 0; i < 2; i++) {
+        const int64_t n = c[i].batch * c[i].steps * c[i].channels;
+        if (cpu->short_conv_scratch(&c[i]) > sizeof scratch) abort();
+        cpu->short_conv(&c[i], x, w, i ? NULL : w + 5000, i == 0, y, scratch);
+        report_floats("short_conv", y, n);
+        cpu->short_conv_grad_x(&c[i], x, w, y, scratch);
+        report_floats("short_conv_grad_x", y, n);
+        cpu->short_conv_grad_w(&c[i], x, w, y, scratch);
+        report_floats("short_conv_grad_w", y, c[i].channels * c[i].taps);
+    }
+    fill(z, MAX, 3);
+}
+
+/* Ragged blocks, a group of heads, and each part of the score. */
+static void attentions(void)
+{
+    static const float slopes[4] = {0.5f, 0.25f, 0.125f, 0.0625f};
+    static const int32_t length[2] = {150, 77};
+    for (int form = 0; form < 4; form++) {
+        Attention a = {.batch = 2,
+                       .t = 130,
+                       .s = 150,
+                       .heads = 4,
+                       .kv_heads = form & 1 ? 2 : 4,
+                       .d = form & 2 ? 20 : 64,
+                       .scale = 0.2f,
+                       .offset = 20,
+                       .causal = form != 1,
+                       .window = form == 1 ? 50 : 0,
+                       .cap = form == 2 ? 2.0f : 0,
+                       .q = x,
+                       .k = w,
+                       .v = z,
+                       .bias = form == 3 ? x : NULL,
+                       .slopes = form == 3 ? slopes : NULL,
+                       .length = form == 0 ? length : NULL};
+        const int64_t n_q = a.batch * a.t * a.heads * a.d, n_k = a.batch * a.s * a.kv_heads * a.d,
+                      rows = a.batch * a.heads * a.t, n_bias = a.bias ? a.heads * a.t * a.s : 0;
+        if (cpu->attention_scratch(&a) > sizeof scratch) abort();
+        if (cpu->attention_grad_scratch(&a) > sizeof scratch) abort();
+        float *lse = y + n_q, *gradient = lse + rows;
+        cpu->attention(&a, y, lse, scratch);
+        report_floats("attention", y, n_q + rows);
+        AttentionGrad g = {.forward = a, .y = y, .lse = lse, .dy = z, .dq = gradient};
+        g.dk = g.dq + n_q;
+        g.dv = g.dk + n_k;
+        g.dbias = a.bias ? g.dv + n_k : NULL;
+        cpu->attention_grad(&g, scratch);
+        report_floats("attention_grad", gradient, n_q + 2 * n_k + n_bias);
+    }
+    for (int form = 0; form < 4; form++) {
+        const RopeShape r = {3, 50, 7, 40, form & 1 ? 40 : 28, form & 1, form & 2};
+        cpu->rope(&r, x, w, y);
+        report_floats("rope", y, r.batch * r.t * r.heads * r.d);
+    }
+}
+
 static void updates(void)
 {
     const int64_t n = 100003;
@@ -284,6 +386,36 @@ static void updates(void)
     y[n - 1] = 0x1p127f * 2;
     const bool finite[2] = {cpu->all_finite(n, y), cpu->all_finite(n - 1, y)};
     report("all_finite", finite, sizeof finite);
+}
+
+/* Direct, one thread a row, several threads a row; then the real transform. */
+static void long_convolutions(void)
+{
+    static const int64_t sizes[][4] = {
+        {3, 5, 200,    200  },
+        {2, 3, 1500,   40   },
+        {3, 5, 1024,   1024 },
+        {2, 3, 8192,   5000 },
+        {1, 1, 140000, 70000}
+    };
+    for (int i = 0; i < 5 * 3; i++) {
+        const int64_t *n = sizes[i / 3];
+        const LongConv s = {n[0], n[1], n[2], n[3], (LongConvMode)(i % 3)};
+        if (cpu->long_conv_scratch(&s) > sizeof scratch) abort();
+        cpu->long_conv(&s, x, w, z, z, y, scratch);
+        report_floats("long_conv", y, n[0] * n[1] * n[2]);
+        cpu->long_conv_grad_u(&s, x, w, z, y, scratch);
+        report_floats("long_conv_grad_u", y, n[0] * n[1] * n[2]);
+        cpu->long_conv_grad_k(&s, x, z, y, scratch);
+        report_floats("long_conv_grad_k", y, n[1] * n[3] * (i % 3 == LONG_CONV_TWO_SIDED ? 2 : 1));
+    }
+    for (int64_t n = 1; n < 1000; n = 2 * n + 1 + n % 3) {
+        if (cpu->rfft_scratch(37, n) > sizeof scratch) abort();
+        cpu->rfft(37, n, x, y, scratch);
+        report_floats("rfft", y, 37 * 2 * (n / 2 + 1));
+        cpu->irfft(37, n, x, y, scratch);
+        report_floats("irfft", y, 37 * n);
+    }
 }
 
 static void boxes(void)
@@ -324,6 +456,19 @@ static void functions(void)
     }
 }
 
+static void limits(void)
+{
+    const int64_t n = 100003;
+    cpu->fma_chains(1000, y);
+    report_floats("fma_chains", y, FMA_CHAINS);
+    for (int past_cache = 0; past_cache < 2; past_cache++) {
+        cpu->stream_copy(n, x, y, past_cache, 2);
+        report_floats("stream_copy", y, n);
+        cpu->stream_triad(n, 0.3f, x, w, y, past_cache, 2);
+        report_floats("stream_triad", y, n);
+    }
+}
+
 int main(int argc, char **argv)
 {
     Error err = {0};
@@ -341,8 +486,13 @@ int main(int argc, char **argv)
     maps();
     chains();
     rows();
+    recurrent_layers();
+    over_time();
+    attentions();
     updates();
+    long_convolutions();
     boxes();
     functions();
+    limits();
     return 0;
 }

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.." || exit 2
 
 for words in --version --help 'train --help' list 'list ops' 'help train.steps'; do
     best=
-    for i in 1 2 3 4 5 6 7 8 9; do
+    for _ in 1 2 3 4 5 6 7 8 9; do
         before=$(date +%s%N)
         # shellcheck disable=SC2086 # several words
         "$SEQLAB" $words >/dev/null

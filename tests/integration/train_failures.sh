@@ -214,9 +214,10 @@ YAML
 diverges() {
     text=$1 loss=$2 results=$work/nan.$((nan = nan + 1))
     shift 2
-    fails 1 1 "^run [0-9a-f]\{12\}: $text at step [0-9]* (the loss was [0-9.e+]* before); last checkpoint: step [0-9]*\$" \
+    fails 1 1 "^run [0-9a-f]\{12\}: $text at step [0-9]* (the loss was [0-9.e+]* before); last checkpoint: step [0-9]*; .*--check-nan " \
         "$SEQLAB" train -q --threads 1 --results "$results" "$work/nan.yaml" "$@"
-    run=$(run_of "$results") last=$(sed -n 's/.*last checkpoint: step //p' "$work/err")
+    cp "$work/err" "$work/failed"
+    run=$(run_of "$results") last=$(sed -n 's/.*last checkpoint: step \([0-9]*\).*/\1/p' "$work/err")
     name="$name: what is left"
     if [ "$(record "$run" status)" != failed ]; then
         not_ok "run.json says $(record "$run" status)"
@@ -226,6 +227,14 @@ diverges() {
         not_ok "the checkpoint cannot be used: $(head -n 1 "$work/err") $(grep '^loss' "$work/out")"
     else
         ok
+    fi
+    name="$name; --check-nan names the value"
+    failed=$(sed -n 's/.* at step \([0-9]*\) .*/\1/p' "$work/failed")
+    "$SEQLAB" train -q --check-nan "$run" >"$work/out" 2>"$work/err"
+    if grep -q "^step $failed: .* is the first value that is not finite: element [0-9]* is " "$work/out"; then
+        ok
+    else
+        not_ok "it fails at step $failed; $(cat "$work/out" "$work/err")"
     fi
 }
 nan=0

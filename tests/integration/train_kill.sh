@@ -36,19 +36,22 @@ until_done() {
         pid=$!
         if [ "$n" -lt "$limit" ]; then
             total=$((total + 1))
-            sleep "$(sed -n "$((total % 400 + 1))p" "$work/delays")"
+            sleep "$(sed -n "$((total % 400 + 1))p" "$work/delays" | awk -v percent=$percent '{ printf "%.4f", $1 * percent / 100 }')"
             kill -KILL $pid 2>/dev/null
         fi
         wait $pid 2>/dev/null
         code=$?
-        [ $code -eq 137 ] || return $code
+        if [ $code -ne 137 ]; then
+            percent=$((percent * 3 / 4 + 1)) # the machine is faster now than when the whole run was timed
+            return $code
+        fi
         n=$((n + 1)) kills=$((kills + 1))
         state=$(run_of "$results")/checkpoint/state.json
         echo "kill $kills: checkpoint at step $(sed -n 's/.*"step": //p' "$state" 2>/dev/null)" >>"$work/moments"
     done
 }
 
-kills=0 total=0 round=0
+kills=0 total=0 round=0 percent=100
 while [ $kills -lt $MIN_KILLS ] && [ $round -lt 12 ]; do
     round=$((round + 1)) before=$kills
     results=$work/killed$round

@@ -163,7 +163,13 @@ start "$work/early" "$work/mlp.yaml" data.n_train=1000000
 sleep 0.1
 kill -TERM "$pid"
 end
-if [ $code -eq 143 ] && [ ! -e "$work/early" ]; then ok; else not_ok "exit code $code"; fi
+if [ $code -eq 75 ]; then
+    echo "skip $name: it had read them already"
+elif [ $code -eq 143 ] && [ ! -e "$work/early" ]; then
+    ok
+else
+    not_ok "exit code $code"
+fi
 
 # -- One owner a folder -----------------------------------------------------------------------------------------------
 
@@ -184,6 +190,18 @@ end
 run=$(run_of "$work/owned")
 [ -s "$run/lock" ] || echo "# the lock was empty"
 if finish "$work/owned" $(long); then expect_run "$whole" "$run"; else not_ok "$(cat "$work/err")"; fi
+
+name="train started four times at once runs once"
+for i in 1 2 3 4; do
+    { "$SEQLAB" train -q --threads $i --results "$work/four" $(long) >/dev/null 2>"$work/err$i"; echo $? >"$work/code$i"; } &
+done
+wait
+codes=$(sort "$work"/code[1-4] | tr -d '\n') refusals=$(cat "$work"/err[1-4] | grep -c 'is being run on host')
+if [ "$codes" != 0111 ] || [ "$refusals" -ne 3 ]; then
+    not_ok "exit codes $codes, $refusals refusals: $(cat "$work"/err[1-4] | head -n 1)"
+else
+    expect_run "$whole" "$(run_of "$work/four")"
+fi
 
 # -- Done, again ------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,218 @@
+/* short_conv -- see cpu.h: causal depthwise convolution with a few taps, vectors over channels.
+ *
+ * Both directions are y_t = sum_j v_j x_(t - j) or x_(t + j), v the taps from the present on,
+ * packed (taps, channels). BLOCK steps of a vector of channels are BLOCK sums in registers; a tap's
+ * row of x is read from L1, where its first use brought it, so that memory sees x and y once. The
+ * gradient to w keeps four taps' sums in registers over BLOCK steps. */
+#include "cpu/gemm_tile.h"
+#include "cpu/vecmath.h"
+
+#include <string.h>
+
+enum { BLOCK = 4 };       /* steps */
+enum { SPAN = 256 };      /* steps of one sequence whose gradient to w is one chain */
+enum { MAX_PIECES = 32 }; /* of the gradient to w */
+enum { TAPS = 4 };        /* of the gradient to w, at once */
+
+typedef struct Filter {
+    const ShortConvShape *s;
+    const float *x, *v, *bias;
+    float *y;
+    int64_t way; /* -1: back in time; 1: forward, the transpose */
+    bool silu;
+} Filter;
+
+static int64_t spans_of(const ShortConvShape *s)
+{
+    return ceil_div(s->steps, SPAN);
+}
+
+static int64_t pieces_of(const ShortConvShape *s)
+{
+    return min64(MAX_PIECES, s->batch * spans_of(s));
+}
+
+/* A row of taps is padded to whole vectors. */
+static int64_t padded(const ShortConvShape *s)
+{
+    return ceil_div(s->channels, VL) * VL;
+}
+
+size_t K(short_conv_scratch)(const ShortConvShape *s)
+{
+    return (size_t)(2 * pieces_of(s) * s->taps * padded(s)) * sizeof(float);
+}
+
+static double work(const ShortConvShape *s)
+{
+    /* in multiply-adds that take as long as the reading and writing */
+    return (double)(s->batch * s->steps * s->channels) * (double)(s->taps + 8);
+}
+
+/* -- Both directions -- */
+
+static void pack_taps(const ShortConvShape *s, const float *w, float *v)
+{
+    for (int64_t j = 0; j < s->taps; j++, v += padded(s))
+        for (int64_t c = 0; c < padded(s); c++)
+            v[c] = c < s->channels ? w[c * s->taps + s->taps - 1 - j] : 0.0f;
+}
+
+SIMD vf silu(vf x)
+{
+    _Alignas(64) float lane[VL];
+    vf_store(lane, x);
+    for (int l = 0; l < VL; l++) lane[l] = lane[l] * vm_sigmoid(lane[l]);
+    return vf_load(lane);
+}
+
+/* `rows` steps from x on, which all have the first n_taps taps; n channels. */
+SIMD void filter_tile(const Filter *f, int rows, int64_t n_taps, int64_t at, int64_t c, int64_t n)
+{
+    const int64_t C = f->s->channels, P = padded(f->s), jump = f->way * C;
+    const float *x = f->x + at * C + c, *v = f->v + c;
+    float *y = f->y + at * C + c;
+    vf sum[BLOCK];
+    for (int i = 0; i < rows; i++) sum[i] = f->bias ? vf_load_n(f->bias + c, n) : vf_zero();
+    for (int64_t j = 0; j < n_taps; j++, x += jump, v += P) {
+        const vf tap = vf_load(v);
+        if (n == VL)
+            for (int i = 0; i < rows; i++) sum[i] = vf_fma(tap, vf_load(x + i * C), sum[i]);
+        else
+            for (int i = 0; i < rows; i++) sum[i] = vf_fma(tap, vf_load_n(x + i * C, n), sum[i]);
+    }
+    for (int i = 0; i < rows && f->silu; i++) sum[i] = silu(sum[i]);
+    if (n == VL)
+        for (int i = 0; i < rows; i++) vf_store(y + i * C, sum[i]);
+    else
+        for (int i = 0; i < rows; i++) vf_store_n(y + i * C, sum[i], n);
+}
+
+/* Steps t..t + rows of sequence b, BLOCK of them or fewer. */
+static void filter_block(const Filter *f, int64_t b, int64_t t, int64_t rows)
+{
+    const ShortConvShape *s = f->s;
+    const int64_t C = s->channels, T = s->steps, at = b * T + t;
+    const int64_t room = f->way < 0 ? t : T - t - rows; /* steps on the side of the taps */
+    if (rows == BLOCK && room >= s->taps - 1) {
+        for (int64_t c = 0; c < C; c += VL) filter_tile(f, BLOCK, s->taps, at, c, min64(VL, C - c));
+        return;
+    }
+    for (int64_t i = 0; i < rows; i++) {
+        const int64_t steps = f->way < 0 ? t + i : T - 1 - t - i;
+        for (int64_t c = 0; c < C; c += VL)
+            filter_tile(f, 1, min64(s->taps, steps + 1), at + i, c, min64(VL, C - c));
+    }
+}
+
+static void filter(const Filter *f)
+{
+    const ShortConvShape *s = f->s;
+    const int64_t spans = spans_of(s);
+    const int threads = work_threads(s->batch * spans, work(s));
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+    for (int64_t i = 0; i < s->batch * spans; i++) {
+        const int64_t last = min64(s->steps, (i % spans + 1) * SPAN);
+        for (int64_t t = i % spans * SPAN; t < last; t += BLOCK)
+            filter_block(f, i / spans, t, min64(BLOCK, last - t));
+    }
+}
+
+void K(short_conv)(const ShortConvShape *s, const float *x, const float *w, const float *bias,
+                   bool with_silu, float *y, void *scratch)
+{
+    const Filter f = {s, x, scratch, bias, y, -1, with_silu};
+    pack_taps(s, w, scratch);
+    filter(&f);
+}
+
+void K(short_conv_grad_x)(const ShortConvShape *s, const float *dy, const float *w, float *dx,
+                          void *scratch)
+{
+    const Filter f = {s, dy, scratch, NULL, dx, 1, false};
+    pack_taps(s, w, scratch);
+    filter(&f);
+}
+
+/* -- Gradient to w: dv_j = sum over t of dy_t x_(t - j) -- */
+
+/* Adds `rows` steps to the sums of `taps` taps: x at the first step of the first of them. */
+SIMD void grad_tile(int taps, int64_t rows, const ShortConvShape *s, const float *x,
+                    const float *dy, int64_t n, float *sum)
+{
+    const int64_t C = s->channels, P = padded(s);
+    vf v[TAPS];
+#pragma GCC unroll 4
+    for (int j = 0; j < taps; j++) v[j] = vf_load(sum + j * P);
+    for (int64_t i = 0; i < rows; i++, x += C, dy += C) {
+        const vf d = n == VL ? vf_load(dy) : vf_load_n(dy, n);
+#pragma GCC unroll 4
+        for (int j = 0; j < taps; j++)
+            v[j] = vf_fma(d, n == VL ? vf_load(x - j * C) : vf_load_n(x - j * C, n), v[j]);
+    }
+#pragma GCC unroll 4
+    for (int j = 0; j < taps; j++) vf_store(sum + j * P, v[j]);
+}
+
+/* All rows have the n_taps taps. */
+static void grad_block(const ShortConvShape *s, const float *x, const float *dy, int64_t rows,
+                       int64_t n_taps, float *sum)
+{
+    const int64_t C = s->channels, P = padded(s);
+    for (int64_t c = 0; c < C; c += VL)
+        for (int64_t j = 0; j < n_taps; j += TAPS) {
+            const float *from = x + c - j * C;
+            const int64_t n = min64(VL, C - c), taps = min64(TAPS, n_taps - j);
+            float *to = sum + j * P + c;
+            if (taps == 4) grad_tile(4, rows, s, from, dy + c, n, to);
+            if (taps == 3) grad_tile(3, rows, s, from, dy + c, n, to);
+            if (taps == 2) grad_tile(2, rows, s, from, dy + c, n, to);
+            if (taps == 1) grad_tile(1, rows, s, from, dy + c, n, to);
+        }
+}
+
+/* One chain over steps t..last of sequence b, from zero. */
+static void grad_span(const ShortConvShape *s, const float *x, const float *dy, int64_t b,
+                      int64_t t, int64_t last, float *sum)
+{
+    const int64_t C = s->channels;
+    while (t < last) {
+        const bool whole = t >= s->taps - 1;
+        const int64_t rows = whole ? min64(BLOCK, last - t) : 1;
+        const int64_t at = (b * s->steps + t) * C;
+        grad_block(s, x + at, dy + at, rows, whole ? s->taps : t + 1, sum);
+        t += rows;
+    }
+}
+
+/* Piece i: its spans one after the other, each summed from zero in `span`, then added to `total`.
+ */
+static void grad_piece(const ShortConvShape *s, const float *x, const float *dy, int64_t piece,
+                       float *total)
+{
+    const int64_t floats = s->taps * padded(s), spans = spans_of(s), n = s->batch * spans;
+    const int64_t last = part_begin(n, pieces_of(s), piece + 1);
+    float *span = total + floats;
+    memset(total, 0, (size_t)floats * sizeof *total);
+    for (int64_t i = part_begin(n, pieces_of(s), piece); i < last; i++) {
+        const int64_t t = i % spans * SPAN;
+        memset(span, 0, (size_t)floats * sizeof *span);
+        grad_span(s, x, dy, i / spans, t, min64(s->steps, t + SPAN), span);
+        for (int64_t k = 0; k < floats; k++) total[k] += span[k];
+    }
+}
+
+void K(short_conv_grad_w)(const ShortConvShape *s, const float *x, const float *dy, float *dw,
+                          void *scratch)
+{
+    const int64_t floats = s->taps * padded(s), pieces = pieces_of(s);
+    const int threads = work_threads(pieces, work(s));
+    float *sums = scratch;
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+    for (int64_t i = 0; i < pieces; i++) grad_piece(s, x, dy, i, sums + 2 * i * floats);
+    for (int64_t i = 1; i < pieces; i++)
+        for (int64_t k = 0; k < floats; k++) sums[k] += sums[2 * i * floats + k];
+    for (int64_t c = 0; c < s->channels; c++)
+        for (int64_t j = 0; j < s->taps; j++)
+            dw[c * s->taps + s->taps - 1 - j] = sums[j * padded(s) + c];
+}

@@ -1,0 +1,1 @@
+$SEQLAB bench --isa v9

@@ -1,0 +1,1 @@
+$SEQLAB bench -q --json --filter 'map bias' --time 0.01 | python3 -c "import json, sys; d = json.load(sys.stdin); print(sorted(d), d['threads'], d['limits'][0]['memory'][-1]['level']); [print(c['kernel'], c['label'], c['shape'], c['flops'], c['bytes'], c['median_s'] > 0, c['of_limit'] > 0) for c in d['cases']]"

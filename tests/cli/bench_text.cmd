@@ -1,0 +1,1 @@
+$SEQLAB bench --filter 'bias + relu 60x300' --time 0.01 | sed 's/[0-9.][0-9.]* \(us\|ms\)/# us/; 1s/.*, v[34], /CPU, ISA, /; 2,$s/ [0-9.][0-9.]*/ #/g; s/% of .*/% of ROOF/; s/  */ /g; /^1 /d; /^limits\|^threads/d'

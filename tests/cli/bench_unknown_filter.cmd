@@ -1,0 +1,1 @@
+$SEQLAB bench --filter gem_m

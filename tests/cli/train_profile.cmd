@@ -1,0 +1,1 @@
+cp tests/cli/small.yaml $T; cd $T; $SEQLAB train -q --profile small.yaml | sed '1,/^$/d; /^$/d; /^longest/,$d; s/[0-9.e-]* s,/# s,/; s/[0-9.]* GFLOP/# GFLOP/; s/[0-9.]* GB/# GB/' | awk '/^(op |part |profile:)/ {print; next} {print $1, NF}' | sed 's/  */ /g' | sort -s -k1,1

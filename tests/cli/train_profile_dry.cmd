@@ -1,0 +1,1 @@
+$SEQLAB train --profile --dry-run tests/cli/small.yaml

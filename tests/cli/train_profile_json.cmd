@@ -1,0 +1,1 @@
+cp tests/cli/small.yaml $T; cd $T; $SEQLAB train -q --json --profile small.yaml | python3 -c "import json, sys; d = json.load(sys.stdin); p = d['profile']; print(d['folder'], p['steps'], sorted(p['parts'])); print(sorted(o['op'] for o in p['ops'])); print(sum(p['parts'].values()) <= d['wall_s'], sorted(p['kernels'][0]))"
