@@ -1142,6 +1142,7 @@ static void (*const evals[N_OPS])(const Eval *) = {
     MAP_ROW(max), MAP_ROW(min), MAP_ROW(less), MAP_ROW(less_equal), MAP_ROW(equal), MAP_ROW(where),
     [OP_ID_to_float] = copy64_eval, [OP_ID_stop_gradient] = copy64_eval,
     [OP_ID_straight_through] = copy64_eval, [OP_ID_reshape] = copy64_eval,
+    [OP_ID_matmul_q8] = quantised_matmul64, [OP_ID_matmul_nf4] = quantised_matmul64,
     [OP_ID_batch_norm] = copy64_eval, [OP_ID_attention] = copy64_eval,
     ROW(attention_forward), ROW(attention_grad), ROW(rope),
     [OP_ID_matmul_q8] = quantised_matmul64,

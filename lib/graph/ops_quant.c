@@ -88,9 +88,9 @@ static double quantised_flops(const Node *n)
     return 2 * (double)shape_count(&n->shape) * (double)last_dim(n->src[0]);
 }
 
-#define QUANTISED(c_name, text)                                                                    \
+#define QUANTISED(c_name)                                                                          \
     const Op op_##c_name = {                                                                       \
-        .name = text,                                                                              \
+        .name = #c_name,                                                                           \
         .formula = "x W', W = level[code] scale",                                                  \
         .kind = OP_KERNEL,                                                                         \
         .arity = 3,                                                                                \
@@ -102,8 +102,8 @@ static double quantised_flops(const Node *n)
         .takes_epilogue = true,                                                                    \
     }
 
-QUANTISED(matmul_q8, "matmul_q8");
-QUANTISED(matmul_nf4, "matmul_nf4");
+QUANTISED(matmul_q8);
+QUANTISED(matmul_nf4);
 
 Node *matmul_q8(Graph *g, Node *x, Node *codes, Node *scale)
 {
