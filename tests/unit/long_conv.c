@@ -226,8 +226,7 @@ TEST(long_conv, two_sided_gradient_to_k_is_the_sum)
 /* Rows of every number of passes, up to where threads share a row. */
 TEST(long_conv, is_the_sum_for_rows_of_every_number_of_passes)
 {
-    static const int64_t lengths[] = {1024, 1500,  3000,  4096,   5000,
-                                      8192, 20000, 65536, 100000, 200000};
+    static const int64_t lengths[] = {1024, 1500, 3000, 5000, 20000, 65536, 132000};
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
         Problem p = problem_new((LongConv){1, 1, lengths[i], lengths[i], LONG_CONV_CAUSAL});
         thin(p.k, 1, lengths[i]);
@@ -238,7 +237,7 @@ TEST(long_conv, is_the_sum_for_rows_of_every_number_of_passes)
 
 TEST(long_conv, gradients_of_long_rows_are_the_sum)
 {
-    static const int64_t lengths[] = {4096, 150000};
+    static const int64_t lengths[] = {4096, 132000};
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
         Problem p = problem_new((LongConv){1, 1, lengths[i], lengths[i], LONG_CONV_TWO_SIDED});
         double *want = zeros(p.n_k), *size = zeros(p.n_k);
