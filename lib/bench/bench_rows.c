@@ -59,15 +59,14 @@ static void prepare_norm(BenchWork *w)
     prepare_rows(w, 1, 1, 8);
 }
 
-/* x and dy read, dx written; the gradients to gain and bias beside them. */
 static void prepare_norm_grad(BenchWork *w)
 {
     prepare_rows(w, 2, 1, 16);
-    w->n_floats[3] = w->n_floats[4] = w->of->dim[1];
+    w->n_floats[3] = 2 * w->of->dim[1]; /* the gradients of gain and bias */
     w->scratch_bytes = cpu->norm_grad_scratch(w->of->dim[0], w->of->dim[1]);
 }
 
-static NormGrad norm_grad(const BenchWork *w)
+static NormGrad norm_grad_call(const BenchWork *w)
 {
     return (NormGrad){.x = w->at[0],
                       .dy = w->at[1],
@@ -75,7 +74,7 @@ static NormGrad norm_grad(const BenchWork *w)
                       .eps = EPS,
                       .dx = w->at[2],
                       .dgain = w->at[3],
-                      .dbias = w->at[4]};
+                      .dbias = w->at[3] + w->of->dim[1]};
 }
 
 static void run_layer_norm(BenchWork *w)
@@ -85,7 +84,7 @@ static void run_layer_norm(BenchWork *w)
 
 static void run_layer_norm_grad(BenchWork *w)
 {
-    const NormGrad a = norm_grad(w);
+    const NormGrad a = norm_grad_call(w);
     cpu->layer_norm_grad(w->of->dim[0], w->of->dim[1], &a, w->scratch);
 }
 
@@ -96,7 +95,7 @@ static void run_rms_norm(BenchWork *w)
 
 static void run_rms_norm_grad(BenchWork *w)
 {
-    const NormGrad a = norm_grad(w);
+    const NormGrad a = norm_grad_call(w);
     cpu->rms_norm_grad(w->of->dim[0], w->of->dim[1], &a, w->scratch);
 }
 
@@ -115,7 +114,6 @@ static void prepare_loss(BenchWork *w)
 {
     prepare_rows(w, 1, 0, 4);
     w->n_floats[1] = w->n_labels = w->of->dim[0];
-    w->n_floats[2] = 2 * w->of->dim[0];
     w->label_below = w->of->dim[1];
 }
 
@@ -123,14 +121,13 @@ static void prepare_loss_grad(BenchWork *w)
 {
     prepare_rows(w, 1, 1, 6);
     w->n_floats[2] = w->n_labels = w->of->dim[0];
-    w->n_floats[3] = 2 * w->of->dim[0];
+    w->n_floats[3] = 2 * w->of->dim[0]; /* statistics of the rows: from [0, 1) they will do */
     w->label_below = w->of->dim[1];
 }
 
 static void run_loss(BenchWork *w)
 {
-    cpu->cross_entropy(w->of->dim[0], w->of->dim[1], w->at[0], w->labels, 0, -1, w->at[1],
-                       w->at[2]);
+    cpu->cross_entropy(w->of->dim[0], w->of->dim[1], w->at[0], w->labels, 0, -1, w->at[1], NULL);
 }
 
 static void run_loss_grad(BenchWork *w)

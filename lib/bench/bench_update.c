@@ -2,8 +2,6 @@
  * lengths are those of LeNet-300-100, of ResNet-20 and of a small transformer. */
 #include "bench/bench.h"
 
-#include <math.h>
-
 // clang-format off
 static const BenchCase cases[] = {
     {"LeNet-300-100", {266610}, NULL},
@@ -45,7 +43,7 @@ static void prepare_random(BenchWork *w)
 static void run_sgd(BenchWork *w)
 {
     const SgdStep s = {
-        .common = {.scale = 1, .limit = INFINITY},
+        .common = {.scale = 1, .limit = 1e30f},
         .lr = 1e-9f,
         .momentum = 0.9f,
         .weight_decay = 1e-4f,
@@ -57,7 +55,7 @@ static void run_sgd(BenchWork *w)
 static void run_adam(BenchWork *w)
 {
     const AdamStep s = {
-        .common = {.scale = 1, .limit = INFINITY},
+        .common = {.scale = 1, .limit = 1e30f},
         .lr = 1e-9f,
         .beta1 = 0.9f,
         .beta2 = 0.999f,

@@ -299,7 +299,7 @@ SIMD void let_go(const vf sum[VECTORS], float *ring, bool folded)
  * of one. (Longer rings strip by strip gained nothing in cache and lost half from memory.) */
 SIMD void run_held(const Step *step, const Step *end, float *const ring[2], int64_t n, bool folded)
 {
-    Held held;
+    Held held = {0};
     hold(held.sum[0], ring[0], folded);
     hold(held.sum[1], ring[1], folded);
     for (int64_t i = 0; i + BLOCK <= n; i += BLOCK) run_block(step, end, i, true, BLOCK, &held);
@@ -310,18 +310,19 @@ SIMD void run_held(const Step *step, const Step *end, float *const ring[2], int6
 /* The same steps with the sums as held ones. */
 static void run_sums(const Step *step, const Step *end, bool folded, int64_t n)
 {
-    float *ring[2] = {NULL, NULL};
+    float *ring[2] = {step->u, step->u};
+    int n_sums = 0;
     Step held[MAP_MAX_STEPS];
     const int n_steps = (int)(end - step);
     for (int k = 0; k < n_steps; k++) {
         held[k] = step[k];
         if (step[k].code != STEP_SUM && step[k].code != STEP_SUM_FOLDED) continue;
-        const bool second = ring[0] != NULL;
+        const bool second = n_sums++ > 0;
         ring[second] = step[k].u;
         held[k].code = folded ? (second ? STEP_HOLD_1_FOLDED : STEP_HOLD_0_FOLDED)
                               : (second ? STEP_HOLD_1 : STEP_HOLD_0);
     }
-    if (!ring[1]) ring[1] = ring[0]; /* let go first, so that the one sum is what stays */
+    if (n_sums == 1) ring[1] = ring[0]; /* let go first, so that the one sum is what stays */
     if (folded)
         run_held(held, held + n_steps, ring, n, true);
     else

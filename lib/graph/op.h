@@ -96,7 +96,7 @@ Node *graph_node(Graph *g, const Op *op, Node *const src[], int n_src, const OpA
                  const Shape *shape);
 
 /* Further result `index` (from 1) of a kernel's node. */
-Node *part(Graph *g, Node *kernel, int index);
+Node *kernel_part(Graph *g, Node *kernel, int index);
 
 /* The middle group that an OP_REDUCE node runs over, as (outer, reduce, inner) of its source. */
 void reduce_view(const Node *n, int64_t *outer, int64_t *reduce, int64_t *inner);

@@ -158,7 +158,7 @@ static Node *cross_entropy_back(Graph *g, const Node *like, Node *dloss, Node *s
 
 static void cross_entropy_rule(Graph *g, Node *y, Node *dy, const bool want[], Node *dx[])
 {
-    if (want[0]) dx[0] = cross_entropy_back(g, y, dy, part(g, y, 1));
+    if (want[0]) dx[0] = cross_entropy_back(g, y, dy, kernel_part(g, y, 1));
 }
 
 static void cross_entropy_grad_rule(Graph *g, Node *y, Node *v, const bool want[], Node *dx[])

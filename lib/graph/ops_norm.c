@@ -179,8 +179,8 @@ static void norm_rule(Graph *g, Node *y, Node *dy, const bool want[], Node *dx[]
     Node *x = y->src[0], *gain = y->n_src > 1 ? y->src[1] : NULL;
     Node *all = norm_node(g, to_x, (Node *[]){x, dy, gain}, y->args.norm.eps);
     dx[0] = all;
-    if (gain && want[1]) dx[1] = part(g, all, DGAIN);
-    if (y->n_src > 2 && want[2]) dx[2] = part(g, all, DBIAS);
+    if (gain && want[1]) dx[1] = kernel_part(g, all, DGAIN);
+    if (y->n_src > 2 && want[2]) dx[2] = kernel_part(g, all, DBIAS);
 }
 
 static void layer_norm_rule(Graph *g, Node *y, Node *dy, const bool want[], Node *dx[])

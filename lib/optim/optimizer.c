@@ -61,7 +61,7 @@ static size_t workspace_bytes(const Optimizer *optimizer, const void *options, c
 size_t optimizer_bytes(const Optimizer *optimizer, const void *options, const Params *params)
 {
     const OptimizerCommon *common = options;
-    const size_t n_blocks = (size_t)(optimizer->n_slots + (common->ema_decay > 0));
+    const size_t n_blocks = (size_t)optimizer->n_slots + (common->ema_decay > 0 ? 1 : 0);
     return n_blocks * (size_t)params->n_trainable * sizeof(float) +
            workspace_bytes(optimizer, options, params);
 }

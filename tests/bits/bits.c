@@ -431,6 +431,9 @@ static void boxes(void)
     memset(y, 0, sizeof(float) * 1155);
     cpu->copy_box(4, dim, x, from_stride, y, to_stride);
     report_floats("copy_box", y, 1155);
+    const int64_t plane[3] = {3, 70, 150}, stride[3] = {20000, 1, 80};
+    cpu->copy_strided(3, plane, x, stride, y);
+    report_floats("copy_strided", y, 3 * 70 * 150);
 }
 
 /* Numbers of all magnitudes. */

@@ -109,6 +109,45 @@ TEST(rows, cross_entropy_and_its_gradient_agree_with_float64)
     }
 }
 
+/* A row longer than a block, whose largest logits come late. */
+TEST(rows, cross_entropy_gradient_is_the_same_with_statistics_and_in_place)
+{
+    enum { N = 5003 };
+    Pcg rng = pcg_seed(20, 2);
+    float *x = uniform(&rng, 2 * N, -3, 3), *dx = floats(2 * N), *same = floats(2 * N);
+    const float dloss[2] = {0.5f, -2};
+    const int32_t label[2] = {4999, 0};
+    float loss[2], stats[4];
+    for (int j = 0; j < N; j++) x[j] += (float)j * 0.01f;
+    cpu->cross_entropy(2, N, x, label, 0.1f, -1, loss, stats);
+    for (int r = 0; r < 2; r++) {
+        double most = -INFINITY;
+        for (int j = 0; j < N; j++) most = fmax(most, (double)x[r * N + j]);
+        assert_true((double)stats[2 * r] == most);
+        assert_near(stats[2 * r + 1], exp(most - log_sum_exp(x + r * N, N)), 1, 4);
+    }
+    cpu->cross_entropy_grad(2, N, x, label, 0.1f, -1, NULL, dloss, dx);
+    cpu->cross_entropy_grad(2, N, x, label, 0.1f, -1, stats, dloss, same);
+    assert_memory_equal(dx, same, 2 * N * sizeof *dx);
+    cpu->cross_entropy_grad(2, N, x, label, 0.1f, -1, stats, dloss, x);
+    assert_memory_equal(dx, x, 2 * N * sizeof *dx);
+    free(x), free(dx), free(same);
+}
+
+TEST(rows, cross_entropy_takes_masked_logits_and_passes_nan_on)
+{
+    float x[4] = {-INFINITY, 2, -INFINITY, 2}, loss, stats[2], dx[4];
+    const float one = 1;
+    const int32_t label = 3;
+    cpu->cross_entropy(1, 4, x, &label, 0, -1, &loss, stats);
+    cpu->cross_entropy_grad(1, 4, x, &label, 0, -1, stats, &one, dx);
+    assert_near(loss, 0.69314718055995, 1, 1);
+    assert_true(dx[0] == 0 && dx[1] == 0.5f && dx[2] == 0 && dx[3] == -0.5f);
+    x[0] = NAN;
+    cpu->cross_entropy(1, 4, x, &label, 0, -1, &loss, stats);
+    assert_true(isnan(loss));
+}
+
 TEST(rows, cross_entropy_ignores_one_label_and_marks_those_outside)
 {
     const float x[8] = {1, 2, 3, 4, 5, 6, 7, 8}, dloss[4] = {1, 1, 1, 1};
@@ -280,6 +319,63 @@ TEST(rows, copy_box_moves_a_box_and_nothing_else)
     assert_int_equal(moved, 60);
     cpu->copy_box(0, dim, from + 9, from_stride, to, to_stride);
     assert_true(to[0] == 9);
+}
+
+/* Rows, transpositions with and without whole blocks, and strides of neither kind. */
+TEST(rows, copy_strided_reads_through_any_strides)
+{
+    static const int64_t forms[][8] = {
+  /* dims, strides in (.., last) order */
+        {2, 40,  70, 3, 5000,  1,   90,  9000},
+        {3, 32,  64, 1, 20000, 1,   40,  0   },
+        {1, 130, 5,  7, 0,     1,   200, 1300},
+        {3, 5,   4,  6, 200,   40,  10,  1   },
+        {2, 3,   5,  7, 400,   100, 14,  2   },
+    };
+    Pcg rng = pcg_seed(21, 2);
+    float *x = uniform(&rng, 100000, -1, 1), *y = floats(20000);
+    for (int f = 0; f < 5; f++) {
+        const int64_t *dim = forms[f], *stride = forms[f] + 4;
+        cpu->copy_strided(4, dim, x, stride, y);
+        int64_t at = 0;
+        for (int64_t a = 0; a < dim[0]; a++)
+            for (int64_t b = 0; b < dim[1]; b++)
+                for (int64_t c = 0; c < dim[2]; c++)
+                    for (int64_t d = 0; d < dim[3]; d++)
+                        assert_true(
+                            y[at++] ==
+                            x[a * stride[0] + b * stride[1] + c * stride[2] + d * stride[3]]);
+    }
+    free(x), free(y);
+}
+
+/* 6 Mi floats are written past the caches. */
+TEST(rows, large_outputs_have_the_bits_of_small_ones)
+{
+    enum { N = 64, ALL = 6 << 20, FEW = 4096 };
+    float *x = floats(ALL), *y = aligned_alloc(64, ALL * sizeof *y), *part = floats(FEW);
+    assert_non_null(y);
+    for (int i = 0; i < ALL; i++) x[i] = (float)(i % 1013) - 500;
+    cpu->layer_norm(ALL / N, N, x, NULL, NULL, 1e-5f, y);
+    for (int i = 0; i < ALL; i += 1 << 20) {
+        cpu->layer_norm(FEW / N, N, x + i, NULL, NULL, 1e-5f, part);
+        assert_memory_equal(part, y + i, FEW * sizeof *y);
+    }
+    const MapProgram p = {.rank = 1,
+                          .dim = {ALL},
+                          .outer = ALL,
+                          .reduce = 1,
+                          .inner = 1,
+                          .n_inputs = 1,
+                          .n_instr = 1,
+                          .n_outputs = 1,
+                          .inputs = {{.stride = {1}}},
+                          .instr = {{.op = MAP_RELU}},
+                          .outputs = {{MAP_STORE, 1}}};
+    cpu->map_run(&p, (const void *[]){x}, (void *[]){y}, NULL);
+    for (int i = 0; i < ALL; i++)
+        if (y[i] != fmaxf(x[i], 0)) assert_true(false);
+    free(x), free(y), free(part);
 }
 
 /* -- Random numbers */
