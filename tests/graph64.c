@@ -1145,8 +1145,6 @@ static void (*const evals[N_OPS])(const Eval *) = {
     [OP_ID_matmul_q8] = quantised_matmul64, [OP_ID_matmul_nf4] = quantised_matmul64,
     [OP_ID_batch_norm] = copy64_eval, [OP_ID_attention] = copy64_eval,
     ROW(attention_forward), ROW(attention_grad), ROW(rope),
-    [OP_ID_matmul_q8] = quantised_matmul64,
-    [OP_ID_matmul_nf4] = quantised_matmul64,
     ROW(reduce_sum), ROW(reduce_max), ROW(broadcast), ROW(permute), ROW(slice), ROW(pad),
     ROW(concat), ROW(gather), ROW(scatter_add), ROW(argmax), ROW(matmul), ROW(conv2d),
     ROW(conv2d_grad_x), ROW(conv2d_grad_w), ROW(max_pool_index), ROW(pool_gather),

@@ -306,8 +306,7 @@ void K(map_tile)(MapTiler *t, int64_t flat, int64_t n)
             K(map_chain_run)(c, c->first[i], c->first[i + length], &t->at, n);
         else
             K(map_instr)
-            (in, t->at.reg[in->a], t->at.reg[in->b], t->at.reg[in->c], t->at.reg[p->n_inputs + i],
-             n);
+        (in, t->at.reg[in->a], t->at.reg[in->b], t->at.reg[in->c], t->at.reg[p->n_inputs + i], n);
         i += length > 0 ? length : 1;
     }
     for (int o = 0; o < p->n_outputs; o++)
