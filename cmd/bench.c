@@ -105,15 +105,17 @@ static void print_limits(const Limits limits[], int n)
     limits_cpu_name(cpu_name);
     (void)printf("%s, %s, %d thread%s\n\n%-9s %9s", cpu_name, cpu->isa, l->threads,
                  l->threads == 1 ? "" : "s", "limits of", "fma");
-    for (int i = 0; i < l->n_levels; i++) (void)printf("   %6s copy / triad", l->level[i].name);
+    for (int i = 0; i < l->n_levels; i++)
+        (void)printf("   %6s copy  triad  update", l->level[i].name);
     (void)printf("\n%-9s %9s", "threads", "GFLOP/s");
-    for (int i = 0; i < l->n_levels; i++) (void)printf("   %19s", "GB/s");
+    for (int i = 0; i < l->n_levels; i++) (void)printf("   %25s", "GB/s");
     (void)putchar('\n');
     for (int k = 0; k < n; k++) {
         (void)printf("%-9d %9.1f", limits[k].threads, limits[k].flops_per_s / 1e9);
         for (int i = 0; i < l->n_levels; i++) {
             const MemoryLevel *m = &limits[k].level[i];
-            (void)printf("   %10.1f / %6.1f", m->copy / 1e9, m->triad / 1e9);
+            (void)printf("   %11.1f %6.1f %7.1f", m->rate[STREAM_COPY] / 1e9,
+                         m->rate[STREAM_TRIAD] / 1e9, m->rate[STREAM_UPDATE] / 1e9);
         }
         (void)putchar('\n');
     }
@@ -164,8 +166,9 @@ static void json_limits(Json *j, const Limits limits[], int n)
             const MemoryLevel *m = &limits[k].level[i];
             json_begin(j, NULL, '{');
             json_add_text(j, "level", m->name);
-            json_add_real(j, "copy_bytes_per_s", m->copy);
-            json_add_real(j, "triad_bytes_per_s", m->triad);
+            json_begin(j, "bytes_per_s", '{');
+            for (int s = 0; s < N_STREAMS; s++) json_add_real(j, stream_name[s], m->rate[s]);
+            json_end(j, '}');
             json_end(j, '}');
         }
         json_end(j, ']');
@@ -260,15 +263,16 @@ const Command command_bench = {
     .summary = "Measure this machine's limits and how near to them each kernel comes",
     .usage = "",
     .flags = "filter time isa threads json",
-    .help = "Limits are what the machine does at best: fused multiply-adds from registers, and\n"
-            "bytes copied, or read twice and written once (triad), within each cache and in\n"
-            "memory. A kernel's time is the median of what fits into --time. Its limit is the\n"
-            "larger of two times: its FLOPs at the first rate, and its bytes at the rates of the\n"
-            "caches that hold them; bytes count each input read once and each output written\n"
-            "once.\n"
-            "\n"
-            "The machine has to be idle for figures worth keeping. 'make bench' sets other\n"
-            "libraries beside these kernels.\n",
+    .help =
+        "Limits are what the machine does at best: fused multiply-adds from registers, and\n"
+        "bytes moved within each cache and in memory: copied, read twice and written once\n"
+        "(triad), or written where they were read (update). A kernel's time is the median of\n"
+        "what fits into --time. Its limit is the larger of two times: its FLOPs at the first\n"
+        "rate, and its bytes at the rates of the caches that hold them; bytes count each input\n"
+        "read once and each output written once.\n"
+        "\n"
+        "The machine has to be idle for figures worth keeping. 'make bench' sets other\n"
+        "libraries beside these kernels.\n",
     .computes = true,
     .run = bench,
 };

@@ -237,6 +237,56 @@ static void argmax64(const Eval *e)
 
 /* -- Products */
 
+/* To 8 bits of significand, half to even, by C's own arithmetic. */
+static double bf16(double x)
+{
+    int exponent;
+    const double m = frexp(x, &exponent);
+    return ldexp(nearbyint(m * 256), exponent - 8);
+}
+
+/* Number i of row r of a quantised weight (out, in). Codes: little-endian bytes of an I32. */
+static double quantised64(const Eval *e, bool q8, int64_t r, int64_t i)
+{
+    /* appendix E of arXiv:2305.14314 */
+    static const double nf4[] = {-1,
+                                 -0.6961928009986877,
+                                 -0.5250730514526367,
+                                 -0.39491748809814453,
+                                 -0.28444138169288635,
+                                 -0.18477343022823334,
+                                 -0.09105003625154495,
+                                 0,
+                                 0.07958029955625534,
+                                 0.16093020141124725,
+                                 0.24611230194568634,
+                                 0.33791524171829224,
+                                 0.44070982933044434,
+                                 0.5626170039176941,
+                                 0.7229568362236023,
+                                 1};
+    const Shape *codes = &e->n->src[1]->shape, *scale = &e->n->src[2]->shape;
+    const int64_t each = q8 ? 4 : 8, in = codes->dim[1] * each, group = in / scale->dim[1];
+    const uint32_t word = (uint32_t)(int32_t)e->src[1][r * codes->dim[1] + i / each];
+    const uint32_t byte = word >> 8 * (q8 ? i % 4 : i % 8 / 2) & 255;
+    const double level =
+        q8 ? (double)byte - (byte > 127 ? 256 : 0) : nf4[i % 2 ? byte & 15 : byte >> 4];
+    return level * e->src[2][r * scale->dim[1] + i / group];
+}
+
+static void quantised_matmul64(const Eval *e)
+{
+    const bool q8 = e->n->op == &op_matmul_q8, back = e->n->args.matmul.back;
+    const int64_t N = e->n->shape.dim[e->n->shape.rank - 1],
+                  K = e->n->src[0]->shape.dim[e->n->shape.rank - 1];
+    for (int64_t i = 0; i < e->count; i++) {
+        e->y[i] = 0;
+        for (int64_t k = 0; k < K; k++)
+            e->y[i] += e->src[0][i / N * K + k] *
+                       (back ? quantised64(e, q8, k, i % N) : quantised64(e, q8, i % N, k));
+    }
+}
+
 static void matmul64(const Eval *e)
 {
     const Shape *a = &e->n->src[0]->shape, *b = &e->n->src[1]->shape, *y = &e->n->shape;
@@ -248,8 +298,11 @@ static void matmul64(const Eval *e)
         const double *A = e->src[0] + (a->rank > 2 ? item * M * K : 0),
                      *B = e->src[1] + (b->rank > 2 ? item * K * N : 0);
         e->y[i] = 0;
-        for (int64_t k = 0; k < K; k++)
-            e->y[i] += (ta ? A[k * M + m] : A[m * K + k]) * (tb ? B[n * K + k] : B[k * N + n]);
+        for (int64_t k = 0; k < K; k++) {
+            const double a_k = ta ? A[k * M + m] : A[m * K + k];
+            const double b_k = tb ? B[n * K + k] : B[k * N + n];
+            e->y[i] += e->n->args.matmul.bf16 ? bf16(a_k) * bf16(b_k) : a_k * b_k;
+        }
     }
 }
 
@@ -1089,6 +1142,7 @@ static void (*const evals[N_OPS])(const Eval *) = {
     MAP_ROW(max), MAP_ROW(min), MAP_ROW(less), MAP_ROW(less_equal), MAP_ROW(equal), MAP_ROW(where),
     [OP_ID_to_float] = copy64_eval, [OP_ID_stop_gradient] = copy64_eval,
     [OP_ID_straight_through] = copy64_eval, [OP_ID_reshape] = copy64_eval,
+    [OP_ID_matmul_q8] = quantised_matmul64, [OP_ID_matmul_nf4] = quantised_matmul64,
     [OP_ID_batch_norm] = copy64_eval, [OP_ID_attention] = copy64_eval,
     ROW(attention_forward), ROW(attention_grad), ROW(rope),
     ROW(reduce_sum), ROW(reduce_max), ROW(broadcast), ROW(permute), ROW(slice), ROW(pad),

@@ -249,6 +249,27 @@ static Node *matmul_case(Trial *t, int arg)
     return matmul(t->g, left, right, ta, tb);
 }
 
+static Node *matmul_bf16_case(Trial *t, int arg)
+{
+    const bool ta = arg & 1, tb = arg & 2;
+    Node *left = trial_real(t, ta ? S(9, 6) : S(6, 9));
+    return matmul_bf16(t->g, left, trial_real(t, tb ? S(35, 9) : S(9, 35)), ta, tb);
+}
+
+/* Codes of all 32 bits in random order, one group a row or several; scales are no leaf, since they
+ * get no gradient. */
+static Node *quantised_case(Trial *t, int arg)
+{
+    const int64_t out = 37, in = 32, groups = arg & 2 ? 4 : 1, per_word = arg & 1 ? 8 : 4;
+    float scale[37 * 4];
+    for (int i = 0; i < 37 * 4; i++) scale[i] = 0.02f + 0.1f * pcg_uniform(&t->rng);
+    Node *x = arg & 4 ? trial_real(t, S(2, 3, in)) : trial_real(t, S(5, in));
+    Node *codes = trial_whole(t, S(out, in / per_word), 0x7fffffff);
+    for (int64_t i = 0; i < out * in / per_word; i += 2) t->data[t->n - 1][i] *= -1;
+    Node *scales = constant(t->g, S(out, groups), scale);
+    return (arg & 1 ? matmul_nf4 : matmul_q8)(t->g, x, codes, scales);
+}
+
 /* With one row, either product could be the other's bias. */
 static Node *two_products_case(Trial *t, int rows)
 {
@@ -524,6 +545,8 @@ static const GraphCase cases[] = {
     {"index",   "scatter_add",      scatter_case,          2,  false},
     {"index",   "argmax",           argmax_case,           1,  false},
     {"product", "matmul",           matmul_case,           16, false},
+    {"product", "matmul_bf16",      matmul_bf16_case,      4,  true },
+    {"product", "quantised",        quantised_case,        8,  false},
     {"product", "two_products",     two_products_case,     2,  false},
     {"product", "linear",           linear_case,           12, false},
     {"conv",    "conv2d",           conv_case,             7,  false},

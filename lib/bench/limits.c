@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *const stream_name[N_STREAMS] = {"copy", "triad", "update"};
+
 /* -- The machine ------------------------------------------------------------------------------- */
 
 /* The first line of a small file, without its end; false when there is none. */
@@ -109,40 +111,41 @@ typedef struct Sets {
     float *x, *y, *z;
 } Sets;
 
-static double time_stream(const Sets *s, bool triad, int64_t n, bool past_cache, int64_t repeats)
+static double time_stream(const Sets *s, Stream stream, int64_t n, bool past_cache, int64_t repeats)
 {
     const double before = clock_s();
-    if (triad)
-        cpu->stream_triad(n, 0.5f, s->x, s->y, s->z, past_cache, repeats);
-    else
-        cpu->stream_copy(n, s->x, s->z, past_cache, repeats);
+    if (stream == STREAM_COPY) cpu->stream_copy(n, s->x, s->z, past_cache, repeats);
+    if (stream == STREAM_TRIAD) cpu->stream_triad(n, 0.5f, s->x, s->y, s->z, past_cache, repeats);
+    for (int64_t i = 0; stream == STREAM_UPDATE && i < repeats; i++)
+        cpu->axpby(n, 0.5f, s->x, 0.5f, s->z);
     return (clock_s() - before) / (double)repeats;
 }
 
-/* Bytes a second of a set of so many bytes, two or three arrays of it. */
-static double measure_stream(const Sets *s, bool triad, int64_t bytes, double seconds)
+/* Bytes a second, for arrays of so many bytes together. */
+static double measure_stream(const Sets *s, Stream stream, int64_t bytes, double seconds)
 {
-    const int arrays = triad ? 3 : 2;
+    const int arrays = stream == STREAM_TRIAD ? 3 : 2, moves = stream == STREAM_COPY ? 2 : 3;
     const int64_t n = bytes / arrays / (16 * (int64_t)sizeof(float)) * 16;
     const int64_t repeats = bytes < SAMPLE_BYTES ? SAMPLE_BYTES / bytes : 1;
     double best = INFINITY;
     for (int past_cache = 0; past_cache < 2; past_cache++) {
         const double start = clock_s();
         do {
-            best = fmin(best, time_stream(s, triad, n, past_cache, repeats));
+            best = fmin(best, time_stream(s, stream, n, past_cache, repeats));
         } while (clock_s() - start < seconds / 2);
     }
-    return (double)(n * arrays) * sizeof(float) / best;
+    return (double)(n * moves) * sizeof(float) / best;
 }
 
 static void measure_levels(Limits *l, const Sets *s, double seconds)
 {
-    const double each = seconds / (2 * l->n_levels);
+    const double each = seconds / (N_STREAMS * l->n_levels);
     for (int i = 0; i < l->n_levels; i++) {
         MemoryLevel *m = &l->level[i];
-        m->copy = measure_stream(s, false, set_bytes(l, i), each);
-        m->triad = measure_stream(s, true, set_bytes(l, i), each);
-        m->bytes_per_s = fmax(m->copy, m->triad);
+        for (int k = 0; k < N_STREAMS; k++) {
+            m->rate[k] = measure_stream(s, (Stream)k, set_bytes(l, i), each);
+            m->bytes_per_s = fmax(m->bytes_per_s, m->rate[k]);
+        }
     }
 }
 

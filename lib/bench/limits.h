@@ -1,7 +1,7 @@
 /* limits -- what this machine can do at most, measured: the yardstick of `seqlab bench` and of
  * `seqlab train --profile`.
  *
- * Fused multiply-adds from registers; bandwidth of copy and triad at each level of the memory, for
+ * Fused multiply-adds from registers; bandwidth of three streams at each level of the memory, for
  * a set that fills half of it (the outermost level: several times the last cache). Bytes count each
  * read and each write once; of plain stores and of stores that pass the caches the faster counts.
  * Figures are the best of a few tries: a neighbour only ever slows them down. */
@@ -14,11 +14,15 @@
 
 enum { LIMITS_MAX_LEVELS = 4 };
 
+/* z = x, z = x + a y, and z = a x + b z, which writes the lines that it has just read. */
+typedef enum Stream { STREAM_COPY, STREAM_TRIAD, STREAM_UPDATE, N_STREAMS } Stream;
+extern const char *const stream_name[N_STREAMS];
+
 typedef struct MemoryLevel {
-    char name[8];       /* "L2", "L3", "memory" */
-    int64_t bytes;      /* capacity for all threads together; of memory INT64_MAX */
-    double copy, triad; /* bytes a second */
-    double bytes_per_s; /* the better of the two: the limit */
+    char name[8];           /* "L2", "L3", "memory" */
+    int64_t bytes;          /* capacity for all threads together; of memory INT64_MAX */
+    double rate[N_STREAMS]; /* bytes a second */
+    double bytes_per_s;     /* the best of them: the limit */
 } MemoryLevel;
 
 typedef struct Limits {

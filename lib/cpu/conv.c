@@ -1,9 +1,11 @@
 /* conv -- 2-D convolution and its two gradients: picks the kernel for a shape.
  *
  * 1x1 convolutions are matrix products over pixels; one channel a group has kernels over channels
- * (conv_depthwise.c); all others sum over a ConvGrid (conv_sum.c, conv_grad_w.c). The choice
- * depends on the shape alone. */
+ * (conv_depthwise.c); 3x3 of stride 1 over enough channels go by Winograd's F(4x4, 3x3)
+ * (winograd.c, winograd_grad_w.c); all others sum over a ConvGrid (conv_sum.c, conv_grad_w.c). The
+ * choice depends on the shape alone. */
 #include "cpu/conv_inner.h"
+#include "cpu/winograd.h"
 
 static bool is_product(const ConvShape *s)
 {
@@ -52,6 +54,8 @@ void K(conv_forward)(const ConvShape *s, const float *x, const float *w, float *
     } else if (is_product(s)) {
         const Gemm g = product_forward(s, x, w, y);
         K(gemm)(&g, scratch);
+    } else if (winograd_fits(s)) {
+        winograd_forward(s, x, w, y, scratch);
     } else {
         conv_general_forward(s, x, w, y, scratch);
     }
@@ -64,6 +68,8 @@ void K(conv_grad_x)(const ConvShape *s, const float *dy, const float *w, float *
     } else if (is_product(s)) {
         const Gemm g = product_grad_x(s, dy, w, dx);
         K(gemm)(&g, scratch);
+    } else if (winograd_fits(s)) {
+        winograd_grad_x(s, dy, w, dx, scratch);
     } else {
         conv_general_grad_x(s, dy, w, dx, scratch);
     }
@@ -73,6 +79,8 @@ void K(conv_grad_w)(const ConvShape *s, const float *x, const float *dy, float *
 {
     if (is_depthwise(s))
         conv_depthwise_grad_w(s, x, dy, dw, scratch);
+    else if (winograd_grad_w_fits(s))
+        winograd_grad_w(s, x, dy, dw, scratch);
     else
         conv_general_grad_w(s, x, dy, dw, scratch);
 }
@@ -85,7 +93,9 @@ static size_t larger(size_t a, size_t b)
 size_t K(conv_scratch)(const ConvShape *s)
 {
     if (is_depthwise(s)) return conv_depthwise_scratch(s);
-    const size_t grad_w = conv_grad_w_scratch(s);
+    const size_t grad_w =
+        winograd_grad_w_fits(s) ? winograd_grad_w_scratch(s) : conv_grad_w_scratch(s);
+    if (winograd_fits(s)) return larger(grad_w, winograd_scratch(s));
     if (!is_product(s)) return larger(grad_w, conv_sum_scratch(s));
     const Gemm forward = product_forward(s, NULL, NULL, NULL),
                grad_x = product_grad_x(s, NULL, NULL, NULL);

@@ -1,16 +1,22 @@
 /* conv_depthwise -- convolutions with one channel a group (groups == c == o): vectors over
  * channels.
  *
- * Order: forward and gradient to the input are chains of fused multiply-adds from zero over the
- * taps that hit the source, ascending; the gradient to the weights is a chain over the outputs of
- * one image, images added in ascending order within at most MAX_CHUNKS chunks (cut by the shape),
- * chunks in ascending order. */
+ * Order: forward and gradient to the input are sums over a ConvGrid (conv_inner.h), each a chain of
+ * fused multiply-adds from zero over the taps that hit the source, ascending. The gradient to the
+ * weights is a chain over the outputs of one row; rows are added in ascending order within at most
+ * MAX_CHUNKS chunks of images (cut by the shape), chunks in ascending order.
+ *
+ * Threads split rows of the result, and for the weights chunks and blocks of channels. A run of RUN
+ * outputs shares the loads of the weights; channels are the inner loop, so that memory is read in
+ * order. */
 #include "cpu/conv_inner.h"
 
 #include <string.h>
 
 enum { MAX_CHUNKS = 16 };
-enum { WIDE = 4 }; /* vectors of channels at once: independent chains to hide the latency */
+enum { RUN = 8 };       /* outputs at once */
+enum { WIDE = 4 };      /* vectors of channels at once in the gradient to the weights */
+enum { MOST_TAPS = 3 }; /* of one row at once in the gradient to the weights */
 
 static double work(const ConvShape *s)
 {
@@ -35,70 +41,145 @@ static void pack(const ConvShape *s, const float *w, float *packed)
         for (int64_t c = 0; c < s->c; c++) packed[t * s->c + c] = w[c * taps + t];
 }
 
-/* The channels c0.. of one output: y = sum over taps ky0 <= ky < ky1 and kx0 <= kx < kx1. */
-static void forward_pixel(const ConvShape *s, const float *x, const float *w, int64_t oy,
-                          int64_t ox, float *y)
+/* -- Forward, and gradient to the input */
+
+typedef struct Taps {
+    int64_t begin, end;
+} Taps;
+
+/* The taps of output i that are inside the source; they are neighbours. */
+static Taps taps_inside(const ConvAxis *a, int64_t i)
 {
-    const int64_t y0 = oy * s->stride[0] - s->pad[0], x0 = ox * s->stride[1] - s->pad[1];
-    for (int64_t c = 0; c < s->c; c += VL) {
-        const int64_t n = min64(VL, s->c - c);
-        vf sum = vf_zero();
-        for (int64_t ky = 0; ky < s->kh; ky++) {
-            const int64_t iy = y0 + ky * s->dilation[0];
-            if (iy < 0 || iy >= s->h) continue;
-            for (int64_t kx = 0; kx < s->kw; kx++) {
-                const int64_t ix = x0 + kx * s->dilation[1];
-                if (ix < 0 || ix >= s->w) continue;
-                const float *a = x + (iy * s->w + ix) * s->c + c,
-                            *b = w + (ky * s->kw + kx) * s->c + c;
-                sum = n == VL ? vf_fma(vf_load(a), vf_load(b), sum)
-                              : vf_fma(vf_load_n(a, n), vf_load_n(b, n), sum);
-            }
-        }
-        vf_store_n(y + c, sum, n);
+    Taps t = {0, a->n_taps};
+    const int64_t at = i * a->stride + a->tap;
+    while (t.begin < t.end &&
+           (at + t.begin * a->tap_step < 0 || at + t.begin * a->tap_step >= a->in))
+        t.begin++;
+    while (t.begin < t.end &&
+           (at + (t.end - 1) * a->tap_step < 0 || at + (t.end - 1) * a->tap_step >= a->in))
+        t.end--;
+    return t;
+}
+
+/* Outputs with all their taps inside: begin <= j < end. */
+static Taps outputs_inside(const ConvAxis *a)
+{
+    Taps t = {0, a->out};
+    for (int64_t tap = 0; tap < a->n_taps; tap++) {
+        int64_t begin, end;
+        conv_axis_inside(a, tap, &begin, &end);
+        t.begin = max64(t.begin, begin), t.end = min64(t.end, end);
     }
+    t.end = max64(t.begin, t.end);
+    return t;
+}
+
+/* One grid: where its kernel and its outputs lie. */
+typedef struct Sum {
+    ConvGrid grid;
+    const float *w; /* (taps, C) */
+    int64_t kw;
+    int64_t pixel; /* floats between outputs */
+} Sum;
+
+/* n <= VL channels of `run` neighbouring outputs; x and w point at the first tap. */
+SIMD void sum_run(const Sum *s, int run, int64_t n, const float *x, Taps y, Taps t, const float *w,
+                  float *out)
+{
+    const ConvGrid *g = &s->grid;
+    const int64_t step = g->x.stride * g->pitch, x_step = g->x.tap_step * g->pitch,
+                  w_step = g->x.kernel_step * g->pitch;
+    vf sum[RUN];
+#pragma GCC unroll 8
+    for (int q = 0; q < run; q++) sum[q] = vf_zero();
+    for (int64_t i = y.begin; i < y.end; i++) {
+        const float *a = x, *b = w;
+        for (int64_t k = t.begin; k < t.end; k++, a += x_step, b += w_step) {
+            const vf v = n == VL ? vf_load(b) : vf_load_n(b, n);
+#pragma GCC unroll 8
+            for (int q = 0; q < run; q++)
+                sum[q] =
+                    vf_fma(n == VL ? vf_load(a + q * step) : vf_load_n(a + q * step, n), v, sum[q]);
+        }
+        x += g->y.tap_step * g->x.in * g->pitch;
+        w += g->y.kernel_step * s->kw * g->pitch;
+    }
+#pragma GCC unroll 8
+    for (int q = 0; q < run; q++) {
+        if (n == VL)
+            vf_store(out + q * s->pixel, sum[q]);
+        else
+            vf_store_n(out + q * s->pixel, sum[q], n);
+    }
+}
+
+/* Asks for what the next run of this row writes, and for the pixels below those of this run, which
+ * the next row reads first; either may lie past the end. */
+SIMD void ask_ahead(const Sum *s, int run, const float *x, const float *out)
+{
+    const ConvGrid *g = &s->grid;
+    const uintptr_t step = (uintptr_t)s->pixel * sizeof *out,
+                    below = (uintptr_t)(g->y.n_taps * g->x.in * g->pitch) * sizeof *x;
+    for (uintptr_t q = 0; q < (uintptr_t)run; q++) {
+        __builtin_prefetch((const void *)((uintptr_t)out + ((uintptr_t)run + q) * step), 1, 3);
+        __builtin_prefetch(
+            (const void *)((uintptr_t)x + below + q * (uintptr_t)(g->x.stride * g->pitch) * 4), 0,
+            2);
+    }
+}
+
+/* `run` outputs from j; image is the source, out the row of the result. */
+SIMD void sum_channels(const Sum *s, int run, const float *image, int64_t i, int64_t j, Taps y,
+                       Taps t, float *out)
+{
+    const ConvGrid *g = &s->grid;
+    const int64_t line = i * g->y.stride + g->y.tap + y.begin * g->y.tap_step,
+                  column = j * g->x.stride + g->x.tap + t.begin * g->x.tap_step;
+    const bool some = y.begin < y.end && t.begin < t.end;
+    const float *x = some ? image + (line * g->x.in + column) * g->pitch : image;
+    const float *w = s->w + ((g->y.kernel + y.begin * g->y.kernel_step) * s->kw + g->x.kernel +
+                             t.begin * g->x.kernel_step) *
+                                g->pitch;
+    if (!some) y.end = y.begin, w = s->w;
+    out += j * s->pixel;
+    int64_t c = 0;
+    for (; c + VL <= g->pitch; c += VL) {
+        if (run > 1) ask_ahead(s, run, x + c, out + c);
+        sum_run(s, run, VL, x + c, y, t, w + c, out + c);
+    }
+    if (c < g->pitch) sum_run(s, run, g->pitch - c, x + c, y, t, w + c, out + c);
+}
+
+/* Row i of the outputs of one image. */
+static void sum_row(const Sum *s, const float *image, int64_t i, float *out)
+{
+    const ConvAxis *x = &s->grid.x;
+    const Taps y = taps_inside(&s->grid.y, i), all = {0, x->n_taps}, inner = outputs_inside(x);
+    int64_t j = 0;
+    for (; j < inner.begin; j++) sum_channels(s, 1, image, i, j, y, taps_inside(x, j), out);
+    for (; j + RUN <= inner.end; j += RUN) sum_channels(s, RUN, image, i, j, y, all, out);
+    /* The last runs overlap those before: the same numbers are written twice. */
+    if (j + RUN / 2 < inner.end && j - RUN / 2 >= inner.begin) {
+        sum_channels(s, RUN, image, i, inner.end - RUN, y, all, out);
+        j = inner.end;
+    } else if (j < inner.end && inner.end - RUN / 2 >= inner.begin) {
+        if (j + RUN / 2 < inner.end) sum_channels(s, RUN / 2, image, i, j, y, all, out);
+        sum_channels(s, RUN / 2, image, i, inner.end - RUN / 2, y, all, out);
+        j = inner.end;
+    }
+    for (; j < inner.end; j++) sum_channels(s, 1, image, i, j, y, all, out);
+    for (; j < x->out; j++) sum_channels(s, 1, image, i, j, y, taps_inside(x, j), out);
 }
 
 void conv_depthwise_forward(const ConvShape *s, const float *x, const float *w, float *y,
                             void *scratch)
 {
     pack(s, w, scratch);
+    const Sum sum = {conv_grid_forward(s, false), scratch, s->kw, s->c};
     const int threads = work_threads(s->n * s->oh, work(s));
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
     for (int64_t row = 0; row < s->n * s->oh; row++)
-        for (int64_t ox = 0; ox < s->ow; ox++)
-            forward_pixel(s, x + row / s->oh * s->h * s->w * s->c, scratch, row % s->oh, ox,
-                          y + (row * s->ow + ox) * s->c);
-}
-
-/* The output that tap k reads pixel `at` for, or -1. */
-static int64_t output_of(int64_t at, int64_t k, int64_t stride, int64_t pad, int64_t dilation,
-                         int64_t n_out)
-{
-    const int64_t from = at + pad - k * dilation;
-    return from < 0 || from % stride != 0 || from / stride >= n_out ? -1 : from / stride;
-}
-
-static void grad_x_pixel(const ConvShape *s, const float *dy, const float *w, int64_t iy,
-                         int64_t ix, float *dx)
-{
-    for (int64_t c = 0; c < s->c; c += VL) {
-        const int64_t n = min64(VL, s->c - c);
-        vf sum = vf_zero();
-        for (int64_t ky = 0; ky < s->kh; ky++) {
-            const int64_t oy = output_of(iy, ky, s->stride[0], s->pad[0], s->dilation[0], s->oh);
-            if (oy < 0) continue;
-            for (int64_t kx = 0; kx < s->kw; kx++) {
-                const int64_t ox =
-                    output_of(ix, kx, s->stride[1], s->pad[1], s->dilation[1], s->ow);
-                if (ox < 0) continue;
-                const float *a = dy + (oy * s->ow + ox) * s->c + c,
-                            *b = w + (ky * s->kw + kx) * s->c + c;
-                sum = vf_fma(vf_load_n(a, n), vf_load_n(b, n), sum);
-            }
-        }
-        vf_store_n(dx + c, sum, n);
-    }
+        sum_row(&sum, x + row / s->oh * s->h * s->w * s->c, row % s->oh, y + row * s->ow * s->c);
 }
 
 void conv_depthwise_grad_x(const ConvShape *s, const float *dy, const float *w, float *dx,
@@ -107,69 +188,144 @@ void conv_depthwise_grad_x(const ConvShape *s, const float *dy, const float *w, 
     pack(s, w, scratch);
     const int threads = work_threads(s->n * s->h, work(s));
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-    for (int64_t row = 0; row < s->n * s->h; row++)
-        for (int64_t ix = 0; ix < s->w; ix++)
-            grad_x_pixel(s, dy + row / s->h * s->oh * s->ow * s->c, scratch, row % s->h, ix,
-                         dx + (row * s->w + ix) * s->c);
-}
-
-/* Outputs begin <= i < end of one axis read inside the source at this tap. */
-static void inside(int64_t in, int64_t out, int64_t stride, int64_t offset, int64_t *begin,
-                   int64_t *end)
-{
-    *begin = offset < 0 ? min64(out, ceil_div(-offset, stride)) : 0;
-    *end = in > offset ? max64(*begin, min64(out, ceil_div(in - offset, stride))) : *begin;
-}
-
-/* sum[c] += one tap of one image, for at most WIDE vectors of channels. */
-static void grad_w_tap(const ConvShape *s, const float *x, const float *dy, int64_t ky, int64_t kx,
-                       int64_t n, float *sum)
-{
-    const int64_t offset_y = ky * s->dilation[0] - s->pad[0],
-                  offset_x = kx * s->dilation[1] - s->pad[1];
-    int64_t y0, y1, x0, x1;
-    inside(s->h, s->oh, s->stride[0], offset_y, &y0, &y1);
-    inside(s->w, s->ow, s->stride[1], offset_x, &x0, &x1);
-    vf total[WIDE];
-    int64_t lanes[WIDE];
-    for (int v = 0; v < WIDE; v++) total[v] = vf_zero(), lanes[v] = max64(0, min64(VL, n - v * VL));
-    for (int64_t oy = y0; oy < y1; oy++)
-        for (int64_t ox = x0; ox < x1; ox++) {
-            const float *a =
-                x + ((oy * s->stride[0] + offset_y) * s->w + ox * s->stride[1] + offset_x) * s->c;
-            const float *b = dy + (oy * s->ow + ox) * s->c;
-            for (int v = 0; v < WIDE; v++)
-                total[v] = vf_fma(vf_load_n(a + v * VL, lanes[v]), vf_load_n(b + v * VL, lanes[v]),
-                                  total[v]);
+    for (int64_t row = 0; row < s->n * s->h; row++) {
+        const int64_t y = row % s->h, residue = y % s->stride[0];
+        for (int64_t r = 0; r < min64(s->stride[1], s->w); r++) {
+            const Sum sum = {conv_grid_backward(s, residue, r), scratch, s->kw,
+                             s->stride[1] * s->c};
+            sum_row(&sum, dy + row / s->h * s->oh * s->ow * s->c, y / s->stride[0],
+                    dx + (row * s->w + r) * s->c);
         }
-    for (int v = 0; v < WIDE; v++)
-        if (lanes[v] > 0)
-            vf_store_n(sum + v * VL, vf_load_n(sum + v * VL, lanes[v]) + total[v], lanes[v]);
+    }
 }
 
-/* sums[tap][c] of images begin..end. */
-static void grad_w_chunk(const ConvShape *s, const float *x, const float *dy, int64_t begin,
-                         int64_t end, float *sums)
+/* -- Gradient to the weights */
+
+/* One row of dy against one row of x, for n_taps <= MOST_TAPS columns of the kernel and nv vectors
+ * of channels; the last vector has n lanes. */
+typedef struct Row {
+    const float *x, *dy;
+    const ConvShape *s;
+    int64_t offset[MOST_TAPS], begin[MOST_TAPS], end[MOST_TAPS]; /* of each tap's outputs */
+} Row;
+
+SIMD void row_output(const Row *r, int n_taps, int nv, int64_t n, bool all, int64_t ox,
+                     vf sum[MOST_TAPS][WIDE])
 {
-    memset(sums, 0, (size_t)(s->kh * s->kw * s->c) * sizeof *sums);
-    for (int64_t image = begin; image < end; image++)
-        for (int64_t c = 0; c < s->c; c += WIDE * VL)
-            for (int64_t k = 0; k < s->kh * s->kw; k++)
-                grad_w_tap(s, x + image * s->h * s->w * s->c + c,
-                           dy + image * s->oh * s->ow * s->c + c, k / s->kw, k % s->kw,
-                           min64(WIDE * VL, s->c - c), sums + k * s->c + c);
+    const float *x = r->x + ox * r->s->stride[1] * r->s->c, *dy = r->dy + ox * r->s->c;
+    vf d[WIDE];
+#pragma GCC unroll 4
+    for (int v = 0; v < nv; v++)
+        d[v] = n == VL || v + 1 < nv ? vf_load(dy + v * VL) : vf_load_n(dy + v * VL, n);
+#pragma GCC unroll 3
+    for (int t = 0; t < n_taps; t++) {
+        if (!all && (ox < r->begin[t] || ox >= r->end[t])) continue;
+        const float *a = x + r->offset[t] * r->s->c;
+#pragma GCC unroll 4
+        for (int v = 0; v < nv; v++)
+            sum[t][v] =
+                vf_fma(n == VL || v + 1 < nv ? vf_load(a + v * VL) : vf_load_n(a + v * VL, n), d[v],
+                       sum[t][v]);
+    }
+}
+
+/* sums[t][channel] += the row's. */
+SIMD void row_body(const Row *r, int n_taps, int nv, int64_t n, float *sums)
+{
+    vf sum[MOST_TAPS][WIDE];
+    int64_t first = r->begin[0], last = r->end[0], inner = first, outer = last;
+    for (int t = 0; t < n_taps; t++) {
+        first = min64(first, r->begin[t]), inner = max64(inner, r->begin[t]);
+        last = max64(last, r->end[t]), outer = min64(outer, r->end[t]);
+#pragma GCC unroll 4
+        for (int v = 0; v < nv; v++) sum[t][v] = vf_zero();
+    }
+    outer = max64(inner, outer), last = max64(last, outer);
+    for (int64_t ox = first; ox < inner; ox++) row_output(r, n_taps, nv, n, false, ox, sum);
+    for (int64_t ox = inner; ox < outer; ox++) row_output(r, n_taps, nv, n, true, ox, sum);
+    for (int64_t ox = outer; ox < last; ox++) row_output(r, n_taps, nv, n, false, ox, sum);
+#pragma GCC unroll 3
+    for (int t = 0; t < n_taps; t++)
+        for (int v = 0; v < nv; v++) {
+            const int64_t lanes = v + 1 < nv ? VL : n;
+            float *to = sums + t * r->s->c + v * VL;
+            vf_store_n(to, vf_load_n(to, lanes) + sum[t][v], lanes);
+        }
+}
+
+static void row_sums(const Row *r, int64_t n_taps, int64_t channels, float *sums)
+{
+    const bool wide = channels == WIDE * VL;
+    if (wide && n_taps == 3) {
+        row_body(r, 3, WIDE, VL, sums);
+    } else if (wide && n_taps == 2) {
+        row_body(r, 2, WIDE, VL, sums);
+    } else if (wide) {
+        row_body(r, 1, WIDE, VL, sums);
+    } else {
+        Row part = *r;
+        for (int64_t c = 0; c < channels; c += VL, part.x += VL, part.dy += VL) {
+            const int64_t n = min64(VL, channels - c);
+            if (n_taps == 3)
+                row_body(&part, 3, 1, n, sums + c);
+            else if (n_taps == 2)
+                row_body(&part, 2, 1, n, sums + c);
+            else
+                row_body(&part, 1, 1, n, sums + c);
+        }
+    }
+}
+
+/* sums[tap][c] of one row of outputs, channels c..c+n. */
+static void add_row(const ConvShape *s, const float *image, const float *dy, int64_t oy, int64_t c,
+                    int64_t n, float *sums)
+{
+    const ConvGrid g = conv_grid_forward(s, false);
+    const Taps y = taps_inside(&g.y, oy);
+    for (int64_t ky = y.begin; ky < y.end; ky++) {
+        const int64_t iy = oy * s->stride[0] + ky * s->dilation[0] - s->pad[0];
+        for (int64_t kx = 0; kx < s->kw; kx += MOST_TAPS) {
+            const int64_t n_taps = min64(MOST_TAPS, s->kw - kx);
+            Row r = {image + iy * s->w * s->c + c, dy + oy * s->ow * s->c + c, s, {0}, {0}, {0}};
+            for (int64_t t = 0; t < n_taps; t++) {
+                r.offset[t] = (kx + t) * s->dilation[1] - s->pad[1];
+                conv_axis_inside(&g.x, kx + t, &r.begin[t], &r.end[t]);
+            }
+            row_sums(&r, n_taps, n, sums + (ky * s->kw + kx) * s->c + c);
+        }
+    }
+}
+
+/* sums[tap][c] of images begin..end, blocks of channels begin..end. */
+static void add_images(const ConvShape *s, const float *x, const float *dy, Taps images,
+                       Taps blocks, float *sums)
+{
+    const int64_t first = blocks.begin * WIDE * VL, last = min64(s->c, blocks.end * WIDE * VL);
+    for (int64_t t = 0; t < s->kh * s->kw; t++)
+        memset(sums + t * s->c + first, 0, (size_t)(last - first) * sizeof *sums);
+    for (int64_t i = images.begin; i < images.end; i++)
+        for (int64_t oy = 0; oy < s->oh; oy++)
+            for (int64_t c = first; c < last; c += WIDE * VL)
+                add_row(s, x + i * s->h * s->w * s->c, dy + i * s->oh * s->ow * s->c, oy, c,
+                        min64(WIDE * VL, last - c), sums);
 }
 
 void conv_depthwise_grad_w(const ConvShape *s, const float *x, const float *dy, float *dw,
                            void *scratch)
 {
-    const int64_t chunks = n_chunks(s), taps = s->kh * s->kw, size = taps * s->c;
+    const int64_t chunks = n_chunks(s), taps = s->kh * s->kw, size = taps * s->c,
+                  blocks = ceil_div(s->c, WIDE * VL);
     float *sums = scratch;
-    const int threads = work_threads(chunks, work(s));
+    const int threads = work_threads(chunks * blocks, work(s));
+    const int64_t slices = min64(blocks, ceil_div(threads, max64(1, chunks)));
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-    for (int64_t i = 0; i < chunks; i++)
-        grad_w_chunk(s, x, dy, part_begin(s->n, chunks, i), part_begin(s->n, chunks, i + 1),
-                     sums + i * size);
+    for (int64_t u = 0; u < chunks * slices; u++) {
+        const int64_t i = u / slices, slice = u % slices;
+        const Taps images = {part_begin(s->n, chunks, i), part_begin(s->n, chunks, i + 1)};
+        const Taps part = {part_begin(blocks, slices, slice),
+                           part_begin(blocks, slices, slice + 1)};
+        add_images(s, x, dy, images, part, sums + i * size);
+    }
     for (int64_t k = 0; k < taps; k++)
         for (int64_t c = 0; c < s->c; c++) {
             float total = sums[k * s->c + c];

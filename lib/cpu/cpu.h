@@ -17,14 +17,31 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum Activation { ACT_NONE, ACT_RELU } Activation;
+/* What is done to every finished number x of a product, step after step, with the bits of the map
+ * instruction: an instruction of one argument, or MAP_ADD or MAP_MUL with the number at its place
+ * in `operand`, whose rows are row_stride floats apart (0: the same row for all, such as a bias)
+ * and whose batch items batch_stride. The operand may not alias C. */
+typedef struct EpilogueStep {
+    MapOp op;
+    float p, q; /* immediates of the instruction */
+    const float *operand;
+    int64_t row_stride, batch_stride;
+} EpilogueStep;
 
-/* C[b] = act(A[b] B[b] + bias [+ C[b]]), for b in 0..batch-1.
+enum { EPILOGUE_MAX = 6 };
+
+/* How B is stored. The quantised formats hold a weight of R rows of L numbers, row-major without
+ * gaps, and scale (R, L / group), group dividing L; a number is level * scale, rounded once.
+ *   q8   int8 codes; level = code
+ *   nf4  two codes a byte, the first in the high half, L even; level = the 16 of NormalFloat-4
+ *        (Dettmers et al., arXiv:2305.14314, appendix E) */
+typedef enum WeightFormat { WEIGHT_F32, WEIGHT_Q8, WEIGHT_NF4 } WeightFormat;
+
+/* C[b] = epilogue(A[b] B[b] [+ C[b]]), for b in 0..batch-1.
  *
  *   A  (M, K) row-major with row stride lda, or (K, M) when trans_a
  *   B  (K, N) row-major with row stride ldb, or (N, K) when trans_b
  *   C  (M, N) row stride ldc; may not alias A or B
- *   bias (N) or NULL
  * Strides between batch items in elements; a batch stride of 0 repeats that operand.
  * Each element of C is one chain of fused multiply-adds over k ascending within fixed panels of K;
  * panels are added in ascending order. Split over batch, M and N only. */
@@ -35,9 +52,14 @@ typedef struct Gemm {
     int64_t lda, ldb, ldc;
     int64_t stride_a, stride_b, stride_c;
     bool trans_a, trans_b;
-    bool accumulate; /* add to what C holds */
-    const float *bias;
-    Activation activation;
+    bool accumulate;     /* add to what C holds, before the epilogue */
+    WeightFormat format; /* not F32: b is NULL, ldb is L, stride_b is 0 */
+    const uint8_t *codes;
+    const float *scale;
+    int64_t group;
+    bool bf16; /* A and B are rounded to bfloat16 first, to nearest even; sums stay fp32 */
+    const EpilogueStep *steps;
+    int n_steps;
 } Gemm;
 
 /* A 2-D convolution (cross-correlation): input (n, h, w, c), weight (o, c/groups, kh, kw), output

@@ -10,12 +10,16 @@ SIMD void tile_store(int p, int nv, vf sum[][2], float *out, int64_t ldo)
         for (int j = 0; j < nv; j++) vf_store(out + i * ldo + j * VL, sum[i][j]);
 }
 
+/* B comes from L2: floats ahead that are asked for, where a tile has rows enough to hide it. */
+enum { B_AHEAD = 512, B_AHEAD_ROWS = 4 };
+
 /* One k: row_stride is the distance between a(i, k) and a(i + 1, k). */
 SIMD void tile_step(int p, int nv, int row_stride, vf sum[][2], const float *a, const float *b)
 {
     vf w[2];
 #pragma GCC unroll 2
     for (int j = 0; j < nv; j++) w[j] = vf_load(b + j * VL);
+    if (p >= B_AHEAD_ROWS) prefetch_first(b, B_AHEAD, nv * VL);
 #pragma GCC unroll 16
     for (int i = 0; i < p; i++) {
         const vf x = vf_set1(a[i * row_stride]);
@@ -32,6 +36,15 @@ SIMD void tile_zero(int p, int nv, vf sum[][2])
         for (int j = 0; j < nv; j++) sum[i][j] = vf_zero();
 }
 
+/* Asks for the lines of out early enough: the walk through b has driven them out of L1, and stores
+ * that miss wait for each other. */
+SIMD void tile_prefetch(int p, int nv, float *out, int64_t ldo)
+{
+#pragma GCC unroll 16
+    for (int i = 0; i < p; i++)
+        for (int j = 0; j < nv * VL; j += 16) __builtin_prefetch(out + i * ldo + j, 1, 3);
+}
+
 SIMD void rows_body(int p, int nv, const float *a, const TileSegment *segment, int64_t n_segments,
                     const float *b, int64_t ldb, float *out, int64_t ldo)
 {
@@ -39,6 +52,7 @@ SIMD void rows_body(int p, int nv, const float *a, const TileSegment *segment, i
     tile_zero(p, nv, sum);
     for (int64_t s = 0; s < n_segments; s++) {
         const float *x = a + segment[s].offset;
+        if (s == n_segments - 1) tile_prefetch(p, nv, out, ldo);
         for (int32_t k = 0; k < segment[s].length; k++, x++, b += ldb)
             tile_step(p, nv, CHUNK, sum, x, b);
     }
@@ -55,6 +69,7 @@ SIMD void columns_body(int p, int nv, const float *a, const float *b, const Tile
         for (int64_t line = 0; line < walk->count[1]; line++) {
             const float *x = a + image * walk->a[0] + line * walk->a[1];
             const float *y = b + image * walk->b[0] + line * walk->b[1];
+            if (line == walk->count[1] - 1) tile_prefetch(p, nv, out, ldo);
             for (int64_t k = 0; k < n_pixels; k++, x += a_step, y += b_step)
                 tile_step(p, nv, 1, sum, x, y);
         }

@@ -128,15 +128,14 @@ static void enter(const Team *team, const float *x, int64_t n, int64_t at, float
 }
 
 static void spectrum(const Team *team, const float *x, int64_t n, int64_t at, float scale,
-                     const FftAhead *ahead, float *row, float *z)
+                     float *row, float *z)
 {
     const Part leaves = leaves_of(team);
+    const FftAhead nothing = {0};
     enter(team, x, n, at, scale, row, z);
-    right_forward(team->f, z, ahead, leaves.begin, leaves.end);
+    right_forward(team->f, z, &nothing, leaves.begin, leaves.end);
     wait(team);
 }
-
-static const FftAhead nothing = {0};
 
 /* k + i k1 z^(m - taps) reversed: z^-l = i z^(m - l). */
 static void kernel_spectrum(const Team *team, const LongConv *s, const float *k, int64_t channel,
@@ -144,13 +143,13 @@ static void kernel_spectrum(const Team *team, const LongConv *s, const float *k,
 {
     const int64_t m = team->f->m, taps = s->taps;
     const float scale = 1.0f / (float)m;
-    spectrum(team, k + channel * taps, taps, 0, scale, &nothing, b->row, b->z[1]);
+    spectrum(team, k + channel * taps, taps, 0, scale, b->row, b->z[1]);
     if (s->mode != LONG_CONV_TWO_SIDED) return;
     const float *k1 = k + (s->channels + channel) * taps;
     if (team->rank == 0)
         for (int64_t l = 0; l < taps; l++) b->re[taps - 1 - l] = k1[l];
     wait(team);
-    spectrum(team, b->re, taps, m - taps, scale, &nothing, b->row, b->z[2]);
+    spectrum(team, b->re, taps, m - taps, scale, b->row, b->z[2]);
     const Part groups = part_of(team, fft_place(m / FFT_GROUP) / (2 * FFT_GROUP));
     for (int64_t q = groups.begin; q < groups.end; q++) {
         float *re = b->z[1] + q * 2 * FFT_GROUP, *from = b->z[2] + q * 2 * FFT_GROUP;
@@ -258,22 +257,38 @@ void K(long_conv_grad_u)(const LongConv *s, const float *dy, const float *k, con
 
 /* -- The gradient to k */
 
+/* sum += conj(U) DY of one row. Both first passes, then block by block, so that a block of U is
+ * still near when DY's meets it. */
+static void correlate_row(const Team *team, const LongConv *s, const float *u, const float *dy,
+                          bool last, const Buffers *b, float *sum)
+{
+    const int64_t t = s->t, next = s->channels * t;
+    const int64_t block = team->f->m / FFT_LEAF / team->f->radix[0];
+    const Part leaves = leaves_of(team);
+    const FftAhead u_ahead = {last ? NULL : u + next, NULL, t},
+                   dy_ahead = {last ? NULL : dy + next, NULL, t};
+    enter(team, u, t, 0, 1, b->row, b->z[0]);
+    enter(team, dy, t, 0, 1, b->row, b->z[1]);
+    for (int64_t i = leaves.begin; i < leaves.end; i += block) {
+        right_forward(team->f, b->z[0], &u_ahead, i, i + block);
+        right_correlate(team->f, b->z[1], b->z[0], sum, &dy_ahead, i, i + block);
+    }
+    wait(team);
+}
+
 /* sum = the spectrum of chunk `chunk`, of one channel. */
 static void correlate_chunk(const Team *team, const LongConv *s, const float *u, const float *dy,
                             int64_t channel, int64_t chunk, const Buffers *b, float *sum)
 {
-    const int64_t n = n_chunks(s, team->f->m), m = team->f->m, t = s->t;
-    const Part leaves = leaves_of(team), part = part_of(team, m / FFT_LEAF);
+    const int64_t n = n_chunks(s, team->f->m), m = team->f->m;
+    const int64_t first = s->batch * chunk / n, last = s->batch * (chunk + 1) / n;
+    const Part part = part_of(team, m / FFT_LEAF);
     const int64_t begin = fft_place(part.begin * FFT_GROUP), end = fft_place(part.end * FFT_GROUP);
     memset(sum + begin, 0, (size_t)(end - begin) * sizeof *sum);
-    for (int64_t i = s->batch * chunk / n; i < s->batch * (chunk + 1) / n; i++) {
-        const int64_t row = i * s->channels + channel;
-        const FftAhead ahead_dy = {dy + row * t, NULL, t},
-                       ahead_u = {u + (row + s->channels) * t, NULL, i + 1 < s->batch ? t : 0};
-        spectrum(team, u + row * t, t, 0, 1, &ahead_dy, b->row, b->z[0]);
-        enter(team, dy + row * t, t, 0, 1, b->row, b->z[1]);
-        right_correlate(team->f, b->z[1], b->z[0], sum, &ahead_u, leaves.begin, leaves.end);
-        wait(team);
+    wait(team);
+    for (int64_t i = first; i < last; i++) {
+        const int64_t at = (i * s->channels + channel) * s->t;
+        correlate_row(team, s, u + at, dy + at, i + 1 == last, b, sum);
     }
 }
 

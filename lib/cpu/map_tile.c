@@ -257,10 +257,10 @@ static float *read_input(MapTiler *t, int i, int64_t flat, int64_t n, int64_t ro
 
 /* -- Instructions ----------------------------------------------------------------------------- */
 
-/* y may be x, u or v, never an overlap of them. As long as map.def. */
+/* As long as map.def. */
 // NOLINTNEXTLINE(readability-function-size)
-static void run_instr(const MapInstr *in, const float *x, const float *u, const float *v, float *y,
-                      int64_t n)
+void K(map_instr)(const MapInstr *in, const float *x, const float *u, const float *v, float *y,
+                  int64_t n)
 {
     const float p = in->p, q = in->q;
     (void)p, (void)q;
@@ -305,8 +305,8 @@ void K(map_tile)(MapTiler *t, int64_t flat, int64_t n)
         if (length > 0)
             K(map_chain_run)(c, c->first[i], c->first[i + length], &t->at, n);
         else
-            run_instr(in, t->at.reg[in->a], t->at.reg[in->b], t->at.reg[in->c],
-                      t->at.reg[p->n_inputs + i], n);
+            K(map_instr)
+        (in, t->at.reg[in->a], t->at.reg[in->b], t->at.reg[in->c], t->at.reg[p->n_inputs + i], n);
         i += length > 0 ? length : 1;
     }
     for (int o = 0; o < p->n_outputs; o++)

@@ -43,6 +43,9 @@ typedef struct MapTiler {
     _Alignas(64) float buffer[MAP_MAX_INSTR][MAP_TILE];
 } MapTiler;
 
+/* One instruction over n numbers; y may be x, u or v, never an overlap of them. */
+void K(map_instr)(const MapInstr *in, const float *x, const float *u, const float *v, float *y,
+                  int64_t n);
 void K(map_domain)(const MapProgram *p, const void *const inputs[], void *const outputs[],
                    MapDomain *d);
 void K(map_tiler)(const MapProgram *p, const MapDomain *d, const void *const inputs[],

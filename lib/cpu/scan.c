@@ -107,7 +107,7 @@ static void scan_strip(const Strip *p, int64_t b, int64_t c, const float *const 
     for (int64_t k = 0; k < s->steps; k++) {
         const int64_t at = time_of(s, k) * R, at_a = time_of(s, s->lagged ? k - 1 : k) * R;
         float *to = y + first + at;
-        if (before)
+        if (k > 0 || in[2])
             step(p, s->constant ? a : a + at_a, before, from + at, to);
         else
             copy_row(p, from + at, to);
@@ -192,7 +192,7 @@ static void grad_strip(const Strip *p, const ScanGrad *in, int64_t b, int64_t c)
 {
     const ScanShape *s = p->s;
     const int64_t R = row_floats(s), first = b * s->steps * R + c;
-    const float *a = in->a + (s->constant ? c : first), *after = NULL;
+    const float *a = in->a + (s->constant ? c : first), *after = a;
     float *g = in->g + b * in->stride_g + c, *da = in->da + b * in->stride_da + c;
     _Alignas(64) float panel[2 * STRIP] = {0};
     if (s->constant) zero_row(p, da);
@@ -200,7 +200,7 @@ static void grad_strip(const Strip *p, const ScanGrad *in, int64_t b, int64_t c)
         const int64_t at = time_of(s, k) * R;
         const float *before = in->h0 ? in->h0 + b * R + c : NULL;
         if (k > 0) before = in->y + first + time_of(s, k - 1) * R;
-        if (after)
+        if (k < s->steps - 1)
             step(p, s->constant ? a : a + time_of(s, k + 1) * R, after, in->dy + first + at,
                  g + at);
         else

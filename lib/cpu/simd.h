@@ -19,9 +19,11 @@
 enum { VL = 16 };
 typedef __m512 vf;
 
-SIMD __mmask16 vf_mask(int64_t n)
+typedef __mmask16 vm;
+
+SIMD vm vf_mask(int64_t n)
 {
-    return (__mmask16)((1u << n) - 1u);
+    return (vm)((1u << n) - 1u);
 }
 
 SIMD vf vf_set1(float x)
@@ -34,9 +36,14 @@ SIMD vf vf_load(const float *p)
     return _mm512_loadu_ps(p);
 }
 
+SIMD vf vf_load_m(const float *p, vm m)
+{
+    return _mm512_maskz_loadu_ps(m, p);
+}
+
 SIMD vf vf_load_n(const float *p, int64_t n)
 {
-    return _mm512_maskz_loadu_ps(vf_mask(n), p);
+    return vf_load_m(p, vf_mask(n));
 }
 
 SIMD void vf_store(float *p, vf x)
@@ -113,7 +120,9 @@ SIMD void vf_transpose(vf r[VL])
 enum { VL = 8 };
 typedef __m256 vf;
 
-SIMD __m256i vf_mask(int64_t n)
+typedef __m256i vm;
+
+SIMD vm vf_mask(int64_t n)
 {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
@@ -128,9 +137,14 @@ SIMD vf vf_load(const float *p)
     return _mm256_loadu_ps(p);
 }
 
+SIMD vf vf_load_m(const float *p, vm m)
+{
+    return _mm256_maskload_ps(p, m);
+}
+
 SIMD vf vf_load_n(const float *p, int64_t n)
 {
-    return _mm256_maskload_ps(p, vf_mask(n));
+    return vf_load_m(p, vf_mask(n));
 }
 
 SIMD void vf_store(float *p, vf x)
@@ -192,6 +206,12 @@ SIMD void vf_transpose(vf r[VL])
 
 enum { VL = 4 };
 typedef float32x4_t vf;
+typedef int64_t vm;
+
+SIMD vm vf_mask(int64_t n)
+{
+    return n;
+}
 
 SIMD vf vf_set1(float x)
 {
@@ -208,6 +228,11 @@ SIMD vf vf_load_n(const float *p, int64_t n)
     float lane[4] = {0};
     for (int64_t i = 0; i < n; i++) lane[i] = p[i];
     return vld1q_f32(lane);
+}
+
+SIMD vf vf_load_m(const float *p, vm m)
+{
+    return vf_load_n(p, m);
 }
 
 SIMD void vf_store(float *p, vf x)
@@ -279,6 +304,13 @@ SIMD void prefetch(const float *p, int64_t offset, int64_t n)
 {
     const char *line = (const char *)((uintptr_t)p + (uintptr_t)offset * sizeof *p);
     for (int64_t i = 0; i < n * (int64_t)sizeof *p; i += 64) __builtin_prefetch(line + i, 0, 2);
+}
+
+/* The same, to L1. */
+SIMD void prefetch_first(const float *p, int64_t offset, int64_t n)
+{
+    const char *line = (const char *)((uintptr_t)p + (uintptr_t)offset * sizeof *p);
+    for (int64_t i = 0; i < n * (int64_t)sizeof *p; i += 64) __builtin_prefetch(line + i, 0, 3);
 }
 
 #endif

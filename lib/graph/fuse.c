@@ -35,40 +35,61 @@ static void mark_needed(Fuser *f, const PlanOutput outputs[], int n_outputs)
 
 /* -- 1. Epilogues ------------------------------------------------------------------------------ */
 
-/* The vector that `add` adds to every row of m, or NULL. */
-static Node *bias_of(const Node *add, const Node *m)
+/* Whether `other` may be the second operand of a step over values of m's shape: one row for all, or
+ * a value of the same shape that is stored anyway. Fills the strides. */
+static bool is_operand(const Fuser *f, Node *other, const Node *m, Node **root, EpilogueStep *s)
 {
-    Node *other = add->src[0] == m ? add->src[1] : add->src[0];
-    int last = m->shape.rank - 1;
-    if (add->op != &op_add || other == m || last < 0) return NULL;
-    Access a = access_of(other);
-    bool row = a.offset == 0 && a.base->dtype == F32;
-    for (int i = 0; i < last; i++) row = row && (a.stride[i] == 0 || m->shape.dim[i] == 1);
-    row = row && (a.stride[last] == 1 || m->shape.dim[last] == 1);
-    return row && shape_count(&a.base->shape) == m->shape.dim[last] ? a.base : NULL;
+    const Access a = access_of(other);
+    const Node *base = a.base;
+    const int last = m->shape.rank - 1;
+    *root = a.base;
+    if (a.offset != 0 || base->dtype != F32) return false;
+    if (a.identity) {
+        s->row_stride = m->shape.dim[last];
+        s->batch_stride = m->shape.dim[last] * m->shape.dim[last - 1];
+        return base->op->kind == OP_LEAF || base->op->kind == OP_REDUCE || f->kernel_of[base->id] ||
+               (base->op->kind == OP_MAP && f->n_readers[base->id] > 1);
+    }
+    for (int i = 0; i < last; i++)
+        if (a.stride[i] != 0 && m->shape.dim[i] != 1) return false;
+    return (a.stride[last] == 1 || m->shape.dim[last] == 1) &&
+           shape_count(&base->shape) == m->shape.dim[last];
 }
 
+/* Adds n, which reads `value`, a product with the epilogue so far; false when it does not go. */
+static bool take_step(const Fuser *f, Node *n, const Node *value, Epilogue *e)
+{
+    EpilogueStep s = {.op = n->op->map, .p = n->args.map.p, .q = n->args.map.q};
+    Node *root = NULL;
+    if (n->op->kind != OP_MAP || e->n == EPILOGUE_MAX || n->n_src > 2) return false;
+    if (f->kernel_of[n->id] || f->absorbed[n->id]) return false; /* another product has it */
+    if (n->n_src == 2) {
+        Node *other = n->src[0] == value ? n->src[1] : n->src[0];
+        if ((s.op != MAP_ADD && s.op != MAP_MUL) || other == value) return false;
+        if (!is_operand(f, other, value, &root, &s) || root == value) return false;
+    }
+    e->taken[e->n] = n;
+    e->operand[e->n] = root;
+    e->steps[e->n++] = s;
+    return true;
+}
+
+/* Follows the single readers of m. No path leads from what is taken out and back, since nothing
+ * else reads it; so an operand cannot depend on the product. */
 static void take_epilogue(Fuser *f, Node *m)
 {
     Node *result = m;
-    if (f->n_readers[m->id] == 1 && f->reader[m->id]) {
-        Node *reader = f->reader[m->id], *bias = bias_of(reader, m);
-        if (bias && !f->kernel_of[reader->id]) { /* else two products were each other's bias */
-            result = reader;
-            f->bias_of[m->id] = bias;
-        }
-    }
-    if (f->n_readers[result->id] == 1 && f->reader[result->id]) {
-        if (f->reader[result->id]->op == &op_relu) {
-            f->absorbed[result->id] = true;
-            result = f->reader[result->id];
-            f->activation_of[m->id] = ACT_RELU;
-        }
+    Epilogue *e = arena_new_array(f->arena, Epilogue, 1);
+    while (f->n_readers[result->id] == 1 && f->reader[result->id] &&
+           take_step(f, f->reader[result->id], result, e)) {
+        f->absorbed[result->id] = true;
+        result = f->reader[result->id];
     }
     if (result == m) return;
+    f->absorbed[result->id] = true;
     f->kernel_of[m->id] = NULL;
-    f->absorbed[m->id] = true;
     f->kernel_of[result->id] = m;
+    f->epilogue_of[m->id] = e;
 }
 
 /* -- 2. What is stored ------------------------------------------------------------------------- */
@@ -146,7 +167,9 @@ static void store_sources(Fuser *f, const PlanOutput outputs[], int n_outputs)
         if (!kernel) continue;
         f->stored[id] = true;
         for (int i = 0; i < kernel->n_src; i++) store(f, kernel->src[i]);
-        if (f->bias_of[kernel->id]) store(f, f->bias_of[kernel->id]);
+        const Epilogue *e = f->epilogue_of[kernel->id];
+        for (int i = 0; e && i < e->n; i++)
+            if (e->operand[i]) store(f, e->operand[i]);
     }
 }
 
@@ -199,8 +222,7 @@ Fused fuse(Graph *g, const PlanOutput outputs[], int n, bool no_fuse, Arena *are
     f.flops = arena_new_array(arena, double, f.n);
     f.reader = arena_new_array(arena, Node *, f.n);
     f.kernel_of = arena_new_array(arena, Node *, f.n);
-    f.bias_of = arena_new_array(arena, Node *, f.n);
-    f.activation_of = arena_new_array(arena, Activation, f.n);
+    f.epilogue_of = arena_new_array(arena, Epilogue *, f.n);
     mark_needed(&f, outputs, n);
     for (int id = 0; id < f.n && !no_fuse; id++)
         if (f.needed[id] && g->nodes[id]->op->takes_epilogue) take_epilogue(&f, g->nodes[id]);

@@ -1,6 +1,7 @@
 /* fuse -- which nodes become one kernel call. Internal to the planner.
  *
- * 1. Epilogues: a bias and an activation that alone read a matrix product go into it.
+ * 1. Epilogues: a chain of functions of one argument, additions and products with a row or with a
+ * stored value of the same shape goes into the matrix product that it alone reads.
  * 2. Inlining: an elementwise node read by one other elementwise node or reduction, over the same
  * domain, lives in a register; so does a cheap one that reads at most one full-size value, however
  * many read it (reading that value again costs less than storing the result). Broadcasts, permutes
@@ -15,11 +16,18 @@
 #include "graph/access.h"
 #include "graph/plan.h"
 
+/* Elementwise nodes that a kernel applies to its result, in order. */
+typedef struct Epilogue {
+    int n;
+    Node *taken[EPILOGUE_MAX];
+    Node *operand[EPILOGUE_MAX];      /* a root, or NULL */
+    EpilogueStep steps[EPILOGUE_MAX]; /* without the operands' addresses */
+} Epilogue;
+
 /* One kernel call: an op of its own (kernel set), or a map program. */
 typedef struct Unit {
-    Node *kernel;          /* the op that runs, or NULL */
-    Node *bias;            /* taken into the kernel, or NULL */
-    Activation activation; /* taken into the kernel */
+    Node *kernel;             /* the op that runs, or NULL */
+    const Epilogue *epilogue; /* taken into the kernel, or NULL */
     int n_roots; /* values that this unit stores: of a kernel its result, then its parts */
     Node *roots[MAP_MAX_OUTPUTS];
 

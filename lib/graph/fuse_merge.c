@@ -200,12 +200,10 @@ static void add_unit(Merger *m, Node *n)
     Unit *u = &m->units[m->n_units];
     Node *kernel = m->f->kernel_of[n->id];
     *u = (Unit){.kernel = kernel, .n_roots = 1, .roots = {n}};
-    if (kernel) {
-        u->bias = m->f->bias_of[kernel->id];
-        u->activation = m->f->activation_of[kernel->id];
-    } else {
+    if (kernel)
+        u->epilogue = m->f->epilogue_of[kernel->id];
+    else
         u->program = arena_new_array(m->f->arena, MapProgram, 1);
-    }
     m->unit_of[n->id] = m->merged_into[m->n_units] = m->n_units;
     m->n_units++;
 }
@@ -240,7 +238,8 @@ static void find_paths(Merger *m)
             continue;
         }
         for (int i = 0; i < unit->kernel->n_src; i++) link_from(m, unit->kernel->src[i], u);
-        if (unit->bias) link_from(m, unit->bias, u);
+        for (int i = 0; unit->epilogue && i < unit->epilogue->n; i++)
+            if (unit->epilogue->operand[i]) link_from(m, unit->epilogue->operand[i], u);
     }
     for (int u = m->n_units - 1; u >= 0; u--) {
         uint64_t *reach = row(m->reach, m, u), *next = row(m->next, m, u);
@@ -375,7 +374,8 @@ static void drop_unread(Merger *m)
         if (alive(m, u) != u) continue;
         for (int i = 0; unit->kernel && i < unit->kernel->n_src; i++)
             read[node_root(unit->kernel->src[i])->id] = true;
-        if (unit->bias) read[unit->bias->id] = true;
+        for (int i = 0; unit->epilogue && i < unit->epilogue->n; i++)
+            if (unit->epilogue->operand[i]) read[unit->epilogue->operand[i]->id] = true;
         for (int i = 0; !unit->kernel && i < unit->program->n_inputs; i++)
             read[unit->inputs[i]->id] = true;
     }

@@ -19,9 +19,8 @@ typedef struct Fuser {
     int *uses;                        /* registers that it is read into */
     int *weight, *reads, *full_reads; /* instructions, inputs, full-size inputs when expanded */
     double *flops;
-    Node **kernel_of; /* of a kernel's result: the op that runs */
-    Node **bias_of;   /* by the kernel's own id */
-    Activation *activation_of;
+    Node **kernel_of;       /* of a kernel's result: the op that runs */
+    Epilogue **epilogue_of; /* by the kernel's own id, or NULL */
 } Fuser;
 
 Fused fuse_units(Fuser *f, bool no_merge);

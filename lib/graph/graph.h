@@ -30,6 +30,8 @@ typedef union OpArgs {
     } map; /* immediates of a map op */
     struct {
         bool trans_a, trans_b;
+        bool back; /* matmul_q8, matmul_nf4: times the weight, not its transpose */
+        bool bf16; /* the operands are rounded to bfloat16, in the gradients' products too */
     } matmul;
     struct {
         int64_t stride[2], pad[2], dilation[2], groups;
@@ -230,6 +232,13 @@ Node *argmax(Graph *g, Node *x); /* over the last axis, I32, no gradient */
 /* a (..., M, K) b (..., K, N), or transposed in their last two; leading dims equal, or absent in
  * one (shared). */
 Node *matmul(Graph *g, Node *a, Node *b, bool trans_a, bool trans_b);
+/* The same of a and b rounded to bfloat16, in fp32; the gradient goes through the rounding. */
+Node *matmul_bf16(Graph *g, Node *a, Node *b, bool trans_a, bool trans_b);
+/* x (..., in), rank >= 2, times the transpose of a stored weight (out, in) of 8 or 4 bits (cpu.h:
+ * WeightFormat): codes I32 (out, in / 4) or (out, in / 8), whose bytes lie in memory as cpu.h says;
+ * scale (out, in / group). Gradients go to x alone. */
+Node *matmul_q8(Graph *g, Node *x, Node *codes, Node *scale);
+Node *matmul_nf4(Graph *g, Node *x, Node *codes, Node *scale);
 /* x (..., in) times w (out, in) transposed, plus bias (out) or NULL. */
 Node *linear(Graph *g, Node *x, Node *w, Node *bias);
 

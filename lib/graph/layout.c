@@ -40,7 +40,8 @@ static void find_last_reads(Liveness *l, const PlanOutput outputs[], int n_outpu
         const Unit *unit = &l->fused->units[u];
         if (unit->kernel) {
             for (int i = 0; i < unit->kernel->n_src; i++) read_at(l, unit->kernel->src[i], u);
-            if (unit->bias) read_at(l, unit->bias, u);
+            for (int i = 0; unit->epilogue && i < unit->epilogue->n; i++)
+                if (unit->epilogue->operand[i]) read_at(l, unit->epilogue->operand[i], u);
         } else {
             for (int i = 0; i < unit->program->n_inputs; i++) read_at(l, unit->inputs[i], u);
         }

@@ -8,7 +8,7 @@
 #ifndef SEQLAB_GRAPH_OP_H
 #define SEQLAB_GRAPH_OP_H
 
-#include "cpu/map.h"
+#include "cpu/cpu.h"
 #include "graph/graph.h"
 
 enum { MAX_PARTS = 3 };
@@ -23,6 +23,8 @@ typedef struct Call {
     void *part[MAX_PARTS + 1]; /* by index: further results, NULL where nobody reads them */
     const float *bias;         /* epilogue taken into this op by the planner, or NULL */
     int activation;            /* cpu.h Activation, ACT_NONE */
+    const EpilogueStep *steps; /* taken into this op by the planner; operands resolved */
+    int n_steps;
 } Call;
 
 typedef enum OpKind {
@@ -67,7 +69,7 @@ struct Op {
     double (*flops)(const Node *n);   /* NULL: map ops count flops_each per element */
     double flops_each;
     bool in_place;       /* the kernel may write its first result over src[0] */
-    bool takes_epilogue; /* can apply Call.bias and Call.activation (matmul) */
+    bool takes_epilogue; /* applies Call.steps (matmul) */
 
     struct {
         double low, high; /* range of the test's random inputs, for map ops; both 0: [-2, 2] */

@@ -9,7 +9,6 @@
  * leading dims is shared by the whole batch and gets the sum of its gradients. For A (..., M, K)
  * times a shared B, the layer of every model, the leading dims and M are one long M: one product
  * forward, and one product over the long M for dB in which the sum happens by itself. */
-#include "cpu/cpu.h"
 #include "graph/op.h"
 
 /* The last two dims as (rows, columns) after the transposition. */
@@ -51,11 +50,11 @@ static bool matmul_shape(Graph *g, Node *n)
     return true;
 }
 
-static Node *product(Graph *g, Node *a, Node *b, bool trans_a, bool trans_b)
+static Node *product(Graph *g, Node *a, Node *b, bool trans_a, bool trans_b, bool bf16)
 {
     Node *src[] = {a, b};
     OpArgs args = {
-        .matmul = {trans_a, trans_b}
+        .matmul = {trans_a, trans_b, bf16}
     };
     return graph_node(g, &op_matmul, src, 2, &args, NULL);
 }
@@ -77,14 +76,16 @@ static void matmul_grad(Graph *g, Node *y, Node *dy, const bool want[], Node *dx
 {
     Node *a = y->src[0], *b = y->src[1];
     const bool ta = y->args.matmul.trans_a, tb = y->args.matmul.trans_b;
+    const bool half = y->args.matmul.bf16;
     if (want[0]) {
-        Node *da = ta ? product(g, b, dy, tb, true) : product(g, dy, b, false, !tb);
+        Node *da = ta ? product(g, b, dy, tb, true, half) : product(g, dy, b, false, !tb, half);
         dx[0] = sum_leading(g, da, a);
     }
     if (want[1]) {
         const bool one = b->shape.rank == 2 && a->shape.rank > 2 && !ta;
         Node *left = one ? flat(g, a) : a, *right = one ? flat(g, dy) : dy;
-        Node *db = tb ? product(g, right, left, true, ta) : product(g, left, right, !ta, false);
+        Node *db = tb ? product(g, right, left, true, ta, half)
+                      : product(g, left, right, !ta, false, half);
         dx[1] = sum_leading(g, db, b);
     }
 }
@@ -93,7 +94,7 @@ static Gemm matmul_gemm(const Node *n)
 {
     const Shape *a = &n->src[0]->shape, *b = &n->src[1]->shape;
     const bool ta = n->args.matmul.trans_a, tb = n->args.matmul.trans_b;
-    Gemm p = {.batch = 1, .trans_a = ta, .trans_b = tb};
+    Gemm p = {.batch = 1, .trans_a = ta, .trans_b = tb, .bf16 = n->args.matmul.bf16};
     matrix_dims(a, ta, &p.m, &p.k);
     p.n = n->shape.dim[n->shape.rank - 1];
     p.lda = a->dim[a->rank - 1];
@@ -116,8 +117,8 @@ static void matmul_run(const Call *c)
     p.a = c->src[0];
     p.b = c->src[1];
     p.c = c->out;
-    p.bias = c->bias;
-    p.activation = (Activation)c->activation;
+    p.steps = c->steps;
+    p.n_steps = c->n_steps;
     cpu->gemm(&p, c->scratch);
 }
 
@@ -148,7 +149,12 @@ const Op op_matmul = {
 
 Node *matmul(Graph *g, Node *a, Node *b, bool trans_a, bool trans_b)
 {
-    return product(g, a, b, trans_a, trans_b);
+    return product(g, a, b, trans_a, trans_b, false);
+}
+
+Node *matmul_bf16(Graph *g, Node *a, Node *b, bool trans_a, bool trans_b)
+{
+    return product(g, a, b, trans_a, trans_b, true);
 }
 
 Node *linear(Graph *g, Node *x, Node *w, Node *bias)
@@ -161,6 +167,6 @@ Node *linear(Graph *g, Node *x, Node *w, Node *bias)
     Shape to = x->shape;
     to.dim[rank - 1] = w->shape.dim[0];
     Node *rows = rank == 1 ? reshape(g, x, shape(2, (int64_t)1, x->shape.dim[0])) : x;
-    Node *y = product(g, rows, w, false, true);
+    Node *y = product(g, rows, w, false, true, false);
     return reshape(g, bias ? add(g, y, bias) : y, to);
 }

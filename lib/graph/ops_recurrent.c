@@ -14,7 +14,7 @@
 /* -- Pieces -- */
 
 /* Columns of part k of rows whose last axis holds parts of `width`. */
-static Node *part(Graph *g, Node *x, int k, int64_t width)
+static Node *piece(Graph *g, Node *x, int k, int64_t width)
 {
     return slice(g, x, x->shape.rank - 1, k * width, width);
 }
@@ -154,8 +154,8 @@ static Node *lstm_step(Graph *g, Node *x, Node *w, Node *h, Node *c)
 {
     const int64_t H = h->shape.dim[1];
     Node *pre = add(g, x, matmul(g, h, w, false, true));
-    Node *i = sigmoid(g, part(g, pre, 0, H)), *f = sigmoid(g, part(g, pre, 1, H));
-    Node *t = tanh_node(g, part(g, pre, 2, H)), *o = sigmoid(g, part(g, pre, 3, H));
+    Node *i = sigmoid(g, piece(g, pre, 0, H)), *f = sigmoid(g, piece(g, pre, 1, H));
+    Node *t = tanh_node(g, piece(g, pre, 2, H)), *o = sigmoid(g, piece(g, pre, 3, H));
     Node *next = add(g, mul(g, f, c), mul(g, i, t));
     Node *row[] = {mul(g, o, tanh_node(g, next)), next, i, f, t, o};
     return concat(g, row, LSTM_PARTS, 1);
@@ -169,8 +169,8 @@ static Node *lstm_cells_expand(Graph *g, Node *y)
     for (int64_t s = 0; s < T; s++) {
         const int64_t t = time_of(y, T, s);
         Node *row = lstm_step(g, step_of(g, y->src[LSTM_X], t), y->src[LSTM_W], h, c);
-        h = part(g, row, LSTM_AT_H, H);
-        c = part(g, row, LSTM_AT_C, H);
+        h = piece(g, row, LSTM_AT_H, H);
+        c = piece(g, row, LSTM_AT_C, H);
         rows[t] = as_step(g, row);
     }
     rows[T] = as_step(g, pad_zero(g, c, 1, 0, (LSTM_PARTS - 1) * H));
@@ -181,9 +181,9 @@ static Node *lstm_cells_expand(Graph *g, Node *y)
 static Node *lstm_step_back(Graph *g, Node *row, Node *before, Node *dh, Node **dc)
 {
     const int64_t H = dh->shape.dim[1];
-    Node *i = part(g, row, LSTM_AT_I, H), *f = part(g, row, LSTM_AT_F, H),
-         *t = part(g, row, LSTM_AT_G, H), *o = part(g, row, LSTM_AT_O, H),
-         *tc = tanh_node(g, part(g, row, LSTM_AT_C, H));
+    Node *i = piece(g, row, LSTM_AT_I, H), *f = piece(g, row, LSTM_AT_F, H),
+         *t = piece(g, row, LSTM_AT_G, H), *o = piece(g, row, LSTM_AT_O, H),
+         *tc = tanh_node(g, piece(g, row, LSTM_AT_C, H));
     Node *to_c = add(g, *dc, mul(g, mul(g, dh, o), tanh_slope(g, tc)));
     Node *d[] = {mul(g, mul(g, to_c, t), sigmoid_slope(g, i)),
                  mul(g, mul(g, to_c, before), sigmoid_slope(g, f)),
@@ -202,7 +202,7 @@ static Node *lstm_grad_expand(Graph *g, Node *y)
         const int64_t t = time_of(y, T, s);
         Node *dh = step_of(g, dy, t), *before = y->src[LG_C0];
         if (dx) dh = add(g, dh, matmul(g, dx, y->src[LG_W], false, false));
-        if (s > 0) before = part(g, step_of(g, trace, time_of(y, T, s - 1)), LSTM_AT_C, H);
+        if (s > 0) before = piece(g, step_of(g, trace, time_of(y, T, s - 1)), LSTM_AT_C, H);
         dx = lstm_step_back(g, step_of(g, trace, t), before, dh, &dc);
         rows[t] = as_step(g, dx);
     }
@@ -225,7 +225,7 @@ static void lstm_rule(Graph *g, Node *y, Node *dy, const bool want[], Node *dx[]
     Node *whole = graph_node(g, &op_lstm_grad, src, 4, &args, &to);
     Node *gates = slice(g, whole, 1, 0, T), *h = slice(g, y, 1, 0, T);
     d[LSTM_X] = gates;
-    if (start) d[LSTM_C0] = part(g, step_of(g, whole, T), 0, H);
+    if (start) d[LSTM_C0] = piece(g, step_of(g, whole, T), 0, H);
     if (wanted[LSTM_H0])
         d[LSTM_H0] = matmul(g, step_of(g, gates, time_of(y, T, 0)), from[LSTM_W], false, false);
     if (wanted[LSTM_W]) {
@@ -327,9 +327,9 @@ static Node *gru_step(Graph *g, Node *const src[], Node *x, Node *h)
 {
     const int64_t H = h->shape.dim[1];
     Node *u = add(g, matmul(g, h, src[GRU_W], false, true), src[GRU_BIAS]);
-    Node *r = sigmoid(g, add(g, part(g, x, 0, H), part(g, u, 0, H)));
-    Node *z = sigmoid(g, add(g, part(g, x, 1, H), part(g, u, 1, H)));
-    Node *u_n = part(g, u, 2, H), *n = tanh_node(g, add(g, part(g, x, 2, H), mul(g, r, u_n)));
+    Node *r = sigmoid(g, add(g, piece(g, x, 0, H), piece(g, u, 0, H)));
+    Node *z = sigmoid(g, add(g, piece(g, x, 1, H), piece(g, u, 1, H)));
+    Node *u_n = piece(g, u, 2, H), *n = tanh_node(g, add(g, piece(g, x, 2, H), mul(g, r, u_n)));
     Node *row[] = {add(g, n, mul(g, z, sub(g, h, n))), r, z, n, u_n};
     return concat(g, row, GRU_PARTS, 1);
 }
@@ -341,7 +341,7 @@ static Node *gru_cells_expand(Graph *g, Node *y)
     for (int64_t s = 0; s < T; s++) {
         const int64_t t = time_of(y, T, s);
         Node *row = gru_step(g, y->src, step_of(g, y->src[GRU_X], t), h);
-        h = part(g, row, GRU_AT_H, H);
+        h = piece(g, row, GRU_AT_H, H);
         rows[t] = as_step(g, row);
     }
     return concat(g, rows, (int)T, 1);
@@ -351,10 +351,10 @@ static Node *gru_cells_expand(Graph *g, Node *y)
 static Node *gru_step_back(Graph *g, Node *row, Node *before, Node *dh)
 {
     const int64_t H = dh->shape.dim[1];
-    Node *r = part(g, row, GRU_AT_R, H), *z = part(g, row, GRU_AT_Z, H),
-         *n = part(g, row, GRU_AT_N, H);
+    Node *r = piece(g, row, GRU_AT_R, H), *z = piece(g, row, GRU_AT_Z, H),
+         *n = piece(g, row, GRU_AT_N, H);
     Node *to_n = mul(g, mul(g, dh, one_minus(g, z)), tanh_slope(g, n));
-    Node *d[] = {mul(g, mul(g, to_n, part(g, row, GRU_AT_U, H)), sigmoid_slope(g, r)),
+    Node *d[] = {mul(g, mul(g, to_n, piece(g, row, GRU_AT_U, H)), sigmoid_slope(g, r)),
                  mul(g, mul(g, dh, sub(g, before, n)), sigmoid_slope(g, z)), to_n};
     return concat(g, d, 3, 1);
 }
@@ -365,7 +365,7 @@ static Node *gru_hidden_grad(Graph *g, Node *dx, Node *trace)
     static const float is_n[3] = {0, 0, 1};
     const int64_t B = dx->shape.dim[0], T = dx->shape.dim[1], H = dx->shape.dim[2] / 3, one = 1;
     Node *gates = reshape(g, dx, shape(4, B, T, (int64_t)3, H));
-    Node *r = reshape(g, part(g, trace, GRU_AT_R, H), shape(4, B, T, one, H));
+    Node *r = reshape(g, piece(g, trace, GRU_AT_R, H), shape(4, B, T, one, H));
     Node *mask = constant(g, shape(2, (int64_t)3, one), is_n);
     return reshape(g, where(g, mask, mul(g, gates, r), gates), dx->shape);
 }
@@ -379,10 +379,10 @@ static Node *gru_grad_expand(Graph *g, Node *y)
         const int64_t t = time_of(y, T, s);
         Node *row = step_of(g, trace, t), *dh = step_of(g, dy, t), *before = y->src[GG_H0];
         if (carry) dh = add(g, add(g, dh, matmul(g, du, y->src[GG_W], false, false)), carry);
-        if (s > 0) before = part(g, step_of(g, trace, time_of(y, T, s - 1)), GRU_AT_H, H);
+        if (s > 0) before = piece(g, step_of(g, trace, time_of(y, T, s - 1)), GRU_AT_H, H);
         rows[t] = as_step(g, gru_step_back(g, row, before, dh));
         du = step_of(g, gru_hidden_grad(g, rows[t], as_step(g, row)), 0);
-        carry = mul(g, dh, part(g, row, GRU_AT_Z, H));
+        carry = mul(g, dh, piece(g, row, GRU_AT_Z, H));
     }
     if (y->args.recurrent.start) rows[T] = as_step(g, pad_zero(g, carry, 1, 0, 2 * H));
     return concat(g, rows, (int)y->shape.dim[1], 1);
@@ -405,7 +405,7 @@ static void gru_rule(Graph *g, Node *y, Node *dy, const bool want[], Node *dx[])
     if (wanted[GRU_BIAS]) d[GRU_BIAS] = sum(g, du, 1u << 0 | 1u << 1, false);
     if (start) {
         Node *first = step_of(g, du, time_of(y, T, 0));
-        d[GRU_H0] = add(g, part(g, step_of(g, whole, T), 0, H),
+        d[GRU_H0] = add(g, piece(g, step_of(g, whole, T), 0, H),
                         matmul(g, first, from[GRU_W], false, false));
     }
     if (wanted[GRU_W]) {
@@ -482,7 +482,7 @@ static Node *recurrent_layer(Graph *g, const Op *op, Node *trace, Node *const sr
                              const OpArgs *args)
 {
     const int64_t H = src[1]->shape.dim[1];
-    Node *all[8] = {part(g, trace, 0, H)};
+    Node *all[8] = {piece(g, trace, 0, H)};
     for (int i = 0; i < n_src; i++) all[1 + i] = src[i];
     all[1 + n_src] = trace;
     return graph_node(g, op, all, n_src + 2, args, NULL);

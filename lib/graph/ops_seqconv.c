@@ -49,25 +49,35 @@ static size_t grad_k_scratch(const Node *n)
     return cpu->long_conv_scratch(&s);
 }
 
-/* Of the sum as written, whatever path is taken. */
-static double sum_flops(const LongConv *s)
+/* The usual count for a transform of n reals: 2.5 n log2 n. */
+static double transform_flops(int64_t n)
+{
+    double log2_n = 0;
+    for (int64_t k = n; k > 1; k = (k + 1) / 2) log2_n++;
+    return 2.5 * (double)n * log2_n;
+}
+
+/* Of the sum as written or of the transforms, two a row and one a channel, whichever is less. */
+static double least_flops(const LongConv *s)
 {
     const double rows = (double)(s->batch * s->channels), taps = (double)s->taps;
-    const double t = (double)s->t;
-    if (s->mode == LONG_CONV_CAUSAL) return 2 * rows * taps * (t - (taps - 1) / 2);
-    return 2 * rows * taps * t;
+    const double t = (double)s->t, sides = s->mode == LONG_CONV_TWO_SIDED ? 2 : 1;
+    const double reach = s->mode == LONG_CONV_CIRCULAR ? t : t - (taps - 1) / 2;
+    const double sum = 2 * rows * sides * taps * reach;
+    const double transforms = (2 * rows + (double)s->channels) * transform_flops(2 * s->t);
+    return sum < transforms ? sum : transforms;
 }
 
 static double conv_flops(const Node *n)
 {
     const LongConv s = conv_of(n);
-    return sum_flops(&s);
+    return least_flops(&s);
 }
 
 static double grad_k_flops(const Node *n)
 {
     const LongConv s = grad_k_of(n);
-    return sum_flops(&s);
+    return least_flops(&s);
 }
 
 static void conv_run(const Call *c)
@@ -259,13 +269,10 @@ static size_t rfft_scratch(const Node *n)
     return cpu->rfft_scratch(rows_of(x, 1), x->dim[x->rank - 1]);
 }
 
-/* The usual 2.5 n log2 n. */
 static double rfft_flops(const Node *n)
 {
     const Shape *x = n->op == &op_rfft ? &n->src[0]->shape : &n->shape;
-    double log2_n = 0;
-    for (int64_t k = x->dim[x->rank - 1]; k > 1; k = (k + 1) / 2) log2_n++;
-    return 2.5 * (double)shape_count(x) * log2_n;
+    return (double)rows_of(x, 1) * transform_flops(x->dim[x->rank - 1]);
 }
 
 /* x times `own` in the bins that are their own mirror image (0, and n / 2 when n is even), `other`

@@ -118,7 +118,7 @@ static void make_steps(Plan *p)
     p->steps = arena_new_array(p->arena, Step, p->fused.n_units);
     for (int u = 0; u < p->fused.n_units; u++) {
         const Unit *unit = &p->fused.units[u];
-        int n = unit->kernel ? unit->kernel->n_src + 1 : unit->program->n_inputs;
+        int n = unit->kernel ? unit->kernel->n_src + EPILOGUE_MAX : unit->program->n_inputs;
         p->steps[u] = (Step){.unit = unit,
                              .in = arena_new_array(p->arena, const void *, n),
                              .out = arena_new_array(p->arena, void *, unit->n_roots)};
@@ -177,7 +177,9 @@ static void resolve_step(Plan *p, Step *s, int u)
     if (unit->kernel) {
         for (int i = 0; i < unit->kernel->n_src; i++)
             resolve_input(p, &s->in[i], unit->kernel->src[i], 0);
-        if (unit->bias) resolve_input(p, &s->in[unit->kernel->n_src], unit->bias, 0);
+        for (int i = 0; unit->epilogue && i < unit->epilogue->n; i++)
+            if (unit->epilogue->operand[i])
+                resolve_input(p, &s->in[unit->kernel->n_src + i], unit->epilogue->operand[i], 0);
     } else {
         for (int i = 0; i < unit->program->n_inputs; i++)
             resolve_input(p, &s->in[i], unit->inputs[i], unit->input_offset[i]);
@@ -226,13 +228,17 @@ static void run_step(const Step *s, uint64_t step)
         cpu->map_run(unit->program, s->in, s->out, s->scratch);
         return;
     }
-    Call call = {.node = unit->kernel,
-                 .src = s->in,
-                 .out = s->out[0],
-                 .scratch = s->scratch,
-                 .step = step,
-                 .bias = unit->bias ? s->in[unit->kernel->n_src] : NULL,
-                 .activation = unit->activation};
+    Call call = {
+        .node = unit->kernel, .src = s->in, .out = s->out[0], .scratch = s->scratch, .step = step};
+    EpilogueStep steps[EPILOGUE_MAX];
+    if (unit->epilogue) {
+        call.steps = steps;
+        call.n_steps = unit->epilogue->n;
+        for (int i = 0; i < call.n_steps; i++) {
+            steps[i] = unit->epilogue->steps[i];
+            steps[i].operand = s->in[unit->kernel->n_src + i];
+        }
+    }
     for (int i = 1; i < unit->n_roots; i++) call.part[unit->roots[i]->args.part.index] = s->out[i];
     unit->kernel->op->run(&call);
 }
@@ -263,12 +269,14 @@ void plan_profile(Plan *p, bool on)
 static void describe(const Unit *u, Text *t)
 {
     char shape[96];
-    if (u->kernel)
-        text_addf(t, "%s%s%s", u->kernel->op->name, u->bias ? " + bias" : "",
-                  u->activation != ACT_NONE ? " + activation" : "");
-    else
+    if (u->kernel) {
+        text_add(t, u->kernel->op->name);
+        for (int i = 0; u->epilogue && i < u->epilogue->n; i++)
+            text_addf(t, ", %s", u->epilogue->taken[i]->op->name);
+    } else {
         text_addf(t, "map of %d inputs, %d instructions:", u->program->n_inputs,
                   u->program->n_instr);
+    }
     for (int i = 0; i < u->n_roots; i++)
         text_addf(t, " %s#%d%s", u->roots[i]->op->name, u->roots[i]->id,
                   shape_text(&u->roots[i]->shape, shape));

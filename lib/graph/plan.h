@@ -2,10 +2,10 @@
  * allocates nothing.
  *
  * plan_new: reachability from the outputs and updates; elementwise chains with their strided reads
- * and the reductions at their end become map programs (fuse.c); bias and activation go into matrix
- * products; liveness gives every remaining value a fixed offset in one arena, reusing memory, in
- * place where a map allows it. None of this changes a bit of the result: plan_options.fuse = false
- * gives the same bits (a test says so). */
+ * and the reductions at their end become map programs (fuse.c); chains that alone read a matrix
+ * product go into it; liveness gives every remaining value a fixed offset in one arena, reusing
+ * memory, in place where a map allows it. None of this changes a bit of the result:
+ * plan_options.fuse = false gives the same bits (a test says so). */
 #ifndef SEQLAB_GRAPH_PLAN_H
 #define SEQLAB_GRAPH_PLAN_H
 

@@ -46,6 +46,10 @@ static void products(void)
         {300, 784, 60 },
         {129, 10,  100}
     };
+    const EpilogueStep steps[] = {
+        {.op = MAP_ADD, .operand = z},
+        {.op = MAP_RELU            }
+    };
     for (int i = 0; i < (int)(sizeof sizes / sizeof sizes[0]); i++) {
         for (int form = 0; form < 4; form++) {
             int64_t m = sizes[i][0], n = sizes[i][1], k = sizes[i][2];
@@ -62,11 +66,24 @@ static void products(void)
                       .lda = ta ? m : k,
                       .ldb = tb ? k : n,
                       .ldc = n,
-                      .bias = z,
-                      .activation = ACT_RELU};
+                      .steps = steps,
+                      .n_steps = 2};
             if (cpu->gemm_scratch(&g) > sizeof scratch) abort();
             cpu->gemm(&g, scratch);
             report_floats("gemm", y, m * n);
+            g.bf16 = true;
+            if (cpu->gemm_scratch(&g) > sizeof scratch) abort();
+            cpu->gemm(&g, scratch);
+            report_floats("gemm bf16", y, m * n);
+            g.bf16 = false;
+            const int64_t length = tb ? k : n;
+            if (length % 2 != 0) continue;
+            g.codes = (const unsigned char *)x, g.scale = w, g.group = length / 2;
+            for (g.format = WEIGHT_Q8; g.format <= WEIGHT_NF4; g.format++) {
+                if (cpu->gemm_scratch(&g) > sizeof scratch) abort();
+                cpu->gemm(&g, scratch);
+                report_floats(g.format == WEIGHT_Q8 ? "gemm q8" : "gemm nf4", y, m * n);
+            }
         }
     }
 }
@@ -75,11 +92,14 @@ static void convolutions(void)
 {
     static const int64_t sizes[][6] = {
   /* h c o kernel stride groups */
-        {14, 16, 16, 3, 1, 1 },
-        {15, 3,  20, 3, 2, 1 },
-        {9,  32, 48, 1, 1, 1 },
-        {8,  24, 24, 3, 1, 24},
-        {8,  12, 18, 5, 1, 3 }
+        {14, 16,  16,  3, 1, 1 },
+        {15, 3,   20,  3, 2, 1 },
+        {9,  32,  48,  1, 1, 1 },
+        {8,  24,  24,  3, 1, 24},
+        {8,  12,  18,  5, 1, 3 },
+        {13, 19,  37,  3, 1, 1 },
+        {17, 80,  80,  3, 2, 80},
+        {13, 129, 130, 3, 1, 1 }
     };
     for (int i = 0; i < (int)(sizeof sizes / sizeof sizes[0]); i++) {
         const int64_t *s = sizes[i];

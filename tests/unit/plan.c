@@ -1,5 +1,6 @@
 /* Plans of whole training graphs: fusion, in-place reuse and epilogues change no bit; what is
  * fused; memory. */
+#include "tests/graph_cases.h"
 #include "tests/test.h"
 
 #include "base/pcg.h"
@@ -205,6 +206,75 @@ TEST(plan, mlp_has_the_same_bits_fused_and_not)
 TEST(plan, resnet_has_the_same_bits_fused_and_not)
 {
     same_bits(resnet());
+}
+
+static float *run_chain(const Trial *t, bool no_fuse, int *n_kernels)
+{
+    Error err = {0};
+    const PlanOutput out = {t->y, NULL};
+    Plan *plan = plan_new(t->g, &out, 1, &(PlanOptions){.no_fuse = no_fuse}, &err);
+    ASSERT_OK(plan != NULL && plan_allocate(plan, &err), &err);
+    float *data[TRIAL_LEAVES];
+    for (int i = 0; i < t->n; i++) {
+        const int64_t n = shape_count(&t->leaf[i]->shape);
+        data[i] = malloc(sizeof(float) * (size_t)n);
+        for (int64_t k = 0; k < n; k++) data[i][k] = (float)t->data[i][k];
+        plan_bind(plan, t->leaf[i], data[i]);
+    }
+    plan_run(plan, 1);
+    const size_t bytes = sizeof(float) * (size_t)shape_count(&t->y->shape);
+    float *y = malloc(bytes);
+    memcpy(y, plan_value(plan, t->y), bytes);
+    *n_kernels = plan_cost(plan).n_kernels;
+    for (int i = 0; i < t->n; i++) free(data[i]);
+    plan_free(plan);
+    return y;
+}
+
+/* residual + gate * f(scale (x w) + bias), with a shared and with a batched right side. */
+TEST(plan, a_chain_on_a_product_is_one_kernel_with_the_same_bits)
+{
+    static Node *(*const functions[])(Graph *, Node *) = {relu,    gelu,      gelu_tanh, silu,
+                                                          sigmoid, tanh_node, softplus,  square};
+    for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++)
+        for (int batched = 0; batched < 2; batched++) {
+            Trial t = trial_empty(40 + i);
+            const int64_t m = 19, n = 35, k = 270;
+            Node *x = trial_real(&t, shape(3, (int64_t)3, m, k));
+            Node *w = trial_real(&t, batched ? shape(3, (int64_t)3, k, n) : shape(2, k, n));
+            Node *bias = trial_real(&t, shape(1, n)), *gate = trial_real(&t, shape(1, n));
+            Node *residual = trial_real(&t, shape(3, (int64_t)3, m, n));
+            Node *y = add(t.g, affine(t.g, matmul(t.g, x, w, false, false), 0.1f, 0), bias);
+            y = mul(t.g, gate, functions[i](t.g, y));
+            t.y = add(t.g, residual, y);
+            trial_check(&t);
+            int fused, plain;
+            float *a = run_chain(&t, false, &fused), *b = run_chain(&t, true, &plain);
+            assert_int_equal(fused, 1);
+            assert_true(plain >= 6);
+            assert_memory_equal(a, b, sizeof(float) * (size_t)(3 * m * n));
+            free(a), free(b);
+            trial_free(&t);
+        }
+}
+
+/* Each of two products is the other's operand, the sum of both feeds two readers, and a value that
+ * a gradient needs is not taken. */
+TEST(plan, an_epilogue_leaves_what_others_read)
+{
+    Trial t = trial_empty(3);
+    Node *x = trial_real(&t, shape(2, (int64_t)7, (int64_t)9));
+    Node *v = trial_real(&t, shape(2, (int64_t)9, (int64_t)5)),
+         *w = trial_real(&t, shape(2, (int64_t)9, (int64_t)5));
+    Node *both = add(t.g, matmul(t.g, x, v, false, false), matmul(t.g, x, w, false, false));
+    t.y = mul(t.g, gelu(t.g, both), tanh_node(t.g, both));
+    trial_check(&t);
+    int fused, plain;
+    float *a = run_chain(&t, false, &fused), *b = run_chain(&t, true, &plain);
+    assert_int_equal(fused, 3);
+    assert_memory_equal(a, b, sizeof(float) * 35);
+    free(a), free(b);
+    trial_free(&t);
 }
 
 TEST(plan, fusion_and_reuse_save_kernels_and_memory)

@@ -1,0 +1,39 @@
+/* gemm_pack -- the operands of a product as the register tiles read them. Internal to gemm.
+ *
+ * B: columns tile by tile, to[j * depth + k * width + c]: a tile of `width` columns (one or two
+ * vectors, zero-padded) starts at column j. A: strip[segment][row][k] in segments of CHUNK k, or
+ * strip[k][row] when A is transposed. */
+#ifndef SEQLAB_CPU_GEMM_PACK_H
+#define SEQLAB_CPU_GEMM_PACK_H
+
+#include "cpu/gemm_tile.h"
+
+/* Rows k0..k0+depth of one batch item's inner dimension. */
+typedef struct PackRange {
+    const Gemm *g;
+    int64_t item, k0, depth;
+    float *rows; /* for dequantised rows of B: gemm_row_floats(depth) */
+} PackRange;
+
+/* Columns n0..n0+n of B. */
+void K(gemm_pack_b)(const PackRange *r, int64_t n0, int64_t n, float *to);
+/* Strip i is rows begin[i]..begin[i + 1] of A; it goes to strip + i * gemm_strip_floats(depth). */
+void K(gemm_pack_a)(const PackRange *r, const int64_t begin[], int n_strips, float *strip);
+
+/* Numbers first..first+n of row `row` of a quantised B. */
+void K(gemm_dequantise)(const Gemm *g, int64_t row, int64_t first, int64_t n, float *to);
+
+/* Columns of B in one block at most. */
+enum { N_BLOCK = 512 };
+
+SIMD int64_t gemm_row_floats(int64_t depth)
+{
+    return max64(N_BLOCK, TILE_COLS * depth);
+}
+
+SIMD int64_t gemm_strip_floats(int64_t depth)
+{
+    return CHUNK * CHUNK * ceil_div(depth, CHUNK); /* at least as wide as any strip */
+}
+
+#endif

@@ -1,0 +1,321 @@
+/* winograd -- 3x3 convolutions of stride 1 and their gradients to the input by F(4x4, 3x3): see
+ * winograd.h.
+ *
+ * Order of an output: kernels and inputs are transformed along x, then along y, each by the fused
+ * multiply-adds written there; the sum over channels is one chain of fused multiply-adds from zero,
+ * ascending; then y, then x transformed back. Inputs in the padding are zeros. The gradient to the
+ * input is the forward pass over dy with the kernels turned by 180 degrees. A NaN or an infinity
+ * reaches all outputs of the tiles that read it.
+ *
+ * Threads split blocks of tiles. For each block the transformed inputs are laid out as the register
+ * tiles want them, [point][block of 16 channels][tile][16], then for each tile of output columns
+ * come 36 matrix products and the transformation back. Kernels are transformed once a call:
+ * [tile of columns][point][channel][column]. */
+#include "cpu/winograd.h"
+
+typedef struct Plan {
+    WinoTiles tiles;
+    int64_t block, n_blocks;        /* tiles in a block */
+    int64_t from_stride, to_stride; /* of the channels summed over and of the columns, in w */
+    bool turned;                    /* by 180 degrees */
+    int threads;
+    TileSegment *segment;
+    float *weights;
+    int64_t thread_floats;
+    float *inputs; /* threads * thread_floats: a block's inputs, then its products */
+} Plan;
+
+bool winograd_fits(const ConvShape *s)
+{
+    const int64_t tiles = s->n * ceil_div(s->oh, WINO_OUT) * ceil_div(s->ow, WINO_OUT);
+    const int64_t outputs = s->n * s->oh * s->ow;
+    return s->kh == 3 && s->kw == 3 && s->groups == 1 && s->stride[0] == 1 && s->stride[1] == 1 &&
+           s->dilation[0] == 1 && s->dilation[1] == 1 && s->pad[0] <= 2 && s->pad[1] <= 2 &&
+           s->c >= 16 && s->o >= 16 && tiles >= 16 && outputs >= 8 * tiles;
+}
+
+/* The forward pass of `s`, whose weights are w or its transpose; with c->base NULL only counts. */
+static Plan make_plan(const ConvShape *s, bool turned, Carve *c)
+{
+    Plan p = {.tiles = wino_tiles(s), .turned = turned};
+    p.from_stride = turned ? s->o * 9 : 9;
+    p.to_stride = turned ? 9 : s->c * 9;
+    const int64_t rows = tile_max_rows(tile_vectors(s->o, 0));
+    p.threads = work_threads(INT64_MAX, (double)p.tiles.n * 36 * (double)s->c * (double)s->o);
+    p.block = min64(WINO_BLOCK / rows * rows, ceil_div(p.tiles.n, p.threads));
+    p.n_blocks = ceil_div(p.tiles.n, p.block);
+    p.threads = (int)min64(p.threads, p.n_blocks);
+    p.thread_floats = wino_input_floats(s->c) + WINO_POINTS * WINO_WIDE_PLANE;
+    p.segment = carve(c, (size_t)wino_chunks(s->c) * sizeof *p.segment);
+    p.weights = carve(c, (size_t)(WINO_POINTS * s->c * padded_columns(s->o)) * sizeof(float));
+    p.inputs = carve(c, (size_t)(p.threads * p.thread_floats) * sizeof(float));
+    return p;
+}
+
+/* -- Inputs */
+
+/* Where the six columns of a tile are, and which lanes of them to load: none outside the image. */
+typedef struct Columns {
+    int64_t offset[WINO_IN];
+    vm mask[WINO_IN];
+} Columns;
+
+SIMD Columns edge_columns(const WinoTiles *g, int64_t column, int64_t n)
+{
+    Columns c;
+#pragma GCC unroll 6
+    for (int64_t j = 0; j < WINO_IN; j++) {
+        const int64_t at = column + j;
+        c.offset[j] = max64(0, min64(g->w - 1, at)) * g->c;
+        c.mask[j] = vf_mask(at >= 0 && at < g->w ? n : 0);
+    }
+    return c;
+}
+
+/* Half of the points, 0..2 or 3..5, of three rows' worth: halves keep the tile in registers. */
+SIMD void transform_half(const vf d[WINO_IN], int half, vf to[3])
+{
+    if (half == 0)
+        wino_input_low(d, to);
+    else
+        wino_input_high(d, to);
+}
+
+SIMD void store_half(vf t[WINO_IN][3], int half, float *to)
+{
+#pragma GCC unroll 3
+    for (int j = 0; j < 3; j++) {
+        const vf d[WINO_IN] = {t[0][j], t[1][j], t[2][j], t[3][j], t[4][j], t[5][j]};
+        vf r[WINO_IN];
+        wino_input_low(d, r);
+        wino_input_high(d, r + 3);
+#pragma GCC unroll 6
+        for (int i = 0; i < WINO_IN; i++)
+            vf_store(to + (i * WINO_IN + half * 3 + j) * WINO_PLANE, r[i]);
+    }
+}
+
+/* A tile inside the image, VL channels; x points at them in its first pixel. */
+SIMD void inner_tile(const WinoTiles *g, const float *x, float *to)
+{
+    const int64_t pitch = g->c, line = g->w * g->c;
+#pragma GCC unroll 2
+    for (int half = 0; half < 2; half++) {
+        vf t[WINO_IN][3];
+#pragma GCC unroll 6
+        for (int i = 0; i < WINO_IN; i++) {
+            vf d[WINO_IN];
+#pragma GCC unroll 6
+            for (int j = 0; j < WINO_IN; j++) d[j] = vf_load(x + i * line + j * pitch);
+            transform_half(d, half, t[i]);
+        }
+        store_half(t, half, to);
+    }
+}
+
+/* Any tile; x points at the channels in the first pixel of the image. */
+SIMD void edge_tile(const WinoTiles *g, const float *x, int64_t line, const Columns *c, float *to)
+{
+#pragma GCC unroll 2
+    for (int half = 0; half < 2; half++) {
+        vf t[WINO_IN][3];
+#pragma GCC unroll 6
+        for (int64_t i = 0; i < WINO_IN; i++) {
+            t[i][0] = t[i][1] = t[i][2] = vf_zero();
+            if (line + i < 0 || line + i >= g->h) continue;
+            const float *row = x + (line + i) * g->w * g->c;
+            vf d[WINO_IN];
+#pragma GCC unroll 6
+            for (int j = 0; j < WINO_IN; j++) d[j] = vf_load_m(row + c->offset[j], c->mask[j]);
+            transform_half(d, half, t[i]);
+        }
+        store_half(t, half, to);
+    }
+}
+
+void winograd_gather(const WinoTiles *g, const float *x, int64_t first, int64_t n_tiles, float *to)
+{
+    for (int64_t t = 0; t < n_tiles; t++, to += CHUNK) {
+        const WinoTile tile = wino_tile(g, first + t);
+        const float *image = x + tile.image * g->h * g->w * g->c;
+        const int64_t line = tile.y - g->pad[0], column = tile.x - g->pad[1];
+        const bool inside =
+            line >= 0 && line + WINO_IN <= g->h && column >= 0 && column + WINO_IN <= g->w;
+        for (int64_t c = 0; c < g->c; c += VL) {
+            float *at = to + c / CHUNK * WINO_POINTS * WINO_PLANE + c % CHUNK;
+            if (inside && c + VL <= g->c) {
+                inner_tile(g, image + (line * g->w + column) * g->c + c, at);
+            } else {
+                const Columns columns = edge_columns(g, column, min64(VL, g->c - c));
+                edge_tile(g, image + c, line, &columns, at);
+            }
+        }
+    }
+}
+
+/* -- Kernels */
+
+/* Tile of columns j.. of channel c: to[point * step + column]. */
+static void transform_kernel(const Plan *p, const float *w, int64_t c, int64_t j, int64_t width,
+                             int64_t step, float *to)
+{
+    const int64_t used = min64(width, p->tiles.o - j);
+    _Alignas(64) float g[9][TILE_COLS] = {{0}};
+    w += c * p->from_stride + j * p->to_stride;
+    for (int64_t i = 0; i < used; i++, w += p->to_stride)
+        for (int tap = 0; tap < 9; tap++) g[tap][i] = w[p->turned ? 8 - tap : tap];
+    for (int64_t i = 0; i < width; i += VL) {
+        vf t[3][WINO_IN];
+        for (int k = 0; k < 3; k++) {
+            const vf row[3] = {vf_load(g[3 * k] + i), vf_load(g[3 * k + 1] + i),
+                               vf_load(g[3 * k + 2] + i)};
+            wino_kernel(row, t[k]);
+        }
+        for (int l = 0; l < WINO_IN; l++) {
+            const vf column[3] = {t[0][l], t[1][l], t[2][l]};
+            vf u[WINO_IN];
+            wino_kernel(column, u);
+            for (int k = 0; k < WINO_IN; k++) vf_store(to + (k * WINO_IN + l) * step + i, u[k]);
+        }
+    }
+}
+
+static void transform_kernels(const Plan *p, const float *w, int64_t c)
+{
+    for (int64_t j = 0; j < p->tiles.o; j += TILE_COLS) {
+        const int64_t width = tile_vectors(p->tiles.o, j) * VL;
+        transform_kernel(p, w, c, j, width, p->tiles.c * width,
+                         p->weights + WINO_POINTS * p->tiles.c * j + c * width);
+    }
+}
+
+/* -- Outputs */
+
+/* One tile, n <= VL channels, ny by nx outputs; y points at the first. */
+SIMD void scatter_tile(const WinoTiles *g, const float *m, int64_t ny, int64_t nx, int64_t n,
+                       float *y)
+{
+    vf t[WINO_OUT][WINO_IN];
+#pragma GCC unroll 6
+    for (int j = 0; j < WINO_IN; j++) {
+        vf d[WINO_IN], r[WINO_OUT];
+#pragma GCC unroll 6
+        for (int i = 0; i < WINO_IN; i++) d[i] = vf_load(m + (i * WINO_IN + j) * WINO_WIDE_PLANE);
+        wino_output(d, r);
+#pragma GCC unroll 4
+        for (int i = 0; i < WINO_OUT; i++) t[i][j] = r[i];
+    }
+#pragma GCC unroll 4
+    for (int64_t i = 0; i < WINO_OUT; i++) {
+        if (i >= ny) break;
+        vf r[WINO_OUT];
+        wino_output(t[i], r);
+#pragma GCC unroll 4
+        for (int64_t j = 0; j < WINO_OUT; j++) {
+            if (j >= nx) break;
+            vf_store_n(y + (i * g->ow + j) * g->o, r[j], n);
+        }
+    }
+}
+
+static void scatter(const Plan *p, const float *m, int64_t first, int64_t n_tiles, int64_t j,
+                    int64_t width, float *y)
+{
+    const WinoTiles *g = &p->tiles;
+    for (int64_t t = 0; t < n_tiles; t++) {
+        const WinoTile tile = wino_tile(g, first + t);
+        float *out = y + ((tile.image * g->oh + tile.y) * g->ow + tile.x) * g->o + j;
+        const int64_t ny = min64(WINO_OUT, g->oh - tile.y), nx = min64(WINO_OUT, g->ow - tile.x);
+        for (int64_t i = 0; i < width && j + i < g->o; i += VL) {
+            const float *from = m + t * width + i;
+            if (ny == WINO_OUT && nx == WINO_OUT && j + i + VL <= g->o)
+                scatter_tile(g, from, WINO_OUT, WINO_OUT, VL, out + i);
+            else
+                scatter_tile(g, from, ny, nx, min64(VL, g->o - j - i), out + i);
+        }
+    }
+}
+
+/* -- The passes */
+
+static void block_products(const Plan *p, const float *inputs, int64_t n_tiles, int64_t j, int nv,
+                           float *products)
+{
+    const int64_t width = nv * VL, n_runs = ceil_div(n_tiles, tile_max_rows(nv));
+    const float *weights = p->weights + WINO_POINTS * p->tiles.c * j;
+    for (int e = 0; e < WINO_POINTS; e++, weights += p->tiles.c * width)
+        for (int64_t r = 0; r < n_runs; r++) {
+            const int64_t begin = part_begin(n_tiles, n_runs, r);
+            const int64_t n = part_begin(n_tiles, n_runs, r + 1) - begin;
+            tile_rows[nv - 1][n - 1](inputs + e * WINO_PLANE + begin * CHUNK, p->segment,
+                                     wino_chunks(p->tiles.c), weights, width,
+                                     products + e * WINO_WIDE_PLANE + begin * width, width);
+        }
+}
+
+static void run_block(const Plan *p, const float *x, int64_t first, int64_t n_tiles, float *inputs,
+                      float *y)
+{
+    float *products = inputs + wino_input_floats(p->tiles.c);
+    winograd_gather(&p->tiles, x, first, n_tiles, inputs);
+    for (int64_t j = 0; j < p->tiles.o; j += TILE_COLS) {
+        const int nv = tile_vectors(p->tiles.o, j);
+        block_products(p, inputs, n_tiles, j, nv, products);
+        scatter(p, products, first, n_tiles, j, nv * VL, y);
+    }
+}
+
+static void run(const Plan *p, const float *x, const float *w, float *y)
+{
+    for (int64_t i = 0; i < wino_chunks(p->tiles.c); i++)
+        p->segment[i] = (TileSegment){(int32_t)(i * WINO_POINTS * WINO_PLANE),
+                                      (int32_t)min64(CHUNK, p->tiles.c - i * CHUNK)};
+#pragma omp parallel num_threads(p->threads) if (p->threads > 1)
+    {
+#pragma omp for schedule(static)
+        for (int64_t c = 0; c < p->tiles.c; c++) transform_kernels(p, w, c);
+#pragma omp for schedule(static)
+        for (int64_t t = 0; t < p->threads; t++) {
+            const int64_t end = part_begin(p->n_blocks, p->threads, t + 1);
+            for (int64_t b = part_begin(p->n_blocks, p->threads, t); b < end; b++)
+                run_block(p, x, b * p->block, min64(p->block, p->tiles.n - b * p->block),
+                          p->inputs + t * p->thread_floats, y);
+        }
+    }
+}
+
+/* The convolution over dy that gives the gradient to x. */
+static ConvShape turned_shape(const ConvShape *s)
+{
+    ConvShape t = *s;
+    t.h = s->oh, t.w = s->ow, t.c = s->o;
+    t.oh = s->h, t.ow = s->w, t.o = s->c;
+    t.pad[0] = 2 - s->pad[0], t.pad[1] = 2 - s->pad[1];
+    return t;
+}
+
+__attribute__((nonnull)) void winograd_forward(const ConvShape *s, const float *x, const float *w,
+                                               float *y, void *scratch)
+{
+    Carve c = {.base = scratch};
+    const Plan p = make_plan(s, false, &c);
+    run(&p, x, w, y);
+}
+
+__attribute__((nonnull)) void winograd_grad_x(const ConvShape *s, const float *dy, const float *w,
+                                              float *dx, void *scratch)
+{
+    Carve c = {.base = scratch};
+    const ConvShape turned = turned_shape(s);
+    const Plan p = make_plan(&turned, true, &c);
+    run(&p, dy, w, dx);
+}
+
+size_t winograd_scratch(const ConvShape *s)
+{
+    Carve forward = {0}, backward = {0};
+    const ConvShape turned = turned_shape(s);
+    make_plan(s, false, &forward);
+    make_plan(&turned, true, &backward);
+    return forward.used > backward.used ? forward.used : backward.used;
+}
