@@ -21,7 +21,7 @@ typedef struct Figure {
     const char *left_out; /* why, or NULL */
 } Figure;
 
-/* -- What is to be done ------------------------------------------------------------------------ */
+/* -- What is to be done */
 
 static int count_cases(const char *filter)
 {
@@ -70,7 +70,7 @@ static bool measure_limits(Limits limits[], int *n, Error *err)
     return limits_measure(&limits[(*n)++], limits_s, err);
 }
 
-/* -- One case ---------------------------------------------------------------------------------- */
+/* -- One case */
 
 /* A kernel's memory must not push the machine into swapping: a quarter of it is the most. */
 static bool fits(const BenchWork *w)
@@ -96,7 +96,7 @@ static bool measure_case(Figure *f, const Limits *limits, double seconds, Error 
     return true;
 }
 
-/* -- As text ----------------------------------------------------------------------------------- */
+/* -- As text */
 
 static void print_limits(const Limits limits[], int n)
 {
@@ -147,7 +147,7 @@ static void print_figure(const Figure *f)
     (void)fflush(stdout);
 }
 
-/* -- As JSON ----------------------------------------------------------------------------------- */
+/* -- As JSON */
 
 static void json_limits(Json *j, const Limits limits[], int n)
 {
@@ -196,7 +196,7 @@ static void json_figure(Json *j, const Figure *f)
     json_end(j, '}');
 }
 
-/* -- The command ------------------------------------------------------------------------------- */
+/* -- The command */
 
 typedef struct Output {
     Json json;

@@ -15,7 +15,7 @@ static double of_limit(const ProfileKernel *k)
     return k->seconds > 0 ? k->limit_s / k->seconds : 0;
 }
 
-/* -- As tables --------------------------------------------------------------------------------- */
+/* -- As tables */
 
 static void print_parts(const Profile *p)
 {
@@ -69,7 +69,7 @@ void train_profile_print(const Profile *p)
     }
 }
 
-/* -- As JSON ----------------------------------------------------------------------------------- */
+/* -- As JSON */
 
 static void json_kernels(Json *j, const char *key, const ProfileKernel *kernels, int n)
 {

@@ -33,7 +33,7 @@ void bench_prepare(BenchWork *w, const BenchGroup *group, int i)
     group->prepare(w);
 }
 
-/* -- Memory ------------------------------------------------------------------------------------ */
+/* -- Memory */
 
 /* Bytes up to the next line after those of n values of four bytes, and a page more: that buffers
  * lie a power of two apart, and so compete for the same lines of a cache, is no property of a
@@ -80,7 +80,7 @@ void bench_close(BenchWork *w)
     w->memory = NULL;
 }
 
-/* -- Time -------------------------------------------------------------------------------------- */
+/* -- Time */
 
 double bench_sample(BenchWork *w)
 {

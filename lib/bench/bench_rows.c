@@ -36,7 +36,7 @@ static void prepare_rows(BenchWork *w, int reads, int writes, double per_element
     (void)snprintf(w->shape, sizeof w->shape, "%dx%d", (int)rows, (int)n);
 }
 
-/* -- Softmax ----------------------------------------------------------------------------------- */
+/* -- Softmax */
 
 static void prepare_softmax(BenchWork *w)
 {
@@ -51,8 +51,7 @@ static void run_softmax(BenchWork *w)
 const BenchGroup bench_softmax = {"softmax", softmax_cases, N_SOFTMAX, prepare_softmax,
                                   run_softmax};
 
-/* -- Norms; the gain is at[0] too: any n floats do ----------------------------------------------
- */
+/* -- Norms; the gain is at[0] too: any n floats do */
 
 static void prepare_norm(BenchWork *w)
 {
@@ -107,8 +106,7 @@ const BenchGroup bench_rms_norm = {"rms_norm", norm_cases, N_NORM, prepare_norm,
 const BenchGroup bench_rms_norm_grad = {"rms_norm_grad", norm_cases, N_NORM, prepare_norm_grad,
                                         run_rms_norm_grad};
 
-/* -- Cross entropy: logits, then the loss of each row or the gradient ---------------------------
- */
+/* -- Cross entropy: logits, then the loss of each row or the gradient */
 
 static void prepare_loss(BenchWork *w)
 {

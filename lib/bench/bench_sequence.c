@@ -52,8 +52,7 @@ static double bytes_of(const BenchWork *w, int n_buffers)
     return floats * sizeof(float);
 }
 
-/* -- Attention: q k v y lse, and for the gradient dy dq dk dv ------------------------------------
- */
+/* -- Attention: q k v y lse, and for the gradient dy dq dk dv */
 
 static Attention attention_of(const BenchWork *w)
 {
@@ -120,8 +119,7 @@ const BenchGroup bench_attention = {"attention", attention_cases, COUNT(attentio
 const BenchGroup bench_attention_grad = {"attention_grad", attention_cases, COUNT(attention_cases),
                                          prepare_attention_grad, run_attention_grad};
 
-/* -- Long convolution: u, k, and what comes out --------------------------------------------------
- */
+/* -- Long convolution: u, k, and what comes out */
 
 static LongConv long_conv_of(const BenchWork *w)
 {
@@ -168,8 +166,7 @@ LONG_CONV(long_conv)
 LONG_CONV(long_conv_grad_u)
 LONG_CONV(long_conv_grad_k)
 
-/* -- Transforms ----------------------------------------------------------------------------------
- */
+/* -- Transforms */
 
 static void prepare_rfft(BenchWork *w)
 {
@@ -195,8 +192,7 @@ static void run_irfft(BenchWork *w)
 const BenchGroup bench_rfft = {"rfft", rfft_cases, COUNT(rfft_cases), prepare_rfft, run_rfft};
 const BenchGroup bench_irfft = {"irfft", rfft_cases, COUNT(rfft_cases), prepare_rfft, run_irfft};
 
-/* -- Recurrent layers: x, w, h0, c0, bias, trace, dy, dx -----------------------------------------
- */
+/* -- Recurrent layers: x, w, h0, c0, bias, trace, dy, dx */
 
 static Recurrence recurrence_of(const BenchWork *w, int gates)
 {
@@ -253,8 +249,7 @@ static void prepare_recurrence(BenchWork *w, int gates, bool grad)
 RECURRENT(lstm, 4)
 RECURRENT(gru, 3)
 
-/* -- Along time: a scan, and a short convolution of four taps -------------------------------------
- */
+/* -- Along time: a scan, and a short convolution of four taps */
 
 static void prepare_steps(BenchWork *w, int arrays)
 {

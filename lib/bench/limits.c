@@ -12,7 +12,7 @@
 
 const char *const stream_name[N_STREAMS] = {"copy", "triad", "update"};
 
-/* -- The machine ------------------------------------------------------------------------------- */
+/* -- The machine */
 
 /* The first line of a small file, without its end; false when there is none. */
 static bool read_line(const char *path, char *out, int room)
@@ -86,7 +86,7 @@ static int64_t set_bytes(const Limits *l, int level)
     return bytes < 512 * mib ? bytes : 512 * mib;
 }
 
-/* -- Measuring --------------------------------------------------------------------------------- */
+/* -- Measuring */
 
 /* Samples grow, so that a late thread counts for little in the longest ones. */
 static double measure_fma(int threads, double seconds, float *out)
@@ -174,7 +174,7 @@ bool limits_measure(Limits *out, double seconds, Error *err)
     return ok;
 }
 
-/* -- Asking ------------------------------------------------------------------------------------ */
+/* -- Asking */
 
 /* Each level gives what it holds, at best; *slowest is the one that takes most of the time. */
 static double memory_seconds(const Limits *l, double bytes, const char **slowest)

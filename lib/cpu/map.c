@@ -29,7 +29,7 @@ static void set_neutral(MapStore kind, float *to, int64_t n)
     for (int64_t i = 0; i < n; i++) to[i] = kind == MAP_SUM ? 0.0f : -__builtin_inff();
 }
 
-/* -- Rows (inner == 1) ------------------------------------------------------------------------ */
+/* -- Rows (inner == 1) */
 
 SIMD void add_row(vf part[PARTS], const float *x, int64_t n)
 {
@@ -130,7 +130,7 @@ static void reduce_block(MapTiler *t, float *const partial[], int64_t at, int64_
             partial[o][at] = join_tree(p->outputs[o].kind, lane[o]);
 }
 
-/* -- Columns (inner > 1) ---------------------------------------------------------------------- */
+/* -- Columns (inner > 1) */
 
 typedef struct Columns {
     _Alignas(64) float at[MAP_MAX_OUTPUTS][COLUMN_ACCUMULATORS * MAP_TILE];
@@ -223,7 +223,7 @@ static void join_blocks(MapStore kind, float *partial, int64_t n_blocks, int64_t
     for (int64_t j = 0; j < inner; j++) out[j] = partial[j];
 }
 
-/* -- Units ------------------------------------------------------------------------------------ */
+/* -- Units */
 
 typedef struct Job {
     const MapProgram *p;

@@ -15,7 +15,7 @@ enum { VECTORS = 8, BLOCK = VECTORS * VL };
 
 typedef int32_t vi __attribute__((vector_size(VL * sizeof(float))));
 
-/* -- Preparation ------------------------------------------------------------------------------ */
+/* -- Preparation */
 
 /* The instruction as a step on the value of register `value`: which operand that is (0 a, 1 b, 2 c;
  * -1 where the instruction is not one for chains). */
@@ -140,7 +140,7 @@ void K(map_chains)(const MapProgram *p, int shortest, MapChains *c)
     }
 }
 
-/* -- Running ---------------------------------------------------------------------------------- */
+/* -- Running */
 
 typedef struct Step {
     MapStepCode code;

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-/* -- Preparation ------------------------------------------------------------------------------ */
+/* -- Preparation */
 
 static void merge_dims(const MapProgram *p, MapDomain *d)
 {
@@ -168,7 +168,7 @@ void K(map_tiler)(const MapProgram *p, const MapDomain *d, const void *const inp
     }
 }
 
-/* -- Reading ---------------------------------------------------------------------------------- */
+/* -- Reading */
 
 /* Vectors by hand: runs are often shorter than a call of memcpy takes. */
 static void copy_run(float *to, const float *from, int64_t stride, int64_t n)
@@ -255,7 +255,7 @@ static float *read_input(MapTiler *t, int i, int64_t flat, int64_t n, int64_t ro
     return t->input_buffer[i];
 }
 
-/* -- Instructions ----------------------------------------------------------------------------- */
+/* -- Instructions */
 
 /* As long as map.def. */
 // NOLINTNEXTLINE(readability-function-size)

@@ -92,7 +92,7 @@ static NormRow measure(const float *x, int64_t n, float eps, bool center)
     return r;
 }
 
-/* -- Forward ---------------------------------------------------------------------------------- */
+/* -- Forward */
 
 SIMD vf normed(vf x, NormRow r, const vf *gain, const vf *bias)
 {
@@ -137,7 +137,7 @@ static void forward(int64_t rows, int64_t n, const float *x, const float *gain, 
     }
 }
 
-/* -- Backward --------------------------------------------------------------------------------- */
+/* -- Backward */
 
 /* What the inner loops of one row read and write; dgain and dbias accumulate, both or neither. */
 typedef struct GradRow {
@@ -281,7 +281,7 @@ static void backward(int64_t rows, int64_t n, const NormGrad *a, bool center, fl
     add_blocks(blocks, n, scratch + n, a->dbias);
 }
 
-/* -- The kernels ------------------------------------------------------------------------------ */
+/* -- The kernels */
 
 void K(layer_norm)(int64_t rows, int64_t n, const float *x, const float *gain, const float *bias,
                    float eps, float *y)

@@ -75,7 +75,7 @@ void K(copy_box)(int rank, const int64_t dim[], const float *from, const int64_t
     }
 }
 
-/* -- Transposition ---------------------------------------------------------------------------- */
+/* -- Transposition */
 
 /* to[i * to_stride + j] = from[j * from_stride + i] for i < m, j < n. */
 typedef struct Plane {

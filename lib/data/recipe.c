@@ -12,7 +12,7 @@
 
 enum { MAX_RECIPES = 64, PATH_BYTES = 4096 };
 
-/* -- Loading --------------------------------------------------------------------------------- */
+/* -- Loading */
 
 #define MAX_FILE_BYTES 1e15
 
@@ -133,7 +133,7 @@ bool recipe_load_all(Arena *a, const char *folder, Recipe **out, int *n, Error *
     return ok;
 }
 
-/* -- What is there --------------------------------------------------------------------------- */
+/* -- What is there */
 
 int recipe_items(const RecipeFile *f, RecipeItem items[RECIPE_MAX_HELD])
 {

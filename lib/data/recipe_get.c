@@ -20,7 +20,7 @@ extern char **environ;
 
 enum { PATH_BYTES = 4096, MESSAGE_BYTES = 400, NOT_STARTED = -1 };
 
-/* -- Running a program ----------------------------------------------------------------------- */
+/* -- Running a program */
 
 /* Runs argv[0] with the first bytes of its standard error in `message` (its first line). Returns
  * its exit code, or NOT_STARTED with errno set. */
@@ -61,7 +61,7 @@ static int run_program(char *const argv[], char message[MESSAGE_BYTES])
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* -- One file -------------------------------------------------------------------------------- */
+/* -- One file */
 
 typedef struct Getting {
     const Recipe *recipe;

@@ -33,7 +33,7 @@ static void mark_needed(Fuser *f, const PlanOutput outputs[], int n_outputs)
     }
 }
 
-/* -- 1. Epilogues ------------------------------------------------------------------------------ */
+/* -- 1. Epilogues */
 
 /* Whether `other` may be the second operand of a step over values of m's shape: one row for all, or
  * a value of the same shape that is stored anyway. Fills the strides. */
@@ -92,7 +92,7 @@ static void take_epilogue(Fuser *f, Node *m)
     f->epilogue_of[m->id] = e;
 }
 
-/* -- 2. What is stored ------------------------------------------------------------------------- */
+/* -- 2. What is stored */
 
 static bool is_map(const Fuser *f, const Node *n)
 {

@@ -28,7 +28,7 @@ static int unit_storing(const Merger *m, const Node *base)
     return u < 0 ? -1 : alive(m, u);
 }
 
-/* -- Programs ---------------------------------------------------------------------------------- */
+/* -- Programs */
 
 typedef struct Builder {
     const Merger *m;
@@ -166,7 +166,7 @@ static bool build_program(const Merger *m, Unit *unit)
     return true;
 }
 
-/* -- Units and their paths --------------------------------------------------------------------- */
+/* -- Units and their paths */
 
 static uint64_t *row(uint64_t *matrix, const Merger *m, int u)
 {
@@ -263,7 +263,7 @@ static bool detour(const Merger *m, int a, int b)
     return false;
 }
 
-/* -- Merging ----------------------------------------------------------------------------------- */
+/* -- Merging */
 
 static void join_paths(Merger *m, int a, int b)
 {
@@ -394,7 +394,7 @@ static void drop_unread(Merger *m)
     }
 }
 
-/* -- The order --------------------------------------------------------------------------------- */
+/* -- The order */
 
 static int last_root(const Unit *u)
 {

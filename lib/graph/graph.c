@@ -113,9 +113,7 @@ double op_flops(const Node *n)
     return n->op->flops_each * (double)shape_count(&n->shape);
 }
 
-/* -- Leaves
- * ----------------------------------------------------------------------------------------------------------
- */
+/* -- Leaves */
 
 const Op op_input = {.name = "input", .formula = "bound by the caller", .kind = OP_LEAF};
 const Op op_param = {.name = "param", .formula = "a parameter", .kind = OP_LEAF};

@@ -144,9 +144,7 @@ void graph_update(Graph *g, Param *param, Node *value);
  * has none, naming it and the reason. */
 void graph_grad(Graph *g, Node *y, Node *seed, Node *const wrt[], int n, Node *out[]);
 
-/* -- Leaves
- * ----------------------------------------------------------------------------------------------------
- */
+/* -- Leaves */
 
 Node *input(Graph *g, const char *name, DType dtype, Shape s); /* bound by plan_bind before a run */
 Node *param_node(Graph *g, Param *p);

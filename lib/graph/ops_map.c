@@ -178,9 +178,7 @@ const Op op_stop_gradient = {.name = "stop_gradient",
                              .arity = 1,
                              .no_grad = "that is what it is for"};
 
-/* -- Builders
- * ----------------------------------------------------------------------------------------------------------
- */
+/* -- Builders */
 
 static Node *unary(Graph *g, const Op *op, Node *x, float p, float q)
 {

@@ -4,9 +4,7 @@
 
 #include <string.h>
 
-/* -- Reductions
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- Reductions */
 
 void reduce_view(const Node *n, int64_t *outer, int64_t *reduce, int64_t *inner)
 {
@@ -114,9 +112,7 @@ Node *mean(Graph *g, Node *x, unsigned axes, bool keep)
     return affine(g, sum(g, x, axes, keep), 1.0f / (float)n, 0);
 }
 
-/* -- Strided reads
- * -----------------------------------------------------------------------------------------------------
- */
+/* -- Strided reads */
 
 static void broadcast_grad(Graph *g, Node *y, Node *dy, const bool want[], Node *dx[])
 {

@@ -46,7 +46,7 @@ struct Plan {
     bool profile;
 };
 
-/* -- Costs ------------------------------------------------------------------------------------- */
+/* -- Costs */
 
 static double node_bytes(const Node *n)
 {
@@ -99,7 +99,7 @@ PlanCost plan_cost(const Plan *p)
     return p->cost;
 }
 
-/* -- Making ------------------------------------------------------------------------------------ */
+/* -- Making */
 
 static void list_copies(Plan *p, const PlanOutput outputs[], int n)
 {
@@ -145,7 +145,7 @@ Plan *plan_new(Graph *g, const PlanOutput outputs[], int n, const PlanOptions *o
     return p;
 }
 
-/* -- Addresses --------------------------------------------------------------------------------- */
+/* -- Addresses */
 
 static void *stored_at(const Plan *p, const Node *root)
 {
@@ -219,7 +219,7 @@ const void *plan_value(const Plan *p, const Node *n)
     return address(p, node_root((Node *)n));
 }
 
-/* -- Running ----------------------------------------------------------------------------------- */
+/* -- Running */
 
 static void run_step(const Step *s, uint64_t step)
 {
@@ -258,7 +258,7 @@ void plan_run(Plan *p, uint64_t step)
                sizeof(float) * (size_t)shape_count(&p->copies[i].from->shape));
 }
 
-/* -- For people -------------------------------------------------------------------------------- */
+/* -- For people */
 
 void plan_profile(Plan *p, bool on)
 {

@@ -277,9 +277,7 @@ void safetensors_to_float(const StTensor *t, float *out)
     for (int64_t i = 0; i < t->n; i++) out[i] = element(t->dtype, p + i * width);
 }
 
-/* -- Writing
- * --------------------------------------------------------------------------------------------------------
- */
+/* -- Writing */
 
 /* From the last dtype of the list to the first, so the wider come first and every tensor is aligned
  * to its own width; then by name. */

@@ -59,9 +59,7 @@ Yaml *yaml_path(const Yaml *root, const char *dotted)
     return (Yaml *)(uintptr_t)y;
 }
 
-/* -- Failures
- * -----------------------------------------------------------------------------------------------------
- */
+/* -- Failures */
 
 static bool fail_at(const Yaml *y, const Place *at, Error *err, const char *format, va_list args)
 {
@@ -116,9 +114,7 @@ static bool wrong_type(const Yaml *y, const char *expected, Error *err)
     }
 }
 
-/* -- Typed reads
- * --------------------------------------------------------------------------------------------------
- */
+/* -- Typed reads */
 
 /* Decimal only: no hex, no inf, no nan, no blanks. */
 static bool parse_number(const char *text, double *out)
@@ -184,9 +180,7 @@ bool yaml_string(const Yaml *y, const char **out, Error *err)
     return true;
 }
 
-/* -- Building
- * -----------------------------------------------------------------------------------------------------
- */
+/* -- Building */
 
 static Yaml *new_of(Arena *a, YamlKind kind)
 {
@@ -271,9 +265,7 @@ Yaml *yaml_copy(Arena *a, const Yaml *y)
     return copy;
 }
 
-/* -- Overrides
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- Overrides */
 
 static void set_places(Yaml *y, const Place *at)
 {

@@ -76,7 +76,7 @@ static Matrix matrix_of(const Param *p)
     return m;
 }
 
-/* -- Newton-Schulz ---------------------------------------------------------------------------- */
+/* -- Newton-Schulz */
 
 /* c (m, n) = a b, either transposed. */
 static Gemm product(const float *a, bool trans_a, const float *b, bool trans_b, float *c, int64_t m,
@@ -165,7 +165,7 @@ static void orthogonalise(const Matrix *m, Workspace *w)
     }
 }
 
-/* -- The update ------------------------------------------------------------------------------- */
+/* -- The update */
 
 static void clip_into(const OptimizerUpdate *u, int64_t n, float *x)
 {

@@ -22,7 +22,7 @@ static double half_cosine(double from, double to, double share)
     return share >= 1 ? to : to + (from - to) * 0.5 * (1 + real_cos_turns(0.5 * share));
 }
 
-/* -- constant ------------------------------------------------------------------------------- */
+/* -- constant */
 
 typedef struct Constant {
     ScheduleCommon common;
@@ -46,7 +46,7 @@ static const Schedule schedule_constant = {
     .factor = factor_constant,
 };
 
-/* -- step, multistep ------------------------------------------------------------------------ */
+/* -- step, multistep */
 
 typedef struct Step {
     ScheduleCommon common;
@@ -115,7 +115,7 @@ static const Schedule schedule_multistep = {
     .factor = factor_multistep,
 };
 
-/* -- cosine, linear ------------------------------------------------------------------------- */
+/* -- cosine, linear */
 
 typedef struct Cosine {
     ScheduleCommon common;
@@ -176,7 +176,7 @@ static const Schedule schedule_linear = {
     .factor = factor_linear,
 };
 
-/* -- one_cycle ------------------------------------------------------------------------------ */
+/* -- one_cycle */
 
 /* optimizer.lr is the peak. As torch's OneCycleLR with two phases, except that momentum stays as
  * the optimizer has it: cycling it would make an optimizer's option depend on the schedule. */

@@ -18,8 +18,7 @@
 
 enum { STATE_MAX = 1 << 16 };
 
-/* -- The tensors of a training run, in one fixed order ----------------------------------------
- */
+/* -- The tensors of a training run, in one fixed order */
 
 typedef struct TensorList {
     StTensor *at;
@@ -63,8 +62,7 @@ static uint32_t crc_of(const TensorList *list)
     return crc;
 }
 
-/* -- state.json -------------------------------------------------------------------------------
- */
+/* -- state.json */
 
 typedef struct StateFile {
     char run_id[64];
@@ -177,8 +175,7 @@ static bool read_state(const char *path, StateFile *s, Error *err)
     return ok;
 }
 
-/* -- Writing ----------------------------------------------------------------------------------
- */
+/* -- Writing */
 
 static bool write_tensors(const char *folder, const char *file, const TensorList *list, Arena *a,
                           Error *err)
@@ -228,8 +225,7 @@ bool checkpoint_write(const char *folder, const char *run_id, const Params *para
     return ok;
 }
 
-/* -- Reading ----------------------------------------------------------------------------------
- */
+/* -- Reading */
 
 static bool has_state(const char *folder, const char *suffix)
 {

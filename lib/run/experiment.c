@@ -7,8 +7,7 @@
 
 #include <string.h>
 
-/* -- Schema -----------------------------------------------------------------------------------
- */
+/* -- Schema */
 
 // clang-format off
 static const Option train_rows[] = {
@@ -84,8 +83,7 @@ static bool check_key(const Yaml *y, Error *err)
                          near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
-/* -- Choices ----------------------------------------------------------------------------------
- */
+/* -- Choices */
 
 /* "; did you mean 'x'?", and what there is when that is a short list. */
 static char *hint(ComponentKind kind, const char *word, Arena *a)
@@ -186,8 +184,7 @@ static bool choose_all(Experiment *e, Arena *a, Error *err)
                                   e->optimizer->name, conflict);
 }
 
-/* -- The rest ---------------------------------------------------------------------------------
- */
+/* -- The rest */
 
 static bool read_train(Experiment *e, Error *err)
 {

@@ -44,8 +44,7 @@ void metric_json(const MetricLine *line, char out[LINE])
     (void)snprintf(out + n, (size_t)(LINE - n), "}");
 }
 
-/* -- Cutting what is past a checkpoint --------------------------------------------------------
- */
+/* -- Cutting what is past a checkpoint */
 
 /* True for a whole line {"step":N...} of n bytes without its newline. */
 static bool line_step(const char *line, size_t n, int64_t *step)
@@ -109,8 +108,7 @@ static bool open_lines(const char *folder, const char *name, int64_t step, int *
     return true;
 }
 
-/* -- Writing ----------------------------------------------------------------------------------
- */
+/* -- Writing */
 
 static double wall_clock(void)
 {

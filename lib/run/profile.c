@@ -26,7 +26,7 @@ Profile *profile_new(Arena *arena)
     return p;
 }
 
-/* -- During the run ---------------------------------------------------------------------------- */
+/* -- During the run */
 
 void profile_start(Profile *p, Plan *plan, const Node *loss)
 {
@@ -121,7 +121,7 @@ void profile_stop(Profile *p, const OptimizerState *optimizer)
     for (int part = 0; part < PROFILE_REST; part++) p->part_s[PROFILE_REST] -= p->part_s[part];
 }
 
-/* -- After it ---------------------------------------------------------------------------------- */
+/* -- After it */
 
 bool profile_limits(Profile *p, Error *err)
 {

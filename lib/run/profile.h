@@ -61,7 +61,7 @@ typedef struct Profile {
 /* All memory is the arena's. */
 Profile *profile_new(Arena *arena);
 
-/* -- For the trainer --------------------------------------------------------------------------- */
+/* -- For the trainer */
 
 /* Before the first step: the training plan, and the node that ends the forward pass. */
 void profile_start(Profile *p, Plan *plan, const Node *loss);
@@ -75,7 +75,7 @@ void profile_stop(Profile *p, const OptimizerState *optimizer);
 /* Writes FOLDER/trace.json when a step was made. */
 bool profile_write_trace(const Profile *p, const char *folder, Error *err) MUST_CHECK;
 
-/* -- For who shows it -------------------------------------------------------------------------- */
+/* -- For who shows it */
 
 /* Measures the machine in a fraction of a second and fills every limit_s. */
 bool profile_limits(Profile *p, Error *err) MUST_CHECK;

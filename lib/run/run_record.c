@@ -14,8 +14,7 @@
 const char *const run_status_name[N_RUN_STATUSES] = {"absent", "queued", "running",
                                                      "done",   "failed", "stopped"};
 
-/* -- The fields that are numbers, one row each: written and read by the same rows --------------
- */
+/* -- The fields that are numbers, one row each: written and read by the same rows */
 
 typedef struct NumberField {
     const char *name;
@@ -63,8 +62,7 @@ RunRecord run_record_unknown(void)
     return r;
 }
 
-/* -- Writing ----------------------------------------------------------------------------------
- */
+/* -- Writing */
 
 /* How many bytes of well-formed UTF-8 start here; 0: none. */
 static size_t utf8_length(const unsigned char *p)
@@ -189,8 +187,7 @@ char *run_record_text(const RunFolder *r, Arena *a)
     return text;
 }
 
-/* -- Reading ----------------------------------------------------------------------------------
- */
+/* -- Reading */
 
 static void read_number(const json_t *j, const NumberField *f, RunRecord *r)
 {

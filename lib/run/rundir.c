@@ -43,8 +43,7 @@ RunStatus rundir_status(const char *path, RunRecord *record, Arena *a)
     return r.status;
 }
 
-/* -- Opening ----------------------------------------------------------------------------------
- */
+/* -- Opening */
 
 static bool inside(const RunFolder *r, const char *name, char out[PATH_MAX_BYTES], Error *err)
 {
@@ -158,8 +157,7 @@ void rundir_close(RunFolder *r)
     r->lock_fd = -1;
 }
 
-/* -- While it is open -------------------------------------------------------------------------
- */
+/* -- While it is open */
 
 static bool goes_when_cleared(const char *name)
 {

@@ -25,7 +25,7 @@ void training_line(Training *t, int level, const char *format, ...)
     if (t->report->line) t->report->line(t->report->owner, level, text);
 }
 
-/* -- Setting up -------------------------------------------------------------------------------- */
+/* -- Setting up */
 
 static bool make_loaders(Training *t, Error *err)
 {
@@ -115,7 +115,7 @@ static bool start(Training *t, const TrainFlags *flags, Error *err)
     return metrics_open(&t->metrics, t->folder.path, evaluated, err);
 }
 
-/* -- Checkpoints ------------------------------------------------------------------------------- */
+/* -- Checkpoints */
 
 /* `what` was not finite in the step that makes, or made, `step` of them. */
 static bool not_finite(const Training *t, const char *what, double value, int64_t step, Error *err)
@@ -171,7 +171,7 @@ static bool checkpoint_due(const Training *t)
                                    : t->evaluated_step == t->state.step;
 }
 
-/* -- One step ---------------------------------------------------------------------------------- */
+/* -- One step */
 
 static int64_t count_hits(const Pass *pass, int n_classes, const int32_t *label)
 {
@@ -279,7 +279,7 @@ static bool steps(Training *t, Error *err)
     }
 }
 
-/* -- The end ----------------------------------------------------------------------------------- */
+/* -- The end */
 
 static int by_value(const void *a, const void *b)
 {

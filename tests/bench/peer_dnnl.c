@@ -72,7 +72,7 @@ static void add_queried(Dnnl *d, int arg, const_dnnl_primitive_desc_t pd, dnnl_q
     add_arg(d, arg, dnnl_primitive_desc_query_md(pd, what, 0));
 }
 
-/* -- Matrix product ---------------------------------------------------------------------------- */
+/* -- Matrix product */
 
 static void *open_gemm(const BenchWork *w, int threads)
 {
@@ -93,8 +93,7 @@ static void close_gemm(void *state)
     (void)state;
 }
 
-/* -- Convolution; pass 0 forward, 1 gradient to x, 2 to w ---------------------------------------
- */
+/* -- Convolution; pass 0 forward, 1 gradient to x, 2 to w */
 
 static void describe(const ConvShape *s, dnnl_memory_desc_t m[3])
 {
@@ -196,7 +195,7 @@ static void *open_conv_grad_w(const BenchWork *w, int threads)
     return open_conv(&w->call.conv, 2, threads);
 }
 
-/* -- Rows -------------------------------------------------------------------------------------- */
+/* -- Rows */
 
 static dnnl_memory_desc_t matrix(int64_t rows, int64_t n)
 {

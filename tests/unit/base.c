@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* -- error ---------------------------------------------------------------------------------- */
+/* -- error */
 
 static const char LINE[] = "methods: [{name: magnitude, sparcity: 0.9}]\nnext: 1\n";
 
@@ -141,7 +141,7 @@ TEST(error, prints_items_excerpts_and_the_rest)
                         "\033[1ma.yaml:1:4:\033[0m bad\n    k: 1\n       ^\nworse\nand 2 more\n");
 }
 
-/* -- arena ---------------------------------------------------------------------------------- */
+/* -- arena */
 
 TEST(arena, memory_is_aligned_zeroed_and_apart)
 {
@@ -250,7 +250,7 @@ TEST(memory, too_much_is_an_error_with_the_size)
     assert_null(out);
 }
 
-/* -- hash ----------------------------------------------------------------------------------- */
+/* -- hash */
 
 /* The examples of FIPS 180-4 (NIST's "SHA256.pdf"), the empty text, and a million times "a". */
 TEST(hash, gives_the_published_digests)
@@ -289,7 +289,7 @@ TEST(hash, of_no_file_or_a_folder_fails)
                  "/tmp: cannot be read: Is a directory");
 }
 
-/* -- clock, threads, progress --------------------------------------------------------------- */
+/* -- clock, threads, progress */
 
 TEST(clock, times_go_forward)
 {

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <zlib.h>
 
-/* -- IDX ------------------------------------------------------------------------------------- */
+/* -- IDX */
 
 /* Two images of 1 x 3. */
 static const uint8_t two_images[] = {0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0,
@@ -96,7 +96,7 @@ TEST(idx, a_label_out_of_range_is_named)
                  FAIL_DATA, "f: label 9 of item 0; expected 0 to 8");
 }
 
-/* -- CIFAR ----------------------------------------------------------------------------------- */
+/* -- CIFAR */
 
 enum { RECORD = 3073, RECORD_100 = 3074 };
 
@@ -163,7 +163,7 @@ TEST(cifar, a_coarse_label_out_of_range_is_named)
     cifar_fails(20, RECORD_100, CIFAR_100_FINE, "f: label 20 of image 0; expected 0 to 19");
 }
 
-/* -- gzip (packed here by zlib, read by libdeflate) -------------------------------------------- */
+/* -- gzip (packed here by zlib, read by libdeflate) */
 
 /* One gzip member of `n` bytes i * 7 % 251; returns its length. */
 static size_t pack(size_t n, uint8_t *out, size_t room)

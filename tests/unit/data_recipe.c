@@ -9,8 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* -- The recipes of the project ------------------------------------------------------------------
- */
+/* -- The recipes of the project */
 
 TEST(recipe, all_are_complete)
 {
@@ -87,8 +86,7 @@ TEST(recipe, an_archive_says_what_it_holds)
                "'y': unpack and holds go together");
 }
 
-/* -- Getting -------------------------------------------------------------------------------------
- */
+/* -- Getting */
 
 /* A source folder, a data folder, and a recipe "tiny" with one file of 100000 bytes. */
 typedef struct Shop {

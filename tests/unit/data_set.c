@@ -84,7 +84,7 @@ TEST(dataset, cifar10_tests_on_any_file)
     opened_free(o);
 }
 
-/* -- Small files made here --------------------------------------------------------------------- */
+/* -- Small files made here */
 
 enum { RECORD = 3073 };
 
@@ -171,7 +171,7 @@ TEST(dataset, labels_and_images_must_agree)
     opened_free(o);
 }
 
-/* -- Splits ------------------------------------------------------------------------------------ */
+/* -- Splits */
 
 #define SHAPES "{name: shapes, size: 8, n_train: 500, n_test: 40"
 
@@ -243,8 +243,7 @@ TEST(dataset, imagenet_normalisation_needs_colours)
     opened_free(o);
 }
 
-/* -- Drawn figures -------------------------------------------------------------------------------
- */
+/* -- Drawn figures */
 
 TEST(shapes, do_not_depend_on_threads)
 {
