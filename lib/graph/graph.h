@@ -152,8 +152,7 @@ Node *constant(Graph *g, Shape s, const float *data); /* data is copied */
 Node *scalar(Graph *g, float value);
 Node *full(Graph *g, Shape s, float value); /* a broadcast scalar */
 
-/* -- Elementwise (each is one map op: cpu/map.def)
- * --------------------------------------------------------------- */
+/* -- Elementwise (each is one map op: cpu/map.def) */
 
 Node *neg(Graph *g, Node *x);
 Node *absolute(Graph *g, Node *x);
@@ -197,8 +196,7 @@ Node *stop_gradient(Graph *g, Node *x);
 /* Value of `hard`, gradient as if it were `soft` (same shape): the straight-through estimator. */
 Node *straight_through(Graph *g, Node *hard, Node *soft);
 
-/* -- Reductions and shapes
- * ----------------------------------------------------------------------------------------- */
+/* -- Reductions and shapes */
 
 /* Over the axes whose bit is set in `axes`; keep leaves size-1 dims. Several separate groups of
  * axes become several nodes. */
@@ -224,8 +222,7 @@ Node *gather(Graph *g, Node *table, Node *index);
 Node *scatter_add(Graph *g, Node *x, Node *index, int64_t n_rows);
 Node *argmax(Graph *g, Node *x); /* over the last axis, I32, no gradient */
 
-/* -- Structured ops
- * ---------------------------------------------------------------------------------------------- */
+/* -- Structured ops */
 
 /* a (..., M, K) b (..., K, N), or transposed in their last two; leading dims equal, or absent in
  * one (shared). */

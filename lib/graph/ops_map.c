@@ -113,8 +113,7 @@ const Op op_to_float = {.name = "to_float",
                         .map = MAP_COPY,
                         .no_grad = "its source is an integer"};
 
-/* -- Two and three arguments; the builders make the shapes equal first
- * ---------------------------------------------- */
+/* -- Two and three arguments; the builders make the shapes equal first */
 
 #define BINARY(c_name, text, formula_text, map_op, kink_, da, db)                                  \
     static void c_name##_grad(Graph *g, Node *y, Node *dy, const bool want[], Node *dx[])          \

@@ -250,8 +250,7 @@ Node *slice(Graph *g, Node *x, int axis, int64_t start, int64_t length)
     return slice_box(g, x, first, &to);
 }
 
-/* -- Copies into a larger box
- * ---------------------------------------------------------------------------------------- */
+/* -- Copies into a larger box */
 
 static void place_box(const Node *x, const float *from, const Shape *whole, const int64_t at[],
                       float *to)

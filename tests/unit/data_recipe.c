@@ -320,8 +320,7 @@ TEST(recipe, a_changed_byte_is_found)
     ASSERT_FAILS(recipe_check_item(&item, s.from, &err), &err, FAIL_DATA, "f.bin: sha256 is ");
 }
 
-/* -- Finding
- * --------------------------------------------------------------------------------------- */
+/* -- Finding */
 
 TEST(recipe, files_are_found_packed_or_not)
 {

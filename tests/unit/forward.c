@@ -184,8 +184,7 @@ TEST(forward, mlp_with_identity_equals_torch)
            (double[]){0.1577792, 0.1938828, -0.7357798, -0.2326219, -0.2136653, -0.1707262});
 }
 
-/* -- Published weights
- * -------------------------------------------------------------------------------- */
+/* -- Published weights */
 
 enum { PICTURES = 10, PIXELS = 1024 };
 

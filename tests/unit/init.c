@@ -224,8 +224,7 @@ TEST(init, normal_is_the_stream_in_order_whatever_the_threads)
     threads_set(0);
 }
 
-/* -- What models ask for
- * ------------------------------------------------------------------------------ */
+/* -- What models ask for */
 
 static double root_mean_square(const Params *ps, const char *name)
 {

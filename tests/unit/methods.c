@@ -9,8 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- magnitude_mask
- * ----------------------------------------------------------------------------------- */
+/* -- magnitude_mask */
 
 /* A small network under one method, its weights set by hand where a test wants it. */
 typedef struct Masked {
@@ -282,8 +281,7 @@ TEST(magnitude_mask, mask_of_ones_gives_the_dense_bits)
     test_model_free(&dense.m);
 }
 
-/* -- label_smoothing
- * ---------------------------------------------------------------------------------- */
+/* -- label_smoothing */
 
 /* The method's loss over three rows of logits, the second of them ignored, and its gradient. */
 static double smoothed(const char *options, bool training, float gradient[12])

@@ -27,8 +27,7 @@ static void count_is(const char *name, const char *options, Shape sample, int cl
     test_model_free(&m);
 }
 
-/* -- Sizes
- * ------------------------------------------------------------------------------------------- */
+/* -- Sizes */
 
 TEST(nn, lenet_300_100_has_266610_parameters)
 {
@@ -107,8 +106,7 @@ TEST(nn, resnet18_cifar_stem_differs_in_the_first_kernel)
              11689512 - 513000 + 5130 - 64 * 3 * 49 + 64 * 3 * 9);
 }
 
-/* -- Names
- * ------------------------------------------------------------------------------------------- */
+/* -- Names */
 
 static void shape_is(const Params *ps, const char *name, Shape s)
 {
@@ -242,8 +240,7 @@ TEST(nn, resnet50_names_are_torchvisions)
                             sizeof resnet50_convs / sizeof resnet50_convs[0], 2048, 320 - 53);
 }
 
-/* -- Shapes
- * ------------------------------------------------------------------------------------------ */
+/* -- Shapes */
 
 TEST(nn, resnet_halves_odd_images_upwards)
 {
@@ -291,8 +288,7 @@ TEST(nn, batch_norm_of_one_value_cannot_train)
                 "batch norm needs more than one value a channel in training");
 }
 
-/* -- Hooks and names
- * --------------------------------------------------------------------------------- */
+/* -- Hooks and names */
 
 static Node *count_weights(void *owner, const ModelBuild *b, Param *p, Node *w)
 {
