@@ -1,7 +1,7 @@
 #!/bin/sh
 # Whole training steps beside PyTorch: train_step.sh SEQLAB [THREADS]
 #
-# Runs ours and each PyTorch found (TORCH_PYTHONS: by default Debian's python3-torch and one in /opt/torch) in turn, ROUNDS
+# Runs ours and the PyTorch of each python in TORCH_PYTHONS (default /usr/bin/python3: Debian's python3-torch) in turn, ROUNDS
 # times, and prints the median of the rounds' median step times, the ratio, the time from the start of the process to the
 # end of the first step, and the peak resident memory. VARIANTS (default: eager channels_last compile) chooses the peer's
 # ways to run; compile takes a minute to start. Ours reads real Fashion-MNIST through the loader; the peer's data
@@ -10,7 +10,7 @@ seqlab=${1:-./seqlab}
 threads=${2:-2}
 rounds=${ROUNDS:-5}
 variants=" ${VARIANTS:-eager channels_last compile} "
-pythons=${TORCH_PYTHONS:-/usr/bin/python3 /opt/torch/bin/python}
+pythons=${TORCH_PYTHONS:-/usr/bin/python3}
 cd "$(dirname "$0")/../.." || exit 2
 work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
