@@ -354,3 +354,26 @@ TEST(conv, carries_nan_from_an_input_to_its_outputs_only)
         }
     free(x), free(w), free(out);
 }
+
+/* Evaluation in other batches must give the same bits. */
+TEST(conv, of_a_picture_does_not_depend_on_the_batch)
+{
+    Pcg rng = pcg_seed(5, 3);
+    const ConvShape shapes[] = {square(20, 4, 16, 16, 3, 1, 1),  square(20, 3, 24, 32, 3, 1, 1),
+                                square(20, 12, 16, 20, 3, 1, 1), square(20, 8, 3, 16, 3, 1, 1),
+                                square(20, 8, 16, 32, 3, 2, 1),  square(20, 6, 16, 32, 1, 1, 0)};
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        ConvShape s = shapes[i];
+        float *x = uniform(&rng, x_size(&s)), *w = uniform(&rng, w_size(&s));
+        float *all = malloc((y_size(&s) + 2 * GUARD) * sizeof *all),
+              *one = malloc((y_size(&s) + 2 * GUARD) * sizeof *one);
+        run(&s, FORWARD, x, w, NULL, all);
+        const size_t in = x_size(&s) / 20, out = y_size(&s) / 20;
+        s.n = 1;
+        for (size_t n = 0; n < 20; n++) {
+            run(&s, FORWARD, x + n * in, w, NULL, one);
+            assert_memory_equal(one + GUARD, all + GUARD + n * out, out * sizeof *one);
+        }
+        free(x), free(w), free(all), free(one);
+    }
+}
