@@ -107,6 +107,7 @@ typedef struct AdamStep {
     bool decoupled;
     double bias1, bias2; /* 1 - beta^t */
 } AdamStep;
+
 /* Attention of `heads` query heads in groups of heads / kv_heads that share a key and value head:
  *
  *   y[b,i,h] = sum_j p[b,h,i,j] v[b,j,g(h)],   p = softmax over the keys j that query i sees of

@@ -52,7 +52,6 @@ static const Option conv_small_options[] = {MODEL_OPTION_INIT(ConvSmall)};
         .options = OPTION_TABLE(ConvSmall, conv_small_options),                                    \
         .build = build_##depth,                                                                    \
         .init = model_common_init,                                                                 \
-        .lsuv_possible = true,                                                                     \
     }
 
 CONV_SMALL(2, "two convolutions and three linear layers, for CIFAR-10");

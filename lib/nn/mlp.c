@@ -47,7 +47,6 @@ const Model model_mlp = {
     .options = OPTION_TABLE(Mlp, mlp_options),
     .build = mlp_build,
     .init = model_common_init,
-    .lsuv_possible = true,
 };
 
 typedef struct Lenet {
@@ -74,5 +73,4 @@ const Model model_lenet_300_100 = {
     .options = OPTION_TABLE(Lenet, lenet_options),
     .build = lenet_build,
     .init = model_common_init,
-    .lsuv_possible = true,
 };

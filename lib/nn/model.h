@@ -47,7 +47,6 @@ typedef struct Model {
     Node *(*build)(ModelBuild *b, const void *options,
                    Node *x);               /* x (B, sample...): logits (B, n_classes) */
     InitKind (*init)(const void *options); /* what goes into ModelBuild.init */
-    bool lsuv_possible;
 } Model;
 
 extern const Model *const model_registry[]; /* NULL-terminated */

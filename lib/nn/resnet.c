@@ -103,7 +103,6 @@ static const ResnetKind kind_50 = {{3, 4, 6, 3}, true};
         .options = OPTION_TABLE(Resnet, resnet_options),                                           \
         .build = build_##depth,                                                                    \
         .init = model_common_init,                                                                 \
-        .lsuv_possible = true,                                                                     \
     }
 
 RESNET(18, "residual network of 18 layers, basic blocks");

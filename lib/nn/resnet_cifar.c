@@ -80,7 +80,6 @@ static const Option resnet_cifar_options[] = {
         .options = OPTION_TABLE(ResnetCifar, resnet_cifar_options),                                \
         .build = build_##depth,                                                                    \
         .init = model_common_init,                                                                 \
-        .lsuv_possible = true,                                                                     \
     }
 
 RESNET_CIFAR(8);

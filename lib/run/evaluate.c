@@ -19,7 +19,7 @@ static int rank_of(const float *logits, int n, int label)
     return rank;
 }
 
-static int predicted(const float *logits, int n)
+int predicted_class(const float *logits, int n)
 {
     int best = 0;
     for (int k = 1; k < n; k++)
@@ -36,7 +36,7 @@ static void add_example(Evaluation *out, const float *logits, int32_t label, dou
     out->n_top5 += rank < 5;
     *loss_sum += (double)loss;
     if (out->confusion)
-        out->confusion[label * out->n_classes + predicted(logits, out->n_classes)]++;
+        out->confusion[label * out->n_classes + predicted_class(logits, out->n_classes)]++;
 }
 
 bool evaluate(Network *n, Loader *loader, Evaluation *out, Error *err)

@@ -14,6 +14,9 @@ typedef struct Evaluation {
         *confusion; /* (true, predicted), n_classes^2, or NULL when not asked for; the caller's */
 } Evaluation;
 
+/* The class with the largest of n logits, the lowest of those that tie. */
+int predicted_class(const float *logits, int n);
+
 /* `loader` must be of the eval kind (no shuffling, no augmentation) with the pass's batch size. No
  * allocation. Stops early (false, FAIL_STOPPED) when a signal asks to. out->confusion is zeroed and
  * filled when not NULL. A tie counts for the lower class, as in argmax. */

@@ -177,12 +177,8 @@ static int64_t count_hits(const Pass *pass, int n_classes, const int32_t *label)
 {
     const float *logits = plan_value(pass->plan, pass->logits);
     int64_t hits = 0;
-    for (int64_t i = 0; i < pass->batch_size; i++, logits += n_classes) {
-        int best = 0;
-        for (int k = 1; k < n_classes; k++)
-            if (logits[k] > logits[best]) best = k;
-        hits += best == label[i];
-    }
+    for (int64_t i = 0; i < pass->batch_size; i++, logits += n_classes)
+        hits += predicted_class(logits, n_classes) == label[i];
     return hits;
 }
 

@@ -36,7 +36,6 @@ typedef struct Training {
     int64_t evaluated_step;  /* of the last evaluation of this process, or -1 */
     double images_per_s;
     double started_s, wall_before_s, cpu_before_s;
-    double eval_s; /* spent in evaluations by this process */
     StepTimes times;
 } Training;
 
