@@ -38,8 +38,8 @@ const TopKey experiment_keys[] = {
     {"table",     MAYBE_MAP | MAYBE_LIST, false, "how the results of a sweep are shown beside the paper's"},
     {"claims",    MAYBE_LIST,             false, "what the results should show: [{say: ..., test: ...}, ...]"},
     {"slurm",     MAYBE_MAP,              false, "how the jobs of a sweep are submitted"},
-    {"base",      MAYBE_MAP | MAYBE_WORD, false, "the experiment whose trained model is started from"},
-    {"teacher",   MAYBE_MAP | MAYBE_WORD, false, "the experiment whose trained model teaches"},
+    {"base",      MAYBE_MAP | MAYBE_WORD, true,  "the experiment whose trained weights are started from: a file, or {file: ..., set: {key: value}, same: [key, ...], checkpoint: last or best}"},
+    {"teacher",   MAYBE_MAP | MAYBE_WORD, true,  "the experiment whose trained model teaches: as base"},
     {NULL, 0, false, NULL},
 };
 // clang-format on
@@ -285,6 +285,12 @@ bool experiment_load(Experiment *e, Arena *a, const char *path, const char *cons
     for (int i = 0; i < n_words; i++)
         if (!yaml_override(a, e->root, words[i], err)) ok = false;
     return read_root(e, a, err) && ok;
+}
+
+bool experiment_from_tree(Experiment *e, Arena *a, const char *path, Yaml *root, Error *err)
+{
+    *e = (Experiment){.path = path, .root = root};
+    return read_root(e, a, err);
 }
 
 bool experiment_parse(Experiment *e, Arena *a, const char *text, size_t n, Error *err)
