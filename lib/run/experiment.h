@@ -49,6 +49,8 @@ typedef struct Reference {
     Experiment *experiment; /* NULL: none */
     const char *file;       /* its path, as messages call it */
     bool best;              /* its best checkpoint, not the last */
+    const char **words;     /* key=value: what set and same say, as for a command line */
+    int n_words;
 } Reference;
 
 struct Experiment {
@@ -113,6 +115,8 @@ char *experiment_config_sources(const Experiment *e, Arena *a);
  * component has, what the file says; NULL where there is nothing. */
 const char *experiment_value(const Experiment *e, Arena *a, const char *dotted);
 
+/* That every key at the top is known and of a kind that fits. */
+bool experiment_check_keys(const Yaml *root, Error *err) MUST_CHECK;
 /* Loads the experiments that `base:` and `teacher:` of e->root name, and those that they name. */
 bool experiment_references(Experiment *e, Arena *a, Error *err) MUST_CHECK;
 

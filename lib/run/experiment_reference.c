@@ -43,22 +43,31 @@ static bool read_checkpoint(const Yaml *y, bool *best, Error *err)
            yaml_fail(y, err, "checkpoint = '%.60s': expected last or best", word);
 }
 
+static bool put(Reference *out, Arena *a, Yaml *root, const char *key, const Yaml *value,
+                Error *err)
+{
+    out->words[out->n_words++] = arena_printf(a, "%s=%s", key, yaml_flow(a, value));
+    return yaml_put(a, root, key, yaml_copy(a, value), err);
+}
+
 /* Puts what `set` and `same` say into the other experiment's tree. */
-static bool apply(const Experiment *e, const Yaml *y, Arena *a, Yaml *root, Error *err)
+static bool apply(const Experiment *e, const Yaml *y, Arena *a, Yaml *root, Reference *out,
+                  Error *err)
 {
     const Yaml *set = yaml_get(y, "set"), *same = yaml_get(y, "same");
     if (set && set->kind != YAML_MAP)
         return yaml_fail(set, err, "set: expected a map such as {train.seed: 1}");
     if (same && same->kind != YAML_LIST)
         return yaml_fail(same, err, "same: expected a list such as [train.seed]");
+    out->words = arena_new_array(a, const char *, (set ? set->n : 0) + (same ? same->n : 0) + 1);
     for (const Yaml *c = set ? set->first : NULL; c; c = c->next)
-        TRY(yaml_put(a, root, c->key, yaml_copy(a, c), err));
+        TRY(put(out, a, root, c->key, c, err));
     for (const Yaml *c = same ? same->first : NULL; c; c = c->next) {
         const char *key;
         TRY(yaml_string(c, &key, err));
         const Yaml *own = yaml_path(e->root, key);
         if (!own) return yaml_fail(c, err, "same: '%.80s' is not set in this experiment", key);
-        TRY(yaml_put(a, root, key, yaml_copy(a, own), err));
+        TRY(put(out, a, root, key, own, err));
     }
     return true;
 }
@@ -89,7 +98,7 @@ static bool read_reference(const Experiment *e, const char *word, int depth, Are
     TRY(read_file(file, a, &out->file, err));
     Yaml *root;
     Experiment *other = arena_new_array(a, Experiment, 1);
-    bool ok = yaml_load_experiment(a, out->file, &root, err) && apply(e, y, a, root, err) &&
+    bool ok = yaml_load_experiment(a, out->file, &root, err) && apply(e, y, a, root, out, err) &&
               experiment_from_tree(other, a, out->file, root, err) &&
               read_references(other, depth + 1, a, err);
     if (!ok) {
