@@ -82,29 +82,33 @@ static int thread_number(const Attention *a)
 /* From scores to 2^(score - m), with m, l and the factor of what came before. */
 static void soften(RowState *row, int64_t n_keys, float *score)
 {
-    float most[QUERY_BLOCK], base[QUERY_BLOCK];
-    for (int i = 0; i < QUERY_BLOCK; i++) most[i] = row->most[i];
+    enum { VECTORS = QUERY_BLOCK / VL };
+    vf most[VECTORS], base[VECTORS], sum[VECTORS];
+    for (int i = 0; i < VECTORS; i++) most[i] = vf_load(row->most + i * VL);
     for (int64_t j = 0; j < n_keys; j++)
-        for (int i = 0; i < QUERY_BLOCK; i++) {
-            const float x = score[j * QUERY_BLOCK + i];
-            most[i] = most[i] < x ? x : most[i];
-        }
-    for (int i = 0; i < QUERY_BLOCK; i++) {
-        base[i] = most[i] == -__builtin_inff() ? 0 : most[i]; /* no key yet: 2^(-inf - 0) = 0 */
-        row->old_scale[i] = att_exp2(row->most[i] - base[i]);
-        row->most[i] = most[i];
-        row->sum[i] *= row->old_scale[i];
+#pragma GCC unroll 16
+        for (int i = 0; i < VECTORS; i++)
+            most[i] = vf_max(vf_load(score + j * QUERY_BLOCK + i * VL), most[i]);
+    for (int i = 0; i < VECTORS; i++) {
+        const vf old = vf_load(row->most + i * VL);
+        /* no key yet: 2^(-inf - 0) = 0 */
+        base[i] = (vf)((vi_bits)most[i] & (most[i] != -__builtin_inff()));
+        const vf scale = att_exp2_vector(old - base[i]);
+        vf_store(row->old_scale + i * VL, scale);
+        vf_store(row->most + i * VL, most[i]);
+        vf_store(row->sum + i * VL, vf_load(row->sum + i * VL) * scale);
+        sum[i] = vf_zero();
     }
-    float sum[QUERY_BLOCK] = {0};
-    for (int64_t j = 0; j < n_keys; j++) {
-        float *x = score + j * QUERY_BLOCK;
-#pragma GCC ivdep
-        for (int i = 0; i < QUERY_BLOCK; i++) {
-            x[i] = att_exp2(x[i] - base[i]);
-            sum[i] += x[i];
+    for (int64_t j = 0; j < n_keys; j++)
+#pragma GCC unroll 16
+        for (int i = 0; i < VECTORS; i++) {
+            float *x = score + j * QUERY_BLOCK + i * VL;
+            const vf p = att_exp2_vector(vf_load(x) - base[i]);
+            vf_store(x, p);
+            sum[i] = sum[i] + p;
         }
-    }
-    for (int i = 0; i < QUERY_BLOCK; i++) row->sum[i] += sum[i];
+    for (int i = 0; i < VECTORS; i++)
+        vf_store(row->sum + i * VL, vf_load(row->sum + i * VL) + sum[i]);
 }
 
 static void scale_columns(int64_t d, const float *factor, float *x)
@@ -229,8 +233,12 @@ static void narrow_units(const Attention *a, int64_t t, int64_t threads, float *
                          float *scratch)
 {
     const int64_t n_units = a->batch * a->kv_heads, end = part_begin(n_units, threads, t + 1);
-    for (int64_t u = part_begin(n_units, threads, t); u < end; u++)
-        att_narrow(a, u / a->kv_heads, u % a->kv_heads, y, lse, scratch);
+    for (int64_t u = part_begin(n_units, threads, t); u < end;) {
+        const int64_t batch = u / a->kv_heads, head = u % a->kv_heads,
+                      n = min64(end - u, a->kv_heads - head);
+        att_narrow(a, batch, head, head + n, y, lse, scratch);
+        u += n;
+    }
 }
 
 void K(attention)(const Attention *a, float *y, float *lse, void *scratch)

@@ -15,6 +15,7 @@
 #define SEQLAB_CPU_ATTENTION_BLOCK_H
 
 #include "cpu/gemm_tile.h"
+#include "cpu/vecexp.h"
 #include "cpu/vecmath.h"
 
 #define att_product_rows    K(att_product_rows)
@@ -94,6 +95,20 @@ static inline float att_exp2(float x)
     return p * vm_float(vm_bits(shifted) << 23);
 }
 
+/* The same in a vector. */
+SIMD vf att_exp2_vector(vf x)
+{
+    const vf shift = vf_set1(0x1.8p23f + 127.0f);
+    const vf c = vf_max(vf_set1(-127.0f), x), shifted = c + shift, r = c - (shifted - shift);
+    vf p = vf_fma(r, vf_set1(0x1.4258d8p-13f), vf_set1(0x1.5f44dcp-10f));
+    p = vf_fma(p, r, vf_set1(0x1.3b2cc4p-7f));
+    p = vf_fma(p, r, vf_set1(0x1.c6aed6p-5f));
+    p = vf_fma(p, r, vf_set1(0x1.ebfbdcp-3f));
+    p = vf_fma(p, r, vf_set1(0x1.62e430p-1f));
+    p = vf_fma(p, r, vf_set1(1.0f));
+    return p * (vf)((vi_bits)shifted << 23);
+}
+
 /* c[i][j] (+)= sum_k a(i, k) b[k * ldb + j] for m rows, n columns rounded up to whole vectors (b
  * and c have room); a is in segments of `seg_rows` rows, depth k. One chain over k from zero, which
  * is then added to c. */
@@ -146,11 +161,11 @@ int64_t att_strip_queries(const Attention *a, const AttentionPlace *p, int64_t j
 void att_key_range(const Attention *a, int64_t batch, int64_t i0, int64_t n_queries, int64_t *first,
                    int64_t *end);
 
-/* The forward pass for a few queries, attention_narrow.c: whether a is such, and one (batch,
- * kv_head) of it. Bits are those of attention.c. */
+/* The forward pass for a few queries, attention_narrow.c: whether a is such, and key heads
+ * kv_head..kv_end-1 of a sequence. Bits are those of attention.c. */
 bool att_is_narrow(const Attention *a);
 int64_t att_narrow_floats(const Attention *a);
-void att_narrow(const Attention *a, int64_t batch, int64_t kv_head, float *y, float *lse,
-                float *scratch);
+void att_narrow(const Attention *a, int64_t batch, int64_t kv_head, int64_t kv_end, float *y,
+                float *lse, float *scratch);
 
 #endif

@@ -88,19 +88,20 @@ static void prepare_block(const AttentionGrad *g, const AttentionPlace *p, const
 /* Score and dp to p and ds. Where a key is masked dp may be anything. */
 static void differentiate(const Attention *a, int64_t i0, int64_t n_keys, const Work *w)
 {
-    for (int64_t j = 0; j < n_keys; j++)
-        for (int64_t c = 0; c < QUERY_BLOCK; c += CHUNK) {
-            const int64_t at = j * QUERY_BLOCK + c, segment = (c / CHUNK * KEY_BLOCK + j) * CHUNK;
-            const float *score = w->score + at, *lse = w->lse + i0 + c, *delta = w->delta + i0 + c;
-            float *dp = w->dp + at, *p = w->p_segments + segment, *ds = w->ds_segments + segment;
-#pragma GCC ivdep
-            for (int i = 0; i < CHUNK; i++) {
-                p[i] = att_exp2(score[i] - lse[i]);
-                dp[i] = ds[i] = p[i] == 0 ? 0 : p[i] * (dp[i] - delta[i]);
-            }
-            if (a->cap != 0)
-                for (int i = 0; i < CHUNK; i++) ds[i] *= w->slope[at + i];
+    for (int64_t c = 0; c < QUERY_BLOCK; c += VL) {
+        const vf lse = vf_load(w->lse + i0 + c), delta = vf_load(w->delta + i0 + c);
+        const int64_t segment = c / CHUNK * KEY_BLOCK * CHUNK + c % CHUNK;
+        for (int64_t j = 0; j < n_keys; j++) {
+            const int64_t at = j * QUERY_BLOCK + c, to = segment + j * CHUNK;
+            const vf p = att_exp2_vector(vf_load(w->score + at) - lse);
+            vf ds = p * (vf_load(w->dp + at) - delta);
+            ds = (vf)((vi_bits)ds & (p != 0));
+            vf_store(w->p_segments + to, p);
+            vf_store(w->dp + at, ds);
+            if (a->cap != 0) ds = ds * vf_load(w->slope + at);
+            vf_store(w->ds_segments + to, ds);
         }
+    }
 }
 
 /* dp times what dropout multiplies with. */

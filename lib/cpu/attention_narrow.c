@@ -2,19 +2,20 @@
  * what limits it is the reading of k and v, where attention.c would copy every key for queries that
  * are not there.
  *
- * A block of keys is transposed once for all queries and heads that share it. The lanes of a vector
- * are keys for the scores, numbers of a head for the output. Every sum has the order that
- * attention.c gives, so the bits are the same. */
+ * A block of keys is transposed once for all queries and heads that share it; all heads of a block
+ * come before the next block, so that memory is read in order. The lanes of a vector are keys
+ * for the scores, numbers of a head for the output. Every sum has the order that attention.c gives,
+ * so the bits are the same. */
 #include "cpu/attention_block.h"
 
 #include <string.h>
 
 enum { NARROW_QUERIES = 8, KEY_VECTORS = KEY_BLOCK / VL, OUT_VECTORS = 64 / VL };
 
-/* One query of one head. */
+/* One query of one head: views of scratch. */
 typedef struct Row {
     float *query, *out; /* padded d; query times its factor */
-    float most, sum;
+    float *most, *sum;
 } Row;
 
 static int64_t group_of(const Attention *a)
@@ -30,7 +31,14 @@ bool att_is_narrow(const Attention *a)
 int64_t att_narrow_floats(const Attention *a)
 {
     const int64_t d = att_padded(a->d);
-    return KEY_BLOCK * d + (a->rope ? KEY_BLOCK * d : 0) + 2 * NARROW_QUERIES * d + KEY_BLOCK;
+    return KEY_BLOCK * d + (a->rope ? KEY_BLOCK * d : 0) + KEY_BLOCK +
+           a->t * a->heads * (2 * d + CHUNK);
+}
+
+static Row row_at(float *rows, int64_t d, int64_t i)
+{
+    float *at = rows + i * (2 * d + CHUNK);
+    return (Row){at, at + d, at + 2 * d, at + 2 * d + 1};
 }
 
 /* keys: columns. */
@@ -66,18 +74,20 @@ static void adjust_row(const Attention *a, const AttentionPlace *p, float *score
 }
 
 /* From scores to 2^(score - m) with m, l; returns the factor of what came before. */
-static float soften_row(Row *r, float *score)
+static float soften_row(const Row *r, float *score)
 {
-    vf lanes = vf_set1(r->most);
+    const float old = *r->most;
+    vf lanes = vf_set1(old);
     for (int j = 0; j < KEY_BLOCK; j += VL) lanes = vf_max(vf_load(score + j), lanes);
-    float most = r->most, lane[VL], sum = 0;
+    float most = old, lane[VL], sum = 0;
     vf_store(lane, lanes);
     for (int i = 0; i < VL; i++) most = most < lane[i] ? lane[i] : most;
-    const float base = most == -__builtin_inff() ? 0 : most, scale = att_exp2(r->most - base);
-    for (int j = 0; j < KEY_BLOCK; j++) score[j] = att_exp2(score[j] - base);
+    const float base = most == -__builtin_inff() ? 0 : most, scale = att_exp2(old - base);
+    for (int j = 0; j < KEY_BLOCK; j += VL)
+        vf_store(score + j, att_exp2_vector(vf_load(score + j) - vf_set1(base)));
     for (int j = 0; j < KEY_BLOCK; j++) sum += score[j];
-    r->sum = r->sum * scale + sum;
-    r->most = most;
+    *r->sum = *r->sum * scale + sum;
+    *r->most = most;
     return scale;
 }
 
@@ -119,7 +129,7 @@ static AttentionPlace row_place(const Attention *a, int64_t batch, int64_t kv_he
         .batch = batch, .head = kv_head * group_of(a) + u / a->t, .i0 = u % a->t, .n_queries = 1};
 }
 
-static void start_row(const Attention *a, const AttentionPlace *p, float *turned, Row *r)
+static void start_row(const Attention *a, const AttentionPlace *p, float *turned, const Row *r)
 {
     const float factor = att_query_factor(a);
     int64_t stride = a->d;
@@ -127,52 +137,69 @@ static void start_row(const Attention *a, const AttentionPlace *p, float *turned
                                 p->i0 + a->offset, 1, &stride, turned);
     for (int64_t c = 0; c < a->d; c++) r->query[c] = q[c] * factor;
     memset(r->out, 0, (size_t)a->d * sizeof(float));
-    r->most = -__builtin_inff();
-    r->sum = 0;
+    *r->most = -__builtin_inff();
+    *r->sum = 0;
 }
 
 static void finish_row(const Attention *a, const AttentionPlace *p, const Row *r, float *y,
                        float *lse)
 {
-    const float factor = r->sum == 0 ? 0 : 1.0f / r->sum;
+    const float factor = *r->sum == 0 ? 0 : 1.0f / *r->sum;
     float *to = y + att_row(p->batch, a->t, p->i0, a->heads, p->head, a->d);
     for (int64_t c = 0; c < a->d; c++) to[c] = r->out[c] * factor;
-    lse[(p->batch * a->heads + p->head) * a->t + p->i0] = r->most + vm_log(r->sum) * LOG2_E;
+    lse[(p->batch * a->heads + p->head) * a->t + p->i0] = *r->most + vm_log(*r->sum) * LOG2_E;
 }
 
-void att_narrow(const Attention *a, int64_t batch, int64_t kv_head, float *y, float *lse,
-                float *scratch)
+/* A block of keys of one head, for the queries that share it. */
+static void narrow_block(const Attention *a, const AttentionPlace *block, int64_t kv_head,
+                         float *scratch, float *rows)
 {
     const int64_t d = att_padded(a->d), n_rows = a->t * group_of(a), stride = a->kv_heads * a->d;
-    float *keys = scratch, *score = keys + KEY_BLOCK * d, *rows = score + KEY_BLOCK,
-          *turned = rows + 2 * NARROW_QUERIES * d;
-    Row row[NARROW_QUERIES];
-    int64_t begin, end, key_stride;
+    const int64_t at = att_row(block->batch, a->s, block->j0, a->kv_heads, kv_head, a->d);
+    float *keys = scratch, *score = keys + KEY_BLOCK * d, *turned = score + KEY_BLOCK;
+    int64_t key_stride;
+    const float *k = att_turned_keys(a, at, block->j0, block->n_keys, &key_stride, turned);
+    att_columns(k, key_stride, block->n_keys, a->d, 1, keys);
     for (int64_t u = 0; u < n_rows; u++) {
+        const Row r = row_at(rows, d, u);
+        AttentionPlace p = row_place(a, block->batch, kv_head, u);
+        p.j0 = block->j0;
+        p.n_keys = block->n_keys;
+        row_scores(a->d, r.query, keys, score);
+        adjust_row(a, &p, score);
+        const float scale = soften_row(&r, score);
+        add_values(a->d, p.n_keys, score, a->v + at, stride, scale, r.out);
+    }
+}
+
+void att_narrow(const Attention *a, int64_t batch, int64_t kv_head, int64_t kv_end, float *y,
+                float *lse, float *scratch)
+{
+    const int64_t d = att_padded(a->d), n_rows = a->t * group_of(a),
+                  width = n_rows * (2 * d + CHUNK);
+    const int64_t stride = a->kv_heads * a->d;
+    float *const turned = scratch + KEY_BLOCK * (d + 1);
+    float *rows = turned + (a->rope ? KEY_BLOCK * d : 0);
+    AttentionPlace block = {.batch = batch};
+    int64_t begin, end;
+    for (int64_t u = 0; u < (kv_end - kv_head) * n_rows; u++) {
         const AttentionPlace p = row_place(a, batch, kv_head, u);
-        row[u] = (Row){.query = rows + 2 * u * d, .out = rows + (2 * u + 1) * d};
-        start_row(a, &p, turned, &row[u]);
+        const Row r = row_at(rows, d, u);
+        start_row(a, &p, turned, &r);
     }
     att_key_range(a, batch, 0, a->t, &begin, &end);
-    for (int64_t j0 = begin - begin % KEY_BLOCK; j0 < end; j0 += KEY_BLOCK) {
-        const int64_t at = att_row(batch, a->s, j0, a->kv_heads, kv_head, a->d);
-        const int64_t n_keys = min64(KEY_BLOCK, end - j0);
-        att_prefetch(a->k, at + KEY_BLOCK * stride, stride, KEY_BLOCK, a->d);
-        att_prefetch(a->v, at + KEY_BLOCK * stride, stride, KEY_BLOCK, a->d);
-        const float *k = att_turned_keys(a, at, j0, n_keys, &key_stride, turned);
-        att_columns(k, key_stride, n_keys, a->d, 1, keys);
-        for (int64_t u = 0; u < n_rows; u++) {
-            AttentionPlace p = row_place(a, batch, kv_head, u);
-            p.j0 = j0;
-            p.n_keys = n_keys;
-            row_scores(a->d, row[u].query, keys, score);
-            adjust_row(a, &p, score);
-            const float scale = soften_row(&row[u], score);
-            add_values(a->d, n_keys, score, a->v + at, stride, scale, row[u].out);
+    for (block.j0 = begin - begin % KEY_BLOCK; block.j0 < end; block.j0 += KEY_BLOCK) {
+        block.n_keys = min64(KEY_BLOCK, end - block.j0);
+        for (int64_t h = kv_head; h < kv_end; h++) {
+            const int64_t next = att_row(batch, a->s, block.j0 + KEY_BLOCK, a->kv_heads, h, a->d);
+            att_prefetch(a->k, next, stride, KEY_BLOCK, a->d);
+            att_prefetch(a->v, next, stride, KEY_BLOCK, a->d);
+            narrow_block(a, &block, h, scratch, rows + (h - kv_head) * width);
         }
     }
-    for (int64_t u = 0; u < n_rows; u++) {
+    for (int64_t u = 0; u < (kv_end - kv_head) * n_rows; u++) {
         const AttentionPlace p = row_place(a, batch, kv_head, u);
-        finish_row(a, &p, &row[u], y, lse);
+        const Row r = row_at(rows, d, u);
+        finish_row(a, &p, &r, y, lse);
     }
 }
