@@ -109,7 +109,7 @@ static void run_line(int64_t t, bool causal, int threads, const char *form, doub
            "GFLOP/s\n",
            (int)t, causal ? "causal" : "full", threads, form, f * 1e3, 2 * product / f / 1e9,
            b * 1e3, 5 * product / b / 1e9);
-    fflush(stdout);
+    (void)fflush(stdout);
     for (int i = 0; i < 8; i++) memory_unmap(x[i], n * sizeof(float));
     memory_unmap(lse, n / HEAD_SIZE * sizeof(float));
     memory_unmap(table, (size_t)t * HEAD_SIZE * sizeof(float));
@@ -119,7 +119,7 @@ static void run_line(int64_t t, bool causal, int threads, const char *form, doub
 static void run_decode(int64_t s, int threads, double seconds)
 {
     static double times[MAX_ROUNDS];
-    const size_t n = (size_t)s * HEADS * HEAD_SIZE, row = HEADS * HEAD_SIZE;
+    const size_t n = (size_t)s * HEADS * HEAD_SIZE, row = n / (size_t)s;
     float *q = numbers(2 * row + HEADS), *k = numbers(n), *v = numbers(n);
     threads_set(threads);
     const Attention a = {.batch = 1,
@@ -146,7 +146,7 @@ static void run_decode(int64_t s, int threads, double seconds)
     const double t = median(times, rounds);
     printf("decode %6d keys %d threads  %8.3f ms %6.1f GB/s\n", (int)s, threads, t * 1e3,
            2 * (double)(n * sizeof *k) / t / 1e9);
-    fflush(stdout);
+    (void)fflush(stdout);
     memory_unmap(q, (2 * row + HEADS) * sizeof *q);
     memory_unmap(k, n * sizeof *k);
     memory_unmap(v, n * sizeof *v);
