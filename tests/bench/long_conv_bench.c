@@ -62,8 +62,7 @@ static void measure(int64_t t, double seconds)
         at[1] = clock_s();
         peer_forward(&peer, u, k, y);
         at[2] = clock_s();
-        cpu->long_conv_grad_u(&s, y, k, NULL, du, scratch);
-        cpu->long_conv_grad_k(&s, u, y, dk, scratch);
+        cpu->long_conv_grads(&s, &(LongConvGrads){u, y, k, NULL, du, dk}, scratch);
         at[3] = clock_s();
         peer_backward(&peer, u, k, y, du, dk);
         at[4] = clock_s();
