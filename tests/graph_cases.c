@@ -483,15 +483,17 @@ static Node *short_conv_case(Trial *t, int arg)
 
 /* -- Long convolutions and the real transform */
 
-enum { GATE = 6 }; /* arg: reach + 3 skip + 6 gate */
+enum { GATE = 6, FIXED = 12 }; /* arg: reach + 3 skip + 6 gate, or + 12 with k or u fixed */
 
 static Node *long_conv_case(Trial *t, int arg)
 {
     const LongConvReach reach = (LongConvReach)(arg % 3);
     const Shape u = S(2, 3, 7);
     Node *x = trial_real(t, u), *k = trial_real(t, reach == REACH_TWO_SIDED ? S(2, 3, 5) : S(3, 5));
+    if (arg >= FIXED && arg / 3 % 2) x = stop_gradient(t->g, x);
+    if (arg >= FIXED && arg / 3 % 2 == 0) k = stop_gradient(t->g, k);
     Node *d = arg / 3 % 2 ? trial_real(t, S(3)) : NULL,
-         *gate = arg >= GATE ? trial_real(t, u) : NULL;
+         *gate = arg >= GATE && arg < FIXED ? trial_real(t, u) : NULL;
     return long_conv(t->g, x, k, d, gate, reach);
 }
 
@@ -565,7 +567,7 @@ static const GraphCase cases[] = {
     {"time",    "gru",              gru_case,              8,  false},
     {"time",    "scan",             scan_case,             16, false},
     {"time",    "short_conv",       short_conv_case,       6,  false},
-    {"seqconv", "long_conv",        long_conv_case,        12, false},
+    {"seqconv", "long_conv",        long_conv_case,        18, false},
     {"seqconv", "rfft",             rfft_case,             5,  false},
     {"seqconv", "irfft",            irfft_case,            5,  false},
     {"random",  "dropout",          dropout_case,          1,  false},

@@ -9,17 +9,18 @@
 
 #include <string.h>
 
-enum { BLOCK = 4 };       /* steps */
+enum { BLOCK = 8 };       /* steps */
+enum { GRAD_BLOCK = 16 }; /* of the gradient to w */
 enum { SPAN = 256 };      /* steps of one sequence whose gradient to w is one chain */
 enum { MAX_PIECES = 32 }; /* of the gradient to w */
-enum { TAPS = 4 };        /* of the gradient to w, at once */
+enum { TAPS = 4 };        /* at once */
 
 typedef struct Filter {
     const ShortConvShape *s;
     const float *x, *v, *bias;
     float *y;
     int64_t way; /* -1: back in time; 1: forward, the transpose */
-    bool silu;
+    bool silu, stream;
 } Filter;
 
 static int64_t spans_of(const ShortConvShape *s)
@@ -58,50 +59,110 @@ static void pack_taps(const ShortConvShape *s, const float *w, float *v)
             v[c] = c < s->channels ? w[c * s->taps + s->taps - 1 - j] : 0.0f;
 }
 
-SIMD vf silu(vf x)
+/* The vectors that one tile reads and writes. `step` is the way of the taps in memory: y[i] is at y
+ * + i step and its tap j meets x + (i - j) step, so i counts from the step whose taps reach
+ * furthest back among the others. */
+typedef struct Tile {
+    const float *x, *v;
+    float *y;
+    int64_t step, pitch; /* of the taps */
+    int64_t n;           /* channels */
+} Tile;
+
+SIMD vf tile_load(const Tile *a, const float *p)
 {
-    _Alignas(64) float lane[VL];
-    vf_store(lane, x);
-    for (int l = 0; l < VL; l++) lane[l] = lane[l] * vm_sigmoid(lane[l]);
-    return vf_load(lane);
+    return a->n == VL ? vf_load(p) : vf_load_n(p, a->n);
 }
 
-/* `rows` steps from x on, which all have the first n_taps taps; n channels. */
-SIMD void filter_tile(const Filter *f, int rows, int64_t n_taps, int64_t at, int64_t c, int64_t n)
+/* Taps from..from + taps: every row of x is loaded once and meets all of them. */
+SIMD void tile_taps(const Tile *a, int rows, int64_t from, int taps, vf *sum)
 {
-    const int64_t C = f->s->channels, P = padded(f->s), jump = f->way * C;
-    const float *x = f->x + at * C + c, *v = f->v + c;
-    float *y = f->y + at * C + c;
-    vf sum[BLOCK];
-    for (int i = 0; i < rows; i++) sum[i] = f->bias ? vf_load_n(f->bias + c, n) : vf_zero();
-    for (int64_t j = 0; j < n_taps; j++, x += jump, v += P) {
-        const vf tap = vf_load(v);
-        if (n == VL)
-            for (int i = 0; i < rows; i++) sum[i] = vf_fma(tap, vf_load(x + i * C), sum[i]);
-        else
-            for (int i = 0; i < rows; i++) sum[i] = vf_fma(tap, vf_load_n(x + i * C, n), sum[i]);
+    const float *x = a->x - (from + taps - 1) * a->step;
+    vf tap[TAPS];
+#pragma GCC unroll 4
+    for (int j = 0; j < taps; j++) tap[j] = vf_load(a->v + (from + j) * a->pitch);
+#pragma GCC unroll 12
+    for (int r = rows + taps - 2; r >= 0; r--) {
+        const vf row = tile_load(a, x + r * a->step);
+#pragma GCC unroll 4
+        for (int j = 0; j < taps; j++) {
+            const int i = r + j - (taps - 1);
+            if (i >= 0 && i < rows) sum[i] = vf_fma(tap[j], row, sum[i]);
+        }
     }
-    for (int i = 0; i < rows && f->silu; i++) sum[i] = silu(sum[i]);
-    if (n == VL)
-        for (int i = 0; i < rows; i++) vf_store(y + i * C, sum[i]);
-    else
-        for (int i = 0; i < rows; i++) vf_store_n(y + i * C, sum[i], n);
+}
+
+SIMD void tile_sums(const Tile *a, int rows, int64_t taps, vf *sum)
+{
+    int64_t j = 0;
+    for (; j + TAPS <= taps; j += TAPS) tile_taps(a, rows, j, TAPS, sum);
+    if (taps - j == 3) tile_taps(a, rows, j, 3, sum);
+    if (taps - j == 2) tile_taps(a, rows, j, 2, sum);
+    if (taps - j == 1) tile_taps(a, rows, j, 1, sum);
+}
+
+SIMD void tile_silu(int rows, vf *sum)
+{
+    _Alignas(64) float lane[BLOCK * VL];
+    for (int i = 0; i < rows; i++) vf_store(lane + i * VL, sum[i]);
+    for (int l = 0; l < rows * VL; l++) lane[l] = lane[l] * vm_sigmoid(lane[l]);
+    for (int i = 0; i < rows; i++) sum[i] = vf_load(lane + i * VL);
+}
+
+SIMD void tile_store(const Tile *a, int rows, bool stream, const vf *sum)
+{
+#pragma GCC unroll 8
+    for (int i = 0; i < rows; i++) {
+        if (stream)
+            vf_stream(a->y + i * a->step, sum[i]);
+        else if (a->n == VL)
+            vf_store(a->y + i * a->step, sum[i]);
+        else
+            vf_store_n(a->y + i * a->step, sum[i], a->n);
+    }
+}
+
+/* `rows` steps which all have the first `taps` taps, the first of them at `at`. */
+SIMD void filter_rows(const Filter *f, int rows, int64_t taps, int64_t at)
+{
+    const int64_t C = f->s->channels, step = -f->way * C;
+    const int64_t first = (f->way < 0 ? at : at + rows - 1) * C;
+    Tile a = {f->x + first, f->v, f->y + first, step, padded(f->s), VL};
+    for (int64_t c = 0; c < C; c += VL, a.x += VL, a.v += VL, a.y += VL) {
+        vf sum[BLOCK];
+        a.n = min64(VL, C - c);
+        if (rows == BLOCK)
+            for (int i = 0; i < rows; i++)
+                prefetch_first(f->x + at * C + c, (BLOCK + i + (f->way > 0 ? taps - 1 : 0)) * C,
+                               VL);
+        for (int i = 0; i < rows; i++) sum[i] = f->bias ? vf_load_n(f->bias + c, a.n) : vf_zero();
+        if (a.n == VL) {
+            const Tile whole = {a.x, a.v, a.y, a.step, a.pitch, VL};
+            tile_sums(&whole, rows, taps, sum);
+        } else {
+            tile_sums(&a, rows, taps, sum);
+        }
+        if (f->silu) tile_silu(rows, sum);
+        if (f->stream)
+            tile_store(&a, rows, true, sum);
+        else
+            tile_store(&a, rows, false, sum);
+    }
 }
 
 /* Steps t..t + rows of sequence b, BLOCK of them or fewer. */
 static void filter_block(const Filter *f, int64_t b, int64_t t, int64_t rows)
 {
     const ShortConvShape *s = f->s;
-    const int64_t C = s->channels, T = s->steps, at = b * T + t;
+    const int64_t T = s->steps, at = b * T + t;
     const int64_t room = f->way < 0 ? t : T - t - rows; /* steps on the side of the taps */
     if (rows == BLOCK && room >= s->taps - 1) {
-        for (int64_t c = 0; c < C; c += VL) filter_tile(f, BLOCK, s->taps, at, c, min64(VL, C - c));
+        filter_rows(f, BLOCK, s->taps, at);
         return;
     }
     for (int64_t i = 0; i < rows; i++) {
         const int64_t steps = f->way < 0 ? t + i : T - 1 - t - i;
-        for (int64_t c = 0; c < C; c += VL)
-            filter_tile(f, 1, min64(s->taps, steps + 1), at + i, c, min64(VL, C - c));
+        filter_rows(f, 1, min64(s->taps, steps + 1), at + i);
     }
 }
 
@@ -118,10 +179,16 @@ static void filter(const Filter *f)
     }
 }
 
+static bool streams(const ShortConvShape *s, const float *y)
+{
+    return simd_streams(s->batch * s->steps * s->channels) && s->channels % VL == 0 &&
+           simd_lead(y) == 0;
+}
+
 void K(short_conv)(const ShortConvShape *s, const float *x, const float *w, const float *bias,
                    bool with_silu, float *y, void *scratch)
 {
-    const Filter f = {s, x, scratch, bias, y, -1, with_silu};
+    const Filter f = {s, x, scratch, bias, y, -1, with_silu, streams(s, y)};
     pack_taps(s, w, scratch);
     filter(&f);
 }
@@ -129,26 +196,34 @@ void K(short_conv)(const ShortConvShape *s, const float *x, const float *w, cons
 void K(short_conv_grad_x)(const ShortConvShape *s, const float *dy, const float *w, float *dx,
                           void *scratch)
 {
-    const Filter f = {s, dy, scratch, NULL, dx, 1, false};
+    const Filter f = {s, dy, scratch, NULL, dx, 1, false, streams(s, dx)};
     pack_taps(s, w, scratch);
     filter(&f);
 }
 
 /* -- Gradient to w: dv_j = sum over t of dy_t x_(t - j) -- */
 
-/* Adds `rows` steps to the sums of `taps` taps: x at the first step of the first of them. */
+/* Adds `rows` steps to the sums of `taps` taps: x at the first step of the first of them. A row of
+ * x is loaded once and stays in registers until its last tap. */
 SIMD void grad_tile(int taps, int64_t rows, const ShortConvShape *s, const float *x,
                     const float *dy, int64_t n, float *sum)
 {
     const int64_t C = s->channels, P = padded(s);
-    vf v[TAPS];
+    vf v[TAPS], row[TAPS];
 #pragma GCC unroll 4
     for (int j = 0; j < taps; j++) v[j] = vf_load(sum + j * P);
+#pragma GCC unroll 4
+    for (int j = 1; j < taps; j++) row[j] = n == VL ? vf_load(x - j * C) : vf_load_n(x - j * C, n);
     for (int64_t i = 0; i < rows; i++, x += C, dy += C) {
         const vf d = n == VL ? vf_load(dy) : vf_load_n(dy, n);
+        row[0] = n == VL ? vf_load(x) : vf_load_n(x, n);
+        prefetch_first(x, GRAD_BLOCK * C, VL);
+        prefetch_first(dy, GRAD_BLOCK * C, VL);
 #pragma GCC unroll 4
-        for (int j = 0; j < taps; j++)
-            v[j] = vf_fma(d, n == VL ? vf_load(x - j * C) : vf_load_n(x - j * C, n), v[j]);
+        for (int j = taps - 1; j >= 0; j--) {
+            v[j] = vf_fma(d, row[j], v[j]);
+            if (j > 0) row[j] = row[j - 1];
+        }
     }
 #pragma GCC unroll 4
     for (int j = 0; j < taps; j++) vf_store(sum + j * P, v[j]);
@@ -178,7 +253,7 @@ static void grad_span(const ShortConvShape *s, const float *x, const float *dy, 
     const int64_t C = s->channels;
     while (t < last) {
         const bool whole = t >= s->taps - 1;
-        const int64_t rows = whole ? min64(BLOCK, last - t) : 1;
+        const int64_t rows = whole ? min64(GRAD_BLOCK, last - t) : 1;
         const int64_t at = (b * s->steps + t) * C;
         grad_block(s, x + at, dy + at, rows, whole ? s->taps : t + 1, sum);
         t += rows;
