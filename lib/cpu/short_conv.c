@@ -5,12 +5,14 @@
  * row of x is read from L1, where its first use brought it, so that memory sees x and y once. The
  * gradient to w keeps four taps' sums in registers over BLOCK steps. */
 #include "cpu/gemm_tile.h"
+#include "cpu/lanes.h"
 #include "cpu/vecmath.h"
 
 #include <string.h>
 
 enum { BLOCK = 8 };       /* steps */
-enum { GRAD_BLOCK = 16 }; /* of the gradient to w */
+enum { GRAD_BLOCK = 4 };  /* of the gradient to w */
+enum { AHEAD = 8 };       /* steps that are asked for in advance */
 enum { SPAN = 256 };      /* steps of one sequence whose gradient to w is one chain */
 enum { MAX_PIECES = 32 }; /* of the gradient to w */
 enum { TAPS = 4 };        /* at once */
@@ -33,10 +35,11 @@ static int64_t pieces_of(const ShortConvShape *s)
     return min64(MAX_PIECES, s->batch * spans_of(s));
 }
 
-/* A row of taps is padded to whole vectors. */
+/* A row of taps is padded to whole vectors, and by a cache line: channels are often a power of two,
+ * and all taps of a vector would meet in one or two sets of L1. */
 static int64_t padded(const ShortConvShape *s)
 {
-    return ceil_div(s->channels, VL) * VL;
+    return ceil_div(s->channels, LANES) * LANES + LANES;
 }
 
 size_t K(short_conv_scratch)(const ShortConvShape *s)
@@ -133,8 +136,7 @@ SIMD void filter_rows(const Filter *f, int rows, int64_t taps, int64_t at)
         a.n = min64(VL, C - c);
         if (rows == BLOCK)
             for (int i = 0; i < rows; i++)
-                prefetch_first(f->x + at * C + c, (BLOCK + i + (f->way > 0 ? taps - 1 : 0)) * C,
-                               VL);
+                prefetch(f->x + at * C + c, (AHEAD + i + (f->way > 0 ? taps - 1 : 0)) * C, VL);
         for (int i = 0; i < rows; i++) sum[i] = f->bias ? vf_load_n(f->bias + c, a.n) : vf_zero();
         if (a.n == VL) {
             const Tile whole = {a.x, a.v, a.y, a.step, a.pitch, VL};
@@ -205,45 +207,53 @@ void K(short_conv_grad_x)(const ShortConvShape *s, const float *dy, const float 
 
 /* Adds `rows` steps to the sums of `taps` taps: x at the first step of the first of them. A row of
  * x is loaded once and stays in registers until its last tap. */
-SIMD void grad_tile(int taps, int64_t rows, const ShortConvShape *s, const float *x,
-                    const float *dy, int64_t n, float *sum)
+SIMD void grad_tile(int taps, int rows, const ShortConvShape *s, const float *x, const float *dy,
+                    int64_t n, float *sum)
 {
     const int64_t C = s->channels, P = padded(s);
-    vf v[TAPS], row[TAPS];
+    vf v[TAPS], row[TAPS + GRAD_BLOCK]; /* row[taps - 1] is the first step's */
 #pragma GCC unroll 4
     for (int j = 0; j < taps; j++) v[j] = vf_load(sum + j * P);
 #pragma GCC unroll 4
-    for (int j = 1; j < taps; j++) row[j] = n == VL ? vf_load(x - j * C) : vf_load_n(x - j * C, n);
-    for (int64_t i = 0; i < rows; i++, x += C, dy += C) {
-        const vf d = n == VL ? vf_load(dy) : vf_load_n(dy, n);
-        row[0] = n == VL ? vf_load(x) : vf_load_n(x, n);
-        prefetch_first(x, GRAD_BLOCK * C, VL);
-        prefetch_first(dy, GRAD_BLOCK * C, VL);
+    for (int j = 1; j < taps; j++)
+        row[taps - 1 - j] = n == VL ? vf_load(x - j * C) : vf_load_n(x - j * C, n);
 #pragma GCC unroll 4
-        for (int j = taps - 1; j >= 0; j--) {
-            v[j] = vf_fma(d, row[j], v[j]);
-            if (j > 0) row[j] = row[j - 1];
-        }
+    for (int i = 0; i < rows; i++) {
+        const vf d = n == VL ? vf_load(dy + i * C) : vf_load_n(dy + i * C, n);
+        row[taps - 1 + i] = n == VL ? vf_load(x + i * C) : vf_load_n(x + i * C, n);
+#pragma GCC unroll 4
+        for (int j = 0; j < taps; j++) v[j] = vf_fma(d, row[taps - 1 + i - j], v[j]);
     }
 #pragma GCC unroll 4
     for (int j = 0; j < taps; j++) vf_store(sum + j * P, v[j]);
 }
 
-/* All rows have the n_taps taps. */
-static void grad_block(const ShortConvShape *s, const float *x, const float *dy, int64_t rows,
-                       int64_t n_taps, float *sum)
+SIMD void grad_taps(int rows, const ShortConvShape *s, const float *x, const float *dy, int64_t n,
+                    int64_t n_taps, float *sum)
 {
     const int64_t C = s->channels, P = padded(s);
-    for (int64_t c = 0; c < C; c += VL)
-        for (int64_t j = 0; j < n_taps; j += TAPS) {
-            const float *from = x + c - j * C;
-            const int64_t n = min64(VL, C - c), taps = min64(TAPS, n_taps - j);
-            float *to = sum + j * P + c;
-            if (taps == 4) grad_tile(4, rows, s, from, dy + c, n, to);
-            if (taps == 3) grad_tile(3, rows, s, from, dy + c, n, to);
-            if (taps == 2) grad_tile(2, rows, s, from, dy + c, n, to);
-            if (taps == 1) grad_tile(1, rows, s, from, dy + c, n, to);
+    int64_t j = 0;
+    for (; j + TAPS <= n_taps; j += TAPS) grad_tile(TAPS, rows, s, x - j * C, dy, n, sum + j * P);
+    if (n_taps - j == 3) grad_tile(3, rows, s, x - j * C, dy, n, sum + j * P);
+    if (n_taps - j == 2) grad_tile(2, rows, s, x - j * C, dy, n, sum + j * P);
+    if (n_taps - j == 1) grad_tile(1, rows, s, x - j * C, dy, n, sum + j * P);
+}
+
+/* All rows have the n_taps taps. Rows apart by powers of two meet in a few sets of L1: what comes
+ * next is asked for in L2. */
+SIMD void grad_block(int rows, const ShortConvShape *s, const float *x, const float *dy,
+                     int64_t n_taps, float *sum)
+{
+    const int64_t C = s->channels;
+    int64_t c = 0;
+    for (; c + VL <= C; c += VL) {
+        for (int i = 0; i < rows; i++) {
+            prefetch(x + c, (AHEAD + i) * C, VL);
+            prefetch(dy + c, (AHEAD + i) * C, VL);
         }
+        grad_taps(rows, s, x + c, dy + c, VL, n_taps, sum + c);
+    }
+    if (c < C) grad_taps(rows, s, x + c, dy + c, C - c, n_taps, sum + c);
 }
 
 /* One chain over steps t..last of sequence b, from zero. */
@@ -252,11 +262,14 @@ static void grad_span(const ShortConvShape *s, const float *x, const float *dy, 
 {
     const int64_t C = s->channels;
     while (t < last) {
-        const bool whole = t >= s->taps - 1;
-        const int64_t rows = whole ? min64(GRAD_BLOCK, last - t) : 1;
         const int64_t at = (b * s->steps + t) * C;
-        grad_block(s, x + at, dy + at, rows, whole ? s->taps : t + 1, sum);
-        t += rows;
+        if (t >= s->taps - 1 && last - t >= GRAD_BLOCK) {
+            grad_block(GRAD_BLOCK, s, x + at, dy + at, s->taps, sum);
+            t += GRAD_BLOCK;
+        } else {
+            grad_block(1, s, x + at, dy + at, min64(s->taps, t + 1), sum);
+            t++;
+        }
     }
 }
 
