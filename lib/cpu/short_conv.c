@@ -1,9 +1,9 @@
 /* short_conv -- see cpu.h: causal depthwise convolution with a few taps, vectors over channels.
  *
  * Both directions are y_t = sum_j v_j x_(t - j) or x_(t + j), v the taps from the present on,
- * packed (taps, channels). BLOCK steps of a vector of channels are BLOCK sums in registers; a tap's
- * row of x is read from L1, where its first use brought it, so that memory sees x and y once. The
- * gradient to w keeps four taps' sums in registers over BLOCK steps. */
+ * packed (taps, channels). BLOCK steps of a vector of channels are BLOCK sums in registers; a row
+ * of x is loaded once for every four taps, so that memory sees x and y once. The gradient to w
+ * keeps four taps' sums in registers over GRAD_BLOCK steps. */
 #include "cpu/gemm_tile.h"
 #include "cpu/lanes.h"
 #include "cpu/vecmath.h"
@@ -134,9 +134,9 @@ SIMD void filter_rows(const Filter *f, int rows, int64_t taps, int64_t at)
     for (int64_t c = 0; c < C; c += VL, a.x += VL, a.v += VL, a.y += VL) {
         vf sum[BLOCK];
         a.n = min64(VL, C - c);
-        if (rows == BLOCK)
+        if (rows == BLOCK && c % LANES == 0)
             for (int i = 0; i < rows; i++)
-                prefetch(f->x + at * C + c, (AHEAD + i + (f->way > 0 ? taps - 1 : 0)) * C, VL);
+                prefetch(f->x + at * C + c, (AHEAD + i + (f->way > 0 ? taps - 1 : 0)) * C, 1);
         for (int i = 0; i < rows; i++) sum[i] = f->bias ? vf_load_n(f->bias + c, a.n) : vf_zero();
         if (a.n == VL) {
             const Tile whole = {a.x, a.v, a.y, a.step, a.pitch, VL};
@@ -205,71 +205,87 @@ void K(short_conv_grad_x)(const ShortConvShape *s, const float *dy, const float 
 
 /* -- Gradient to w: dv_j = sum over t of dy_t x_(t - j) -- */
 
-/* Adds `rows` steps to the sums of `taps` taps: x at the first step of the first of them. A row of
- * x is loaded once and stays in registers until its last tap. */
-SIMD void grad_tile(int taps, int rows, const ShortConvShape *s, const float *x, const float *dy,
-                    int64_t n, float *sum)
+/* n channels of some steps, rows of `width`, and the taps' sums, `pitch` apart. Passed by value:
+ * the stores of sums could otherwise be to what it says. */
+typedef struct Strip {
+    const float *x, *dy; /* x at the step of the first tap */
+    float *sum;
+    int64_t width, pitch, n;
+} Strip;
+
+SIMD vf strip_load(Strip a, const float *p)
 {
-    const int64_t C = s->channels, P = padded(s);
+    return a.n == VL ? vf_load(p) : vf_load_n(p, a.n);
+}
+
+/* Adds `rows` steps to the sums of `taps` taps. A row of x is loaded once and stays in registers
+ * until its last tap. */
+SIMD void grad_tile(int taps, int rows, Strip a)
+{
     vf v[TAPS], row[TAPS + GRAD_BLOCK]; /* row[taps - 1] is the first step's */
 #pragma GCC unroll 4
-    for (int j = 0; j < taps; j++) v[j] = vf_load(sum + j * P);
+    for (int j = 0; j < taps; j++) v[j] = vf_load(a.sum + j * a.pitch);
 #pragma GCC unroll 4
-    for (int j = 1; j < taps; j++)
-        row[taps - 1 - j] = n == VL ? vf_load(x - j * C) : vf_load_n(x - j * C, n);
-#pragma GCC unroll 4
+    for (int j = 1; j < taps; j++) row[taps - 1 - j] = strip_load(a, a.x - j * a.width);
+#pragma GCC unroll 8
     for (int i = 0; i < rows; i++) {
-        const vf d = n == VL ? vf_load(dy + i * C) : vf_load_n(dy + i * C, n);
-        row[taps - 1 + i] = n == VL ? vf_load(x + i * C) : vf_load_n(x + i * C, n);
+        const vf d = strip_load(a, a.dy + i * a.width);
+        row[taps - 1 + i] = strip_load(a, a.x + i * a.width);
 #pragma GCC unroll 4
         for (int j = 0; j < taps; j++) v[j] = vf_fma(d, row[taps - 1 + i - j], v[j]);
     }
 #pragma GCC unroll 4
-    for (int j = 0; j < taps; j++) vf_store(sum + j * P, v[j]);
+    for (int j = 0; j < taps; j++) vf_store(a.sum + j * a.pitch, v[j]);
 }
 
-SIMD void grad_taps(int rows, const ShortConvShape *s, const float *x, const float *dy, int64_t n,
-                    int64_t n_taps, float *sum)
+SIMD void grad_taps(int rows, Strip a, int64_t taps)
 {
-    const int64_t C = s->channels, P = padded(s);
-    int64_t j = 0;
-    for (; j + TAPS <= n_taps; j += TAPS) grad_tile(TAPS, rows, s, x - j * C, dy, n, sum + j * P);
-    if (n_taps - j == 3) grad_tile(3, rows, s, x - j * C, dy, n, sum + j * P);
-    if (n_taps - j == 2) grad_tile(2, rows, s, x - j * C, dy, n, sum + j * P);
-    if (n_taps - j == 1) grad_tile(1, rows, s, x - j * C, dy, n, sum + j * P);
-}
-
-/* All rows have the n_taps taps. Rows apart by powers of two meet in a few sets of L1: what comes
- * next is asked for in L2. */
-SIMD void grad_block(int rows, const ShortConvShape *s, const float *x, const float *dy,
-                     int64_t n_taps, float *sum)
-{
-    const int64_t C = s->channels;
-    int64_t c = 0;
-    for (; c + VL <= C; c += VL) {
-        for (int i = 0; i < rows; i++) {
-            prefetch(x + c, (AHEAD + i) * C, VL);
-            prefetch(dy + c, (AHEAD + i) * C, VL);
-        }
-        grad_taps(rows, s, x + c, dy + c, VL, n_taps, sum + c);
+    for (; taps >= TAPS; taps -= TAPS) {
+        grad_tile(TAPS, rows, a);
+        a.x -= TAPS * a.width;
+        a.sum += TAPS * a.pitch;
     }
-    if (c < C) grad_taps(rows, s, x + c, dy + c, C - c, n_taps, sum + c);
+    if (taps == 3) grad_tile(3, rows, a);
+    if (taps == 2) grad_tile(2, rows, a);
+    if (taps == 1) grad_tile(1, rows, a);
+}
+
+/* All rows have the taps. What comes next is asked for in L2, not L1: rows apart by powers of two
+ * meet in a few sets. */
+SIMD void grad_block(int rows, Strip a, int64_t taps)
+{
+    const int64_t C = a.width;
+    int64_t c = 0;
+    for (a.n = VL; c + VL <= C; c += VL, a.x += VL, a.dy += VL, a.sum += VL) {
+        if (c % LANES == 0) {
+#pragma GCC unroll 8
+            for (int i = 0; i < rows; i++) {
+                prefetch(a.x, (AHEAD + i) * C, 1);
+                prefetch(a.dy, (AHEAD + i) * C, 1);
+            }
+        }
+        grad_taps(rows, a, taps);
+    }
+    a.n = C - c;
+    if (c < C) grad_taps(rows, a, taps);
 }
 
 /* One chain over steps t..last of sequence b, from zero. */
 static void grad_span(const ShortConvShape *s, const float *x, const float *dy, int64_t b,
                       int64_t t, int64_t last, float *sum)
 {
-    const int64_t C = s->channels;
+    const int64_t C = s->channels, taps = s->taps, at = (b * s->steps + t) * C;
+    Strip a = {x + at, dy + at, sum, C, padded(s), VL};
     while (t < last) {
-        const int64_t at = (b * s->steps + t) * C;
-        if (t >= s->taps - 1 && last - t >= GRAD_BLOCK) {
-            grad_block(GRAD_BLOCK, s, x + at, dy + at, s->taps, sum);
-            t += GRAD_BLOCK;
-        } else {
-            grad_block(1, s, x + at, dy + at, min64(s->taps, t + 1), sum);
-            t++;
-        }
+        const bool whole = t >= taps - 1 && last - t >= GRAD_BLOCK;
+        const int64_t rows = whole ? GRAD_BLOCK : 1;
+        if (whole)
+            grad_block(GRAD_BLOCK, a, taps);
+        else
+            grad_block(1, a, min64(taps, t + 1));
+        a.x += rows * C;
+        a.dy += rows * C;
+        t += rows;
     }
 }
 
