@@ -3,7 +3,7 @@
  * write.
  *
  * The three take turns; figures are medians, a row. Usage: long_conv_bench [seconds for each length
- * [threads [least length [greatest length]]]] */
+ * [threads [least length [greatest length [mixed]]]]]: mixed adds lengths of 5/4, 3/2 and 15/8. */
 #include "tests/bench/long_conv_peer.h"
 
 #include "base/clock.h"
@@ -99,6 +99,12 @@ int main(int argc, char **argv)
     threads_set(threads);
     omp_set_num_threads(threads); /* the peer's */
     printf("isa %s, %d thread%s; us a row\n", cpu->isa, threads, threads == 1 ? "" : "s");
-    for (int64_t t = least; t <= most; t *= 2) measure(t, seconds);
+    for (int64_t t = least; t <= most; t *= 2) {
+        measure(t, seconds);
+        if (argc <= 5) continue;
+        measure(t / 4 * 5, seconds);
+        measure(t / 2 * 3, seconds);
+        measure(t / 8 * 15, seconds);
+    }
     return 0;
 }
