@@ -489,11 +489,12 @@ static Node *long_conv_case(Trial *t, int arg)
 {
     const LongConvReach reach = (LongConvReach)(arg % 3);
     const Shape u = S(2, 3, 7);
-    Node *x = trial_real(t, u), *k = trial_real(t, reach == REACH_TWO_SIDED ? S(2, 3, 5) : S(3, 5));
-    if (arg >= FIXED && arg / 3 % 2) x = stop_gradient(t->g, x);
-    if (arg >= FIXED && arg / 3 % 2 == 0) k = stop_gradient(t->g, k);
-    Node *d = arg / 3 % 2 ? trial_real(t, S(3)) : NULL,
-         *gate = arg >= GATE && arg < FIXED ? trial_real(t, u) : NULL;
+    const Shape taps = reach == REACH_TWO_SIDED ? S(2, 3, 5) : S(3, 5);
+    const bool fixed = arg >= FIXED, skip = arg / 3 % 2;
+    Node *x = fixed && skip ? to_float(t->g, trial_whole(t, u, 3)) : trial_real(t, u);
+    Node *k = fixed && !skip ? to_float(t->g, trial_whole(t, taps, 3)) : trial_real(t, taps);
+    Node *d = skip ? trial_real(t, S(3)) : NULL,
+         *gate = arg >= GATE && !fixed ? trial_real(t, u) : NULL;
     return long_conv(t->g, x, k, d, gate, reach);
 }
 

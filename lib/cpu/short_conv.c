@@ -104,12 +104,12 @@ SIMD void tile_sums(const Tile *a, int rows, int64_t taps, vf *sum)
     if (taps - j == 1) tile_taps(a, rows, j, 1, sum);
 }
 
-SIMD void tile_silu(int rows, vf *sum)
+SIMD vf silu(vf x)
 {
-    _Alignas(64) float lane[BLOCK * VL];
-    for (int i = 0; i < rows; i++) vf_store(lane + i * VL, sum[i]);
-    for (int l = 0; l < rows * VL; l++) lane[l] = lane[l] * vm_sigmoid(lane[l]);
-    for (int i = 0; i < rows; i++) sum[i] = vf_load(lane + i * VL);
+    _Alignas(64) float lane[VL];
+    vf_store(lane, x);
+    for (int l = 0; l < VL; l++) lane[l] = lane[l] * vm_sigmoid(lane[l]);
+    return vf_load(lane);
 }
 
 SIMD void tile_store(const Tile *a, int rows, bool stream, const vf *sum)
@@ -144,7 +144,7 @@ SIMD void filter_rows(const Filter *f, int rows, int64_t taps, int64_t at)
         } else {
             tile_sums(&a, rows, taps, sum);
         }
-        if (f->silu) tile_silu(rows, sum);
+        for (int i = 0; i < rows && f->silu; i++) sum[i] = silu(sum[i]);
         if (f->stream)
             tile_store(&a, rows, true, sum);
         else
