@@ -11,24 +11,28 @@
  * subnormals, NEON's bfdot rounds differently again, and either of them imitated with fp32 takes a
  * comparison and a mask for each addition.
  *
- * One thread owns a block of C. For each block of k, one panel or two, and each block of columns it
- * packs B into L2 (zero-padded to whole vectors), then goes down its rows: a strip of at most
- * TILE_ROWS rows of A is swept over the columns, while the next strip is asked for. With one block
- * of columns a strip is packed into L1 when its turn comes; with more, all strips are packed
- * before, once for all blocks. Where a strip or a column is used too few times to pay for the
- * packing it is read in place. */
+ * One thread owns a block of C. For each panel of k and each block of columns it packs B into L2
+ * (zero-padded to whole vectors), then goes down its rows: a strip of at most TILE_ROWS rows of A
+ * is swept over the columns, while the next strip is asked for. With one block of columns a strip
+ * is packed into L1 when its turn comes; with more, all strips are packed before, once for all
+ * blocks. Where a strip or a column is used too few times to pay for the packing it is read in
+ * place. */
 #include "cpu/epilogue.h"
+#include "cpu/gemm_few.h"
 #include "cpu/gemm_pack.h"
 
-enum { K_PANEL = 256, BLOCK_PANELS = 2 };
+enum { K_PANEL = 256 };
 /* Of packed B: what leaves room in 1 MB of L2. */
 enum { BLOCK_FLOATS = 200 * 1024 };
 /* Of packed A, where several blocks of columns share it. */
 enum { ROWS_FLOATS = 1024 * 1024 };
-/* Strips that are packed at once. */
+/* Rows of a transposed A that are packed at once, in L2: the rows of one k are neighbours. */
+enum { GROUP_ROWS = 64 / TILE_ROWS * TILE_ROWS };
+/* Strips that one call packs. */
 enum { A_GROUP = 32 };
-/* Fewer strips than this read B in place when its rows are contiguous. */
-enum { PACK_STRIPS = 3 };
+/* Fewer strips than this read B in place when its rows are contiguous; so do any number when rows
+ * are no farther apart than so many floats. */
+enum { PACK_STRIPS = 3, NEAR = 128 };
 /* A transposed A is read in place when fewer tiles than this stand side by side. */
 enum { PACK_TILES = 3 };
 
@@ -37,7 +41,7 @@ typedef struct Split {
     int64_t batch, m, n;
 } Split;
 
-/* A block of k and of columns within one thread's part. */
+/* A panel of k and a block of columns within one thread's part. */
 typedef struct Block {
     const Gemm *g;
     const float *a; /* a(0, first k) of this batch item */
@@ -97,9 +101,7 @@ typedef struct Blocking {
 
 static Blocking choose_blocking(const Gemm *g, const Split *s)
 {
-    const int64_t panels = max64(1, ceil_div(g->k, K_PANEL));
-    const int64_t depth =
-        max64(1, min64(g->k, ceil_div(panels, ceil_div(panels, BLOCK_PANELS)) * K_PANEL));
+    const int64_t depth = max64(1, min64(g->k, K_PANEL));
     const int64_t most = min64(N_BLOCK, BLOCK_FLOATS / depth / TILE_COLS * TILE_COLS);
     const int64_t m = ceil_div(g->m, s->m), n = ceil_div(ceil_div(g->n, VL), s->n) * VL;
     const int64_t n_blocks = max64(1, ceil_div(n, most));
@@ -108,7 +110,11 @@ static Blocking choose_blocking(const Gemm *g, const Split *s)
     k.packed_floats = gemm_tile_at(depth, min64(k.columns, n));
     k.row_floats = g->format == WEIGHT_F32 ? 0 : gemm_row_floats(depth);
     k.strip_floats = gemm_strip_floats(depth);
-    if (n_blocks > 1 || (g->trans_a && !reads_a_in_place(g, n))) {
+    if (n_blocks == 1 && g->trans_a && !reads_a_in_place(g, n)) {
+        k.rows = min64(GROUP_ROWS, ceil_div(m, TILE_ROWS) * TILE_ROWS);
+        k.strip_floats = k.rows / TILE_ROWS * gemm_strip_floats(depth);
+    }
+    if (n_blocks > 1) {
         const int64_t row_blocks = max64(1, ceil_div(m * depth, ROWS_FLOATS));
         k.rows = ceil_div(ceil_div(m, row_blocks), TILE_ROWS) * TILE_ROWS;
         k.strip_floats = ceil_div(k.rows, TILE_ROWS) * gemm_strip_floats(depth);
@@ -133,46 +139,38 @@ typedef struct Strip {
     int64_t m0, rows;
     bool a_in_place;
     const float *packed;
-    const float *next;                    /* what is packed of the next */
-    TileSegment segment[K_PANEL / CHUNK]; /* of a whole panel */
+    const float *next; /* what is packed of the next */
+    TileSegment segment[K_PANEL / CHUNK];
 } Strip;
 
-/* base + the sums of one panel, k .. k + K_PANEL of the block, of the tile at column j. */
-static void run_tile(const Block *p, const Strip *s, int64_t j, int64_t k, const TileBase *base,
-                     float *out, int64_t ldo)
+/* base + the sums of the tile at column j. */
+static void run_tile(const Block *p, const Strip *s, int64_t j, const TileBase *base, float *out,
+                     int64_t ldo)
 {
     const Gemm *g = p->g;
     const int nv = tile_vectors(p->n, j);
     const bool here = p->b_packed || p->n - j < nv * VL;
-    const int64_t depth = min64(K_PANEL, p->depth - k), ldb = here ? nv * VL : g->ldb;
-    const float *b =
-        here ? p->packed + gemm_tile_at(p->depth, j) + k * ldb : p->b + k * ldb + p->n0 + j;
-    if (g->trans_a) {
-        const int64_t lda = s->a_in_place ? g->lda : STRIP_ROWS;
-        const float *a = (s->a_in_place ? p->a + s->m0 : s->packed) + k * lda;
-        const int64_t line = depth % CHUNK == 0 ? CHUNK : depth;
-        const TileWalk walk = {
-            {1, depth / max64(1, line), line},
-            {0, line * lda,                lda          },
-            {0, line * ldb,                ldb}
-        };
-        tile_columns_add[nv - 1][s->rows - 1](a, b, &walk, base, out, ldo);
+    const int64_t ldb = here ? nv * VL : g->ldb;
+    const float *b = here ? p->packed + gemm_tile_at(p->depth, j) : p->b + p->n0 + j;
+    if (!g->trans_a) {
+        const int64_t n_segments = ceil_div(p->depth, CHUNK);
+        tile_rows_add[nv - 1][s->rows - 1](s->packed, s->segment, n_segments, b, ldb, base, out,
+                                           ldo);
         return;
     }
-    const float *a = s->packed + k * STRIP_ROWS;
-    const int64_t whole = depth / CHUNK, n_segments = ceil_div(depth, CHUNK);
-    TileSegment ragged[K_PANEL / CHUNK];
-    const TileSegment *segment = s->segment;
-    if (whole < n_segments) {
-        for (int64_t i = 0; i < whole; i++) ragged[i] = segment[i];
-        ragged[whole] = (TileSegment){segment[whole].offset, (int32_t)(depth % CHUNK)};
-        segment = ragged;
-    }
-    tile_rows_add[nv - 1][s->rows - 1](a, segment, n_segments, b, ldb, base, out, ldo);
+    const int64_t lda = s->a_in_place ? g->lda : STRIP_ROWS;
+    const int64_t line = p->depth % CHUNK == 0 ? CHUNK : p->depth;
+    const TileWalk walk = {
+        {1, p->depth / max64(1, line), line},
+        {0, line * lda,                   lda             },
+        {0, line * ldb,                   ldb}
+    };
+    tile_columns_add[nv - 1][s->rows - 1](s->a_in_place ? p->a + s->m0 : s->packed, b, &walk, base,
+                                          out, ldo);
 }
 
-/* All panels of the block for the tile at column j. The sums go from panel to panel in L1; the last
- * ones go to C at once when they are whole vectors and nothing else is to be done to them. */
+/* The tile at column j, added to C when it is to be. The sums go to C at once when they are whole
+ * vectors and nothing else is to be done to them. */
 static void multiply_tile(const Block *p, const Strip *s, int64_t j)
 {
     const Gemm *g = p->g;
@@ -180,10 +178,12 @@ static void multiply_tile(const Block *p, const Strip *s, int64_t j)
     const int64_t columns = min64(TILE_COLS, p->n - j);
     float *c = p->c + s->m0 * g->ldc + p->n0 + j;
     const int n_steps = p->last ? g->n_steps : 0;
-    const bool direct = n_steps == 0 && columns % VL == 0;
-    const int64_t chunks = ceil_div(p->depth, CHUNK);
-    const float *ahead = s->next + j / TILE_COLS * chunks * TILE_AHEAD * CHUNK;
+    const float *ahead = s->next + j / TILE_COLS * ceil_div(p->depth, CHUNK) * TILE_AHEAD * CHUNK;
     TileBase base = {g->accumulate || !p->first ? c : NULL, g->ldc, ahead};
+    if (n_steps == 0 && columns % VL == 0) {
+        run_tile(p, s, j, &base, c, g->ldc);
+        return;
+    }
     if (base.p && columns % VL != 0) { /* tiles load whole vectors */
         for (int64_t i = 0; i < s->rows; i++)
             for (int64_t v = 0; v < columns; v += VL)
@@ -191,14 +191,7 @@ static void multiply_tile(const Block *p, const Strip *s, int64_t j)
                          vf_load_n(c + i * g->ldc + v, min64(VL, columns - v)));
         base.p = tile, base.ld = TILE_COLS;
     }
-    for (int64_t k = 0;; k += K_PANEL) {
-        const bool to_c = direct && k + K_PANEL >= p->depth;
-        run_tile(p, s, j, k, &base, to_c ? c : tile, to_c ? g->ldc : TILE_COLS);
-        if (to_c) return;
-        if (k + K_PANEL >= p->depth) break;
-        base.p = tile, base.ld = TILE_COLS;
-        base.ahead += K_PANEL / CHUNK * TILE_AHEAD * CHUNK;
-    }
+    run_tile(p, s, j, &base, tile, TILE_COLS);
     const EpiloguePlace at = {p->range.item, s->m0, p->n0 + j, s->rows, columns};
     K(epilogue)(g->steps, n_steps, &at, tile, NULL, 0, c, g->ldc);
 }
@@ -239,8 +232,9 @@ static void sweep_rows(const Block *p, int64_t m0, int64_t m1)
     const Gemm *g = p->g;
     const int64_t n_strips = ceil_div(m1 - m0, TILE_ROWS), floats = gemm_strip_floats(p->depth);
     Strip s = {.a_in_place = reads_a_in_place(g, p->n)};
-    for (int i = 0; i < K_PANEL / CHUNK; i++)
-        s.segment[i] = (TileSegment){i * STRIP_ROWS * CHUNK, CHUNK};
+    for (int32_t i = 0; i * CHUNK < p->depth; i++)
+        s.segment[i] =
+            (TileSegment){i * STRIP_ROWS * CHUNK, (int32_t)min64(CHUNK, p->depth - i * CHUNK)};
     for (int64_t i = 0; i < n_strips; i++) {
         int64_t begin[3]; /* of this strip and the next */
         cut_strips(m0, m1, i, 2, begin);
@@ -256,27 +250,28 @@ static void sweep_rows(const Block *p, int64_t m0, int64_t m1)
     }
 }
 
-static void multiply_block(Block *p, int64_t m0, int64_t m1)
+/* Rows m0..m1; when `again`, what is packed of B is there from the rows before. */
+static void multiply_block(Block *p, int64_t m0, int64_t m1, bool again)
 {
     const int64_t last_tile = (p->n - 1) / TILE_COLS * TILE_COLS;
     p->b_packed = p->g->trans_b || p->g->bf16 || p->g->format != WEIGHT_F32 ||
-                  ceil_div(m1 - m0, TILE_ROWS) >= PACK_STRIPS;
+                  (ceil_div(m1 - m0, TILE_ROWS) >= PACK_STRIPS && p->g->ldb > NEAR);
     const int64_t skip = p->b_packed ? 0 : (p->n - last_tile) % VL == 0 ? p->n : last_tile;
-    if (skip < p->n) /* tiles load whole vectors: at least the ragged one is padded */
+    if (skip < p->n && !again) /* tiles load whole vectors: at least the ragged one is padded */
         K(gemm_pack_b)
     (&p->range, p->n0 + skip, p->n - skip, p->packed + gemm_tile_at(p->depth, skip));
     sweep_rows(p, m0, m1);
 }
 
-/* The part of C that a thread owns, in one batch item. */
-typedef struct Part {
-    int64_t item, m0, m1, n0, n1;
-} Part;
-
-static void multiply_item(const Gemm *g, const Blocking *size, const Part *t, float *scratch)
+static void multiply_item(const Gemm *g, const Blocking *size, const TilePart *t, float *scratch)
 {
+    if (g->trans_b && t->m1 - t->m0 <= FEW_ROWS && !g->bf16 && g->format == WEIGHT_F32) {
+        K(gemm_few)(g, t, K_PANEL);
+        return;
+    }
     const int64_t item = t->item;
     const int64_t n_rows = size->rows ? size->rows : t->m1 - t->m0;
+    const int64_t n_blocks = ceil_div(t->n1 - t->n0, size->columns);
     float *rows = scratch + size->strip_floats;
     for (int64_t k = 0; k == 0 || k < g->k; k += size->depth)
         for (int64_t m = t->m0; m < t->m1; m += n_rows) {
@@ -301,7 +296,7 @@ static void multiply_item(const Gemm *g, const Blocking *size, const Part *t, fl
             for (int64_t n = t->n0; n < t->n1; n += size->columns) {
                 p.n0 = n;
                 p.n = min64(size->columns, t->n1 - n);
-                multiply_block(&p, m, m1);
+                multiply_block(&p, m, m1, m > t->m0 && n_blocks == 1);
             }
         }
 }
@@ -312,7 +307,7 @@ static void multiply_part(const Gemm *g, const Split *s, const Blocking *size, i
 {
     const int64_t tn = t % s->n, tm = t / s->n % s->m, tb = t / s->n / s->m;
     const int64_t vectors = ceil_div(g->n, VL);
-    Part p = {.m0 = part_begin(g->m, s->m, tm), .m1 = part_begin(g->m, s->m, tm + 1)};
+    TilePart p = {.m0 = part_begin(g->m, s->m, tm), .m1 = part_begin(g->m, s->m, tm + 1)};
     p.n0 = min64(g->n, part_begin(vectors, s->n, tn) * VL);
     p.n1 = min64(g->n, part_begin(vectors, s->n, tn + 1) * VL);
     if (p.m0 == p.m1 || p.n0 == p.n1) return;

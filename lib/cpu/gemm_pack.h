@@ -8,6 +8,11 @@
 
 #include "cpu/gemm_tile.h"
 
+/* The part of C that a thread owns, in one batch item. */
+typedef struct TilePart {
+    int64_t item, m0, m1, n0, n1;
+} TilePart;
+
 /* Rows k0..k0+depth of one batch item's inner dimension. */
 typedef struct PackRange {
     const Gemm *g;
