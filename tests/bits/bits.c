@@ -44,7 +44,8 @@ static void products(void)
         {1,   7,   3  },
         {33,  65,  700},
         {300, 784, 60 },
-        {129, 10,  100}
+        {129, 10,  100},
+        {3,   75,  531}
     };
     const EpilogueStep steps[] = {
         {.op = MAP_ADD, .operand = z},

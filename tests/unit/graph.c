@@ -154,3 +154,26 @@ TEST(graph, counts_two_operations_a_multiply_add)
     assert_true(op_flops(y) == 2.0 * (2 * 8 * 8) * 6 * (2 * 3 * 3));
     arena_free(arena);
 }
+
+TEST(graph, all_products_of_a_bf16_graph_round_their_operands)
+{
+    Arena *a = arena_new();
+    Graph *g = graph_new(a);
+    Error err = {0};
+    g->bf16 = true;
+    Node *x = input(g, "x", F32, shape(2, (int64_t)4, (int64_t)6));
+    Node *w = input(g, "w", F32, shape(2, (int64_t)5, (int64_t)6));
+    Node *v = input(g, "v", F32, shape(2, (int64_t)5, (int64_t)3));
+    Node *y = matmul(g, relu(g, linear(g, x, w, NULL)), v, false, false);
+    Node *wrt[] = {x, w, v}, *grad[3];
+    graph_grad(g, sum(g, square(g, y), ALL_AXES, false), NULL, wrt, 3, grad);
+    ASSERT_OK(graph_ok(g, &err), &err);
+    int n = 0;
+    for (int i = 0; i < g->n_nodes; i++)
+        if (g->nodes[i]->op == &op_matmul) {
+            assert_true(g->nodes[i]->args.matmul.bf16);
+            n++;
+        }
+    assert_int_equal(n, 6); /* two forward, and each one's two gradients */
+    arena_free(a);
+}
