@@ -33,6 +33,11 @@
 #define conv_depthwise_grad_x  K(conv_depthwise_grad_x)
 #define conv_depthwise_grad_w  K(conv_depthwise_grad_w)
 #define conv_depthwise_scratch K(conv_depthwise_scratch)
+#define depthwise_3x3_fits     K(depthwise_3x3_fits)
+#define depthwise_3x3_forward  K(depthwise_3x3_forward)
+#define depthwise_3x3_grad_x   K(depthwise_3x3_grad_x)
+#define depthwise_3x3_grad_w   K(depthwise_3x3_grad_w)
+#define depthwise_3x3_scratch  K(depthwise_3x3_scratch)
 
 /* Tap i reads `tap + i * tap_step` source pixels from the output's origin and weight `kernel + i *
  * kernel_step`. */
@@ -86,6 +91,16 @@ void conv_depthwise_grad_x(const ConvShape *s, const float *dy, const float *w, 
 void conv_depthwise_grad_w(const ConvShape *s, const float *x, const float *dy, float *dw,
                            void *scratch);
 size_t conv_depthwise_scratch(const ConvShape *s);
+
+/* Whether a depthwise shape should take these. */
+bool depthwise_3x3_fits(const ConvShape *s);
+void depthwise_3x3_forward(const ConvShape *s, const float *x, const float *w, float *y,
+                           void *scratch);
+void depthwise_3x3_grad_x(const ConvShape *s, const float *dy, const float *w, float *dx,
+                          void *scratch);
+void depthwise_3x3_grad_w(const ConvShape *s, const float *x, const float *dy, float *dw,
+                          void *scratch);
+size_t depthwise_3x3_scratch(const ConvShape *s);
 
 /* Takes `bytes` from the scratch memory, 64-byte aligned; with base NULL only counts. */
 typedef struct Carve {
