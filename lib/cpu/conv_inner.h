@@ -10,8 +10,8 @@
  * The source is copied band by band into "chunks": 16 channels of one pixel, one cache line.
  * Columns are sorted by their residue modulo x.stride, so that neighbouring outputs always read
  * neighbouring chunks, and padding is real zeros: the register tiles (gemm_tile.h) need no cases.
- * Layout: [channel block][line][residue][column][16]. When a line of taps has at most 16 numbers
- * (few channels: images) they are folded into one chunk. */
+ * Layout: [plane][line][residue][column][16], a plane being a block of channels. With few channels
+ * (images) as many taps of a line as fit are folded into one chunk; a plane is then some taps. */
 #ifndef SEQLAB_CPU_CONV_INNER_H
 #define SEQLAB_CPU_CONV_INNER_H
 
@@ -50,7 +50,8 @@ typedef struct ConvGrid {
     ConvAxis y, x;
     int64_t pitch;    /* floats from one source pixel to the next */
     int64_t channels; /* that one group sums over */
-    bool fold;
+    int64_t fold;     /* taps in a chunk at most; 0: one, and a block of channels */
+    int64_t n_planes;
     int64_t depth;         /* numbers in one sum */
     int64_t n_segments;    /* of at most CHUNK numbers */
     int64_t rows, n_bands; /* output rows in a band (the last may have fewer) */

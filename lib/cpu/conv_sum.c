@@ -32,7 +32,7 @@ typedef struct SumPlan {
 static int64_t band_rows(const ConvGrid *g, int64_t images, int64_t threads)
 {
     const int64_t share = threads == 1 ? g->y.out : ceil_div(images * g->y.out, 4 * threads);
-    const int64_t row = g->y.stride * g->line * (g->fold ? 1 : ceil_div(g->channels, CHUNK));
+    const int64_t row = g->y.stride * g->line * g->n_planes;
     return row == 0 ? share : max64(1, min64(share, BAND_FLOATS / row - g->y.n_taps));
 }
 
