@@ -6,8 +6,8 @@
  * columns][k][column]. Threads split images and bands. */
 #include "cpu/conv_inner.h"
 
-/* A band's copy of the input should stay in L2 beside the weights. */
-enum { BAND_FLOATS = 80 * 1024 };
+/* A band's copy of the input should stay in L2 beside the weights, and not be far from L1. */
+enum { BAND_FLOATS = 24 * 1024 };
 
 /* One grid with its packed weights and where its outputs lie. */
 typedef struct Sum {
@@ -33,7 +33,7 @@ static int64_t band_rows(const ConvGrid *g, int64_t images, int64_t threads)
 {
     const int64_t share = threads == 1 ? g->y.out : ceil_div(images * g->y.out, 4 * threads);
     const int64_t row = g->y.stride * g->line * g->n_planes;
-    return row == 0 ? share : max64(1, min64(share, BAND_FLOATS / row - g->y.n_taps));
+    return row == 0 ? share : min64(share, max64(g->y.n_taps, BAND_FLOATS / row - g->y.n_taps));
 }
 
 static Sum make_sum(const ConvShape *s, bool backward, int64_t residue, int64_t threads)
