@@ -42,13 +42,13 @@ typedef struct Window {
     bool stream;
 } Window;
 
-/* Outputs row..row+rows, at..at+columns of an image, and the pixels that they read. */
+/* Outputs row..row+rows by `columns` of an image, and the pixels that they read. */
 typedef struct Block {
     const float *line[MOST_LINES]; /* at pixel 0; NULL outside the image */
     int64_t first;                 /* floats from there to the first column read, perhaps < 0 */
     bool inside[MOST_COLUMNS];
     bool edge; /* not all of them are */
-    int64_t row, rows, at, columns;
+    int64_t row, rows, columns;
 } Block;
 
 bool depthwise_3x3_fits(const ConvShape *s)
@@ -90,7 +90,6 @@ static void set_lines(const Window *v, const float *image, int64_t rows, Block *
 static void set_columns(const Window *v, int64_t at, Block *b)
 {
     const int64_t first = at * v->stride - v->pad[1];
-    b->at = at;
     b->first = first * v->c;
     b->columns = min64(COLUMNS, v->ow - at);
     b->edge = b->columns < COLUMNS;
@@ -199,9 +198,10 @@ SIMD void sum_block(const Window *v, const Block *b, int rows, int stride, float
         }
         if (c == v->c) return;
     }
+    set_masks(b, min64(VL, v->c - c), mask);
     for (; c < v->c; c += VL) {
         const int64_t lanes = min64(VL, v->c - c);
-        set_masks(b, lanes, mask);
+        if (lanes < VL) set_masks(b, lanes, mask);
         ask_below(v, b, rows, stride, c);
         sum_vector(v, b, rows, stride, true, mask, lanes, c, out);
     }
@@ -356,7 +356,7 @@ SIMD void outer_vector(const Window *v, const Block *b, int stride, bool edge, c
 {
     vf sum[9];
 #pragma GCC unroll 9
-    for (int t = 0; t < 9; t++) sum[t] = b->at == 0 ? vf_zero() : vf_load(sums + t * PART);
+    for (int t = 0; t < 9; t++) sum[t] = vf_load(sums + t * PART);
     for (int64_t o = 0; o < b->rows; o++, dy += v->ow * v->c) {
         vf d[COLUMNS];
 #pragma GCC unroll 4
@@ -380,6 +380,11 @@ SIMD void outer_vector(const Window *v, const Block *b, int stride, bool edge, c
     for (int t = 0; t < 9; t++) vf_store(sums + t * PART, sum[t]);
 }
 
+static void set_dy_masks(const Block *b, int64_t lanes, vm mask[COLUMNS])
+{
+    for (int q = 0; q < COLUMNS; q++) mask[q] = vf_mask(q < b->columns ? lanes : 0);
+}
+
 /* Channels begin..end of one block; sums begins at channel `begin`. */
 SIMD void outer_block(const Window *v, const Block *b, int stride, const float *dy, int64_t begin,
                       int64_t end, float *sums)
@@ -391,10 +396,12 @@ SIMD void outer_block(const Window *v, const Block *b, int stride, const float *
             ask_below(v, b, STRIP, stride, c);
             outer_vector(v, b, stride, false, NULL, NULL, dy + c, c, sums + c - begin);
         }
+    if (c == end) return;
+    set_masks(b, min64(VL, end - c), mask);
+    set_dy_masks(b, min64(VL, end - c), dy_mask);
     for (; c < end; c += VL) {
         const int64_t lanes = min64(VL, end - c);
-        set_masks(b, lanes, mask);
-        for (int q = 0; q < COLUMNS; q++) dy_mask[q] = vf_mask(q < b->columns ? lanes : 0);
+        if (lanes < VL) set_masks(b, lanes, mask), set_dy_masks(b, lanes, dy_mask);
         outer_vector(v, b, stride, true, mask, dy_mask, dy + c, c, sums + c - begin);
     }
 }
@@ -403,7 +410,7 @@ SIMD void outer_block(const Window *v, const Block *b, int stride, const float *
 static void outer_strip(const Window *v, const float *dy, int64_t image, int64_t row, int64_t begin,
                         int64_t end, float *sums)
 {
-    _Alignas(64) float strip[9 * PART];
+    _Alignas(64) float strip[9 * PART] = {0};
     Block b = {.row = row, .rows = min64(STRIP, v->oh - row)};
     set_lines(v, v->x + image * v->h * v->w * v->c, STRIP, &b);
     dy += (image * v->oh + row) * v->ow * v->c;
