@@ -88,6 +88,7 @@ static void finish_backward(const void *layer, int64_t s, int64_t row, int64_t u
     prefetch(dy, next.units - next.rows * H, 1);
     for (int k = AT_R; k < COLUMNS; k++)
         prefetch(kept, (k - next.rows * COLUMNS) * H + next.units, 1);
+    prefetch(kept, (AT_H - (next.rows + (r->reverse ? -1 : 1)) * COLUMNS) * H + next.units, 1);
     for (int g = 0; g < 3; g++) prefetch(dx, (g - next.rows * 3) * H + next.units, 1);
     _Alignas(64) float v[COLUMNS][VL], before[VL], dh[VL], d[3][VL], du[VL];
     for (int k = AT_R; k < COLUMNS; k++) vf_store(v[k], vf_load_n(kept + k * H, n));

@@ -88,8 +88,9 @@ static void finish_backward(const void *layer, int64_t s, int64_t row, int64_t u
     float *carry = m->parts.carry + row * H + unit;
     const RecurrentNext next = recurrent_next(r, unit, BACKWARD_VECTORS * VL);
     prefetch(dy, (t - next.rows) * H + next.units, 1);
-    for (int k = AT_C; k < COLUMNS; k++)
+    for (int k = AT_I; k < COLUMNS; k++)
         prefetch(kept, (k - next.rows * COLUMNS) * H + next.units, 1);
+    prefetch(kept, (AT_C - (next.rows + (r->reverse ? -1 : 1)) * COLUMNS) * H + next.units, 1);
     for (int g = 0; g < 4; g++) prefetch(dx, (g - next.rows * 4) * H + next.units, 1);
     _Alignas(64) float v[COLUMNS][VL], before[VL], dh[VL], dc[VL], d[4][VL];
     for (int k = AT_C; k < COLUMNS; k++) vf_store(v[k], vf_load_n(kept + k * H, n));
