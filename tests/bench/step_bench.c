@@ -1,9 +1,10 @@
 /* step_bench -- whole training steps of models that experiment files cannot name yet: forward,
  * backward and AdamW, as the trainer runs them, on data that is in memory.
  *
- * train_step_torch.py has the same models by the same names, and train_step.sh runs the two in turn.
- * Usage: step_bench: every model, one line each; step_bench MODEL STEPS THREADS: one record (JSON)
- * as run.json has it; step_bench MODEL STEPS THREADS profile: the kernels' times below the line. */
+ * train_step_torch.py has the same models by the same names, and train_step.sh runs the two in
+ * turn. Usage: step_bench: every model, one line each; step_bench MODEL STEPS THREADS: one record
+ * (JSON) as run.json has it; step_bench MODEL STEPS THREADS profile: the kernels' times below the
+ * line. */
 #include "base/clock.h"
 #include "base/threads.h"
 #include "bench/limits.h"
@@ -21,7 +22,10 @@
 enum { VOCABULARY = 65, MAX_STEPS = 10000, MAX_OUTPUTS = 128 };
 static const Init NORMAL = {.kind = INIT_NORMAL, .a = 0.02};
 static const Init ONES = {.kind = INIT_ONES};
-static const LayerInit gpt_init = {{.kind = INIT_NORMAL, .a = 0.02}, {.kind = INIT_ZEROS}};
+static const LayerInit gpt_init = {
+    {.kind = INIT_NORMAL, .a = 0.02},
+    {.kind = INIT_ZEROS                  }
+};
 
 /* -- Models: the loss, of the inputs "x" and "label" that each makes */
 
@@ -58,8 +62,7 @@ static Node *gpt_block(ModelBuild *b, int layer, Node *x)
     const Shape heads = shape(4, B, T, C / D, D);
     const char *name = model_name(b, "h.%d", layer);
     Node *in = norm(b, model_name(b, "%s.ln_1", name), x), *part[3];
-    Node *qkv =
-        layer_linear(b, model_name(b, "%s.attn.c_attn", name), in, 3 * C, true, &gpt_init);
+    Node *qkv = layer_linear(b, model_name(b, "%s.attn.c_attn", name), in, 3 * C, true, &gpt_init);
     for (int i = 0; i < 3; i++) part[i] = reshape(g, slice(g, qkv, 2, i * C, C), heads);
     Node *y = attention(g, part[0], part[1], part[2], (Attend){.causal = true});
     y = reshape(g, y, x->shape);
@@ -188,7 +191,9 @@ static void start(Training *t, const StepModel *m)
     must(graph_ok(g, &err) && params_allocate(t->params, &err), &err);
     params_init(t->params, 1);
     Node *wrt[MAX_OUTPUTS], *grad[MAX_OUTPUTS];
-    PlanOutput outputs[MAX_OUTPUTS + 1] = {{t->loss, NULL}};
+    PlanOutput outputs[MAX_OUTPUTS + 1] = {
+        {t->loss, NULL}
+    };
     int n = 0;
     for (Param *p = t->params->first; p && n < MAX_OUTPUTS; p = p->next)
         wrt[n++] = param_node(g, p);
