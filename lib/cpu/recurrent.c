@@ -203,6 +203,24 @@ void recurrent_walk(const RecurrentWalk *w, const RecurrentParts *parts)
     }
 }
 
+void recurrent_start(const Recurrence *r, const RecurrentParts *parts)
+{
+    for (int64_t row = 0; row < r->batch; row++)
+        for (int64_t u = 0; u < r->width; u += VL)
+            vf_store(recurrent_state(r, parts->state[0], 0, row, u),
+                     vf_load_n(r->h0 + row * r->width + u, min64(VL, r->width - u)));
+}
+
+void recurrent_end(const Recurrence *r, const RecurrentParts *parts, float *dx)
+{
+    const int64_t H = r->width, length = r->gates * H;
+    for (int64_t row = 0; row < r->batch; row++) {
+        float *to = dx + (row * (r->steps + 1) + r->steps) * length;
+        memcpy(to, parts->carry + row * H, (size_t)H * sizeof *to);
+        memset(to + H, 0, (size_t)(length - H) * sizeof *to);
+    }
+}
+
 /* -- Scratch -- */
 
 static int64_t state_floats(const Recurrence *r)
