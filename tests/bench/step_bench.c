@@ -241,7 +241,11 @@ static StepTime measure(const StepModel *m, int steps, bool profile)
         times[i] = clock_s() - before;
         if (i == 0) result.first_step_s = clock_process_s();
     }
-    if (profile) printf("(seconds of %d runs)\n%s", steps - 1, plan_text(t.plan));
+    if (profile) {
+        char *text = plan_text(t.plan);
+        printf("(seconds of %d runs)\n%s", steps - 1, text);
+        free(text);
+    }
     const int warm = steps / 4;
     qsort(times + warm, (size_t)(steps - warm), sizeof *times, by_value);
     result.median_ms = 1e3 * times[warm + (steps - warm) / 2];
@@ -268,7 +272,7 @@ static void print_all(void)
                    "limit; loss %.4f\n",
                    models[i].name, cpu->isa, threads, t.median_ms, rate / 1e9,
                    100 * rate / limits.flops_per_s, (double)t.loss);
-            fflush(stdout);
+            (void)fflush(stdout);
         }
     }
 }

@@ -145,7 +145,7 @@ TEST(graph, gradients_of_all_slices_are_joined_without_zeros)
 {
     Trial t = trial_empty(1);
     Node *x = trial_real(&t, shape(2, (int64_t)2, (int64_t)6)), *grad, *y = NULL;
-    for (int part = 0; part < 3; part++) {
+    for (int64_t part = 0; part < 3; part++) {
         Node *term = sum(t.g, affine(t.g, slice(t.g, x, 1, 2 * part, 2), (float)(part + 1), 0),
                          ALL_AXES, false);
         y = y ? add(t.g, y, term) : term;
@@ -154,7 +154,7 @@ TEST(graph, gradients_of_all_slices_are_joined_without_zeros)
     assert_ptr_equal(grad->op, &op_concat);
     assert_int_equal(grad->n_src, 3);
     const double *got = graph64_value(trial_reference(&t), grad);
-    for (int i = 0; i < 12; i++) assert_true(got[i] == i % 6 / 2 + 1);
+    for (int i = 0; i < 12; i++) assert_int_equal((int)got[i], i % 6 / 2 + 1);
     trial_free(&t);
 }
 
