@@ -285,7 +285,7 @@ static const char golden_yaml[] = "name: golden\n"
 /* Whoever changes this text changes every run's id: what a component means is changed by raising
  * its revision, and what all runs mean by raising the numerics' one. */
 static const char golden_text[] =
-    "numerics 1\n"
+    "numerics 2\n"
     "data shapes revision 1 sha256 "
     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n"
     "data.augment = [\"crop\", \"flip\"]\n"
