@@ -83,8 +83,10 @@ static bool start_fresh(Training *t, Error *err)
 {
     t->state = (TrainState){.best_value = (double)NAN, .best_step = -1, .last_loss = (double)NAN};
     TRY(rundir_clear(&t->folder, err));
+    char base[4096];
+    TRY(rundir_base_weights(t->folder.path, t->experiment, base, err));
     Batch first = loader_batch(t->loader, 0);
-    TRY(network_init(&t->network, first.x, err));
+    TRY(network_init(&t->network, first.x, base, err));
     if (t->optimizer.ema)
         memcpy(t->optimizer.ema, t->network.params->weights,
                sizeof(float) * (size_t)t->network.params->n_trainable);
