@@ -14,7 +14,9 @@ typedef struct Flags {
     bool help, json, quiet, verbose;
     int color; /* ColorMode */
     bool dry_run, force, resume, best, check_nan, profile;
+    bool interval, runs, check;
     int split;              /* SplitId */
+    int format;             /* TableFormat, and one more */
     int64_t threads;        /* 0: from the environment */
     double log_every, time; /* seconds */
     const char *results, *checkpoint, *output, *filter, *isa;

@@ -98,7 +98,8 @@ static bool find_names(const Scope *s, Expr *e, Uses *uses)
             uses->row = true;
             return find_column(s, e->arg[0], &e->column);
         case CALL_CELL:
-            return find_row(s, e, e->n - 1, &e->row) && find_column(s, e->arg[e->n - 1], &e->column);
+            return find_row(s, e, e->n - 1, &e->row) &&
+                   find_column(s, e->arg[e->n - 1], &e->column);
         case CALL_MONOTONE:
             uses->column = uses->rows = true;
             return true;
@@ -141,8 +142,8 @@ static bool read_list(const Scope *s, const Yaml *y, bool rows, int **out, int *
     int n_all = rows ? t->n_rows : t->n_columns;
     bool grouped = rows && t->spec->n_row_keys > 1;
     bool all = !y || (y->kind == YAML_SCALAR && strcmp(y->text, "all") == 0);
-    bool many = y && y->kind == YAML_LIST &&
-                !(grouped && y->first && y->first->kind == YAML_SCALAR);
+    bool many =
+        y && y->kind == YAML_LIST && !(grouped && y->first && y->first->kind == YAML_SCALAR);
     *n = all ? n_all : many ? y->n : 1;
     *out = arena_new_array(s->arena, int, *n);
     for (int i = 0; i < *n; i++) {
@@ -153,7 +154,8 @@ static bool read_list(const Scope *s, const Yaml *y, bool rows, int **out, int *
                              rows ? "row" : "column",
                              grouped ? "; a row has two values: [a, b]" : "");
     }
-    return *n > 0 || yaml_fail(y, s->err, "expected all, or a list of %s", rows ? "rows" : "columns");
+    return *n > 0 ||
+           yaml_fail(y, s->err, "expected all, or a list of %s", rows ? "rows" : "columns");
 }
 
 /* -- Truth */
@@ -213,8 +215,7 @@ static bool evaluate_best(const Scope *s, const Expr *e, bool negate, Outcome *o
     int chosen = rows ? e->arg[1]->row : e->arg[1]->column;
     for (int i = 0; i < n; i++) {
         int other = rows ? s->rows[i] : i, column = rows ? s->column : chosen;
-        Compare op =
-            s->table->columns[column].metric->better == BETTER_LOWER ? LESS : GREATER;
+        Compare op = s->table->columns[column].metric->better == BETTER_LOWER ? LESS : GREATER;
         Expr x = rows ? cell_of(chosen, s->column) : cell_of(s->row, chosen);
         Expr y = rows ? cell_of(other, s->column) : cell_of(s->row, other);
         Outcome one;
@@ -253,9 +254,9 @@ static bool evaluate(const Scope *s, Expr *e, bool negate, Outcome *out)
 /* "0.9, cosine: " where a claim is about several of them. */
 static const char *place_text(const Scope *s, const Outcome *o, int n_columns)
 {
-    const char *row = o->row >= 0 && s->n_rows > 1 ? table_row_text(s->table, o->row, s->arena) : "";
-    const char *column =
-        o->column >= 0 && n_columns > 1 ? s->table->columns[o->column].label : "";
+    const char *row =
+        o->row >= 0 && s->n_rows > 1 ? table_row_text(s->table, o->row, s->arena) : "";
+    const char *column = o->column >= 0 && n_columns > 1 ? s->table->columns[o->column].label : "";
     return arena_printf(s->arena, "%s%s%s%s", row, *row && *column ? ", " : "", column,
                         *row || *column ? ": " : "");
 }
@@ -269,8 +270,8 @@ static void conclude(const Scope *s, Claim *c, const Outcome *o, int n_columns)
     else
         c->verdict = o->truth == TRUTH_NO ? CLAIM_FAILS : CLAIM_NOT_RUN;
     bool here = (c->verdict == CLAIM_FAILS || c->verdict == CLAIM_HOLDS_WEAKLY) && *o->evidence;
-    c->evidence = arena_printf(s->arena, "%s%s", here ? place_text(s, o, n_columns) : "",
-                               o->evidence);
+    c->evidence =
+        arena_printf(s->arena, "%s%s", here ? place_text(s, o, n_columns) : "", o->evidence);
 }
 
 bool claim_evaluate(Claim *c, const Table *t, Arena *a, Error *err)

@@ -5,13 +5,12 @@
  *     - {say: "90 % sparse costs under 2 points", test: "row(0.5) - row(0.9) < 2", column: cosine}
  *
  *   a < b <= c, ==, !=, and, or, not, + - * /, parentheses, numbers; values are scaled, as printed
- *   cosine, column("one-cycle")   the cell of this column; the claim must hold in all rows of `rows`
- *   row(0.9), row("mlp", 0.9)     the cell of this row; in all columns of `column` or `columns`
- *   cell(0.9, cosine)             row and column
- *   paper(CELL)                   the paper's value of a cell
- *   ratio(a, b) abs(a) min(a, ...) max(a, ...) mean(a, ...)
- *   monotone(increasing)          from row to row of `rows`; or decreasing; of a column
- *   best(row) == "squash"         the best row of a column, best(column) the best column of a row
+ *   cosine, column("one-cycle")   the cell of this column; the claim must hold in all rows of
+ * `rows` row(0.9), row("mlp", 0.9)     the cell of this row; in all columns of `column` or
+ * `columns` cell(0.9, cosine)             row and column paper(CELL)                   the paper's
+ * value of a cell ratio(a, b) abs(a) min(a, ...) max(a, ...) mean(a, ...) monotone(increasing) from
+ * row to row of `rows`; or decreasing; of a column best(row) == "squash"         the best row of a
+ * column, best(column) the best column of a row
  *
  * A comparison is tested over the seeds: where it is linear in the cells by a paired t-test when
  * all of them have the same seeds (of one cell: Student's), else by Welch's; anything else by a
@@ -33,6 +32,7 @@ extern const char *const verdict_name[N_VERDICTS];
 typedef struct Claim {
     const char *say, *test;
     const Yaml *where, *rows, *columns, *table; /* of the file; the last three may be NULL */
+    int of;                                     /* which of several tables, from 0 */
     struct Expr *expr;
     /* what claim_evaluate finds */
     Verdict verdict;

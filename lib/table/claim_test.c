@@ -64,8 +64,8 @@ static bool paper_value(const Comparison *c, Expr *e, Error *err)
     e->number = cell->paper;
     return cell->has_paper ||
            claim_fail(yaml_get(s->claim->where, "test"), e->at, e->width, err,
-                      "the paper has no value of %s, %s",
-                      table_row_text(s->table, row, s->arena), s->table->columns[column].value);
+                      "the paper has no value of %s, %s", table_row_text(s->table, row, s->arena),
+                      s->table->columns[column].value);
 }
 
 static bool find_cells(Comparison *c, Expr *e, Error *err)
@@ -202,8 +202,7 @@ static const char *seeds_text(const Comparison *c, bool paired)
     const TableSpec *spec = c->scope->table->spec;
     const char *noun = spec->n_over == 1 && strstr(spec->over[0], "seed") ? "seeds" : "runs";
     Arena *a = c->scope->arena;
-    if (paired)
-        return arena_printf(a, c->n > 1 ? "%d paired %s" : "%d %s", c->cell[0]->n, noun);
+    if (paired) return arena_printf(a, c->n > 1 ? "%d paired %s" : "%d %s", c->cell[0]->n, noun);
     char *text = arena_printf(a, "%d", c->cell[0]->n);
     for (int k = 1; k < c->n; k++)
         text = arena_printf(a, k + 1 < c->n ? "%s, %d" : "%s and %d", text, c->cell[k]->n);
@@ -265,8 +264,8 @@ static void test_linear(const Comparison *c, double shown, Outcome *out)
     if (out->truth == TRUTH_NO)
         out->evidence = arena_printf(a, "%s ± %s", value, spread);
     else
-        out->evidence = arena_printf(a, "%s%s, %s", p_text(out->p, a),
-                                     paired ? "" : ", Welch's t", seeds_text(c, paired));
+        out->evidence = arena_printf(a, "%s%s, %s", p_text(out->p, a), paired ? "" : ", Welch's t",
+                                     seeds_text(c, paired));
 }
 
 static double shown_of(void *inside, const double means[])

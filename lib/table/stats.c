@@ -32,7 +32,8 @@ static double log_gamma(double x)
     for (; x < 16; x += 1) product *= x;
     double r = 1 / x, r2 = r * r;
     double series = 1.0 / 1188 - r2 * (691.0 / 360360 - r2 / 156);
-    series = r * (1.0 / 12 - r2 * (1.0 / 360 - r2 * (1.0 / 1260 - r2 * (1.0 / 1680 - r2 * series))));
+    series =
+        r * (1.0 / 12 - r2 * (1.0 / 360 - r2 * (1.0 / 1260 - r2 * (1.0 / 1680 - r2 * series))));
     return (x - 0.5) * real_log(x) - x + half_log_two_pi + series - real_log(product);
 }
 

@@ -183,20 +183,28 @@ typedef struct Group {
     int n;
 } Group;
 
-/* Two runs that differ in nothing the table knows would be averaged as if they were seeds. */
-static bool check_distinct(const Table *t, const Group *g, Error *err)
+/* Two settings can mean the same run, which counts once. Two runs that differ in nothing the table
+ * knows would be averaged as if they were seeds. */
+static bool check_distinct(const Table *t, Group *g, Error *err)
 {
-    for (int i = 0; i < g->n; i++)
-        for (int j = 0; j < i; j++) {
-            const Observation *x = g->at[i], *y = g->at[j];
+    int n = 0;
+    for (int i = 0; i < g->n; i++) {
+        const Observation *x = g->at[i];
+        bool again = false;
+        for (int j = 0; j < n && !again; j++) {
+            const Observation *y = g->at[j];
             if (strcmp(x->over, y->over) != 0 || strcmp(x->setting, y->setting) != 0) continue;
-            const TableSpec *s = t->spec;
-            return yaml_fail(s->rows_at, err,
+            again = strcmp(x->run, y->run) == 0;
+            if (again) continue;
+            return yaml_fail(t->spec->rows_at, err,
                              "the runs '%.120s' and '%.120s' belong to one cell and differ in "
                              "nothing that is averaged over: name the key that they differ in "
                              "under rows, columns, over or search.over",
                              y->label, x->label);
         }
+        if (!again) g->at[n++] = x;
+    }
+    g->n = n;
     return true;
 }
 
@@ -364,7 +372,8 @@ static bool paper_rows(Table *t, const Yaml *map, int column, const char *value[
     bool ok = true;
     if (map->kind == YAML_NULL) return true;
     if (map->kind != YAML_MAP)
-        return yaml_fail(map, err, "paper: expected a map of %s", depth ? "rows" : "the table's rows");
+        return yaml_fail(map, err, "paper: expected a map of %s",
+                         depth ? "rows" : "the table's rows");
     for (const Yaml *y = map->first; y; y = y->next) {
         value[depth] = y->key;
         if (depth + 1 < t->spec->n_row_keys) {
@@ -436,5 +445,11 @@ bool table_build(Table *t, Arena *a, const TableSpec *spec, const TableSearch *s
     TRY(fill_cells(t, a, at, n, row_of, column_of, err));
     mark_best(t);
     bool ok = check_labels(t, err);
-    return read_paper(t, err) && ok;
+    if (!read_paper(t, err)) ok = false;
+    for (int i = 0; i < t->n_rows * t->n_columns; i++) {
+        t->has_spread |= t->cells[i].n_runs > 1;
+        t->has_paper |= t->cells[i].has_paper;
+        t->has_far |= t->cells[i].is_far;
+    }
+    return ok;
 }

@@ -11,8 +11,9 @@
  *     paper:                      # as printed, by column and row; by row when there is one column
  *       step: {0.5: 91.7}
  *
- * A metric is one of metrics.jsonl (test.top1) or a field of run.json (run.step_ms). `at` is `last`,
- * `best:valid.loss` (the evaluation at which that metric is best; never a test metric) or a step.
+ * A metric is one of metrics.jsonl (test.top1) or a field of run.json (run.step_ms). `at` is
+ * `last`, `best:valid.loss` (the evaluation at which that metric is best; never a test metric) or a
+ * step.
  *
  * The cells are built from observations, one a run and in the sweep's order: this header knows
  * nothing of run folders (table/tables.h does). All memory is the arena's. */
@@ -30,7 +31,7 @@ typedef enum TableAt { AT_LAST, AT_BEST, AT_STEP } TableAt;
 
 typedef struct TableMetric {
     const char *name;
-    const char *at_text; /* as written */
+    const char *at_text;      /* as written */
     const char *unit, *label; /* or NULL */
     double scale;             /* values are multiplied by it */
     int64_t digits;           /* after the point */
@@ -115,6 +116,8 @@ typedef struct Table {
     TableColumn *columns;
     int n_rows, n_columns;
     Cell *cells; /* by row, then column */
+    /* any cell: stands for several runs; has a paper's value; is further than 2 std from it */
+    bool has_spread, has_paper, has_far;
 } Table;
 
 /* Fails where two runs differ in nothing that the table shows or averages over, and on paper's

@@ -79,7 +79,8 @@ static bool read_at(TableMetric *m, const Yaml *y, Error *err)
                              "at = '%.60s': the best step is never chosen by a test metric; "
                              "choose by a valid metric, such as best:valid.loss",
                              text);
-        return *m->by || yaml_fail(y, err, "at = 'best:': by which metric? such as best:valid.loss");
+        return *m->by ||
+               yaml_fail(y, err, "at = 'best:': by which metric? such as best:valid.loss");
     }
     double step = strtod(text, &end);
     if (end == text || *end || !(step >= 0 && step < 1e15) || step != (double)(int64_t)step)
@@ -131,8 +132,7 @@ static bool read_metrics(TableSpec *spec, const Yaml *y, int better, Error *err)
         return yaml_fail_key(many, err, "metrics: with columns there is one metric");
     if (many->kind != YAML_LIST || many->n == 0)
         return yaml_fail(many, err, "metrics: expected a list such as [test.top1, test.loss]");
-    if (many->n > TABLE_METRICS)
-        return yaml_fail(many, err, "metrics: at most %d", TABLE_METRICS);
+    if (many->n > TABLE_METRICS) return yaml_fail(many, err, "metrics: at most %d", TABLE_METRICS);
     for (const Yaml *m = many->first; m; m = m->next)
         if (!read_metric(&spec->metrics[spec->n_metrics++], m, better, err)) ok = false;
     return ok;
@@ -150,7 +150,8 @@ static bool read_keys(const Yaml *y, const char *what, int most, const char *out
         return yaml_string(y, &out[0], err);
     }
     if (y->kind != YAML_LIST || y->n == 0)
-        return yaml_fail(y, err, "%s: expected a key such as optimizer.lr, or a list of them", what);
+        return yaml_fail(y, err, "%s: expected a key such as optimizer.lr, or a list of them",
+                         what);
     if (y->n > most) return yaml_fail(y, err, "%s: at most %d keys", what, most);
     for (const Yaml *k = y->first; k; k = k->next) TRY(yaml_string(k, &out[(*n)++], err));
     return true;
@@ -196,10 +197,10 @@ bool table_spec_read(TableSpec *spec, Arena *a, const Yaml *y, Error *err)
     ok &= check_map(spec->paper, "paper", err);
     if (!ok) return false;
     const TableMetric *m = &spec->metrics[0];
-    spec->title = o.title                      ? o.title
-                  : spec->n_metrics > 1        ? ""
-                  : m->unit                    ? arena_printf(a, "%s (%s)", m->name, m->unit)
-                                               : m->name;
+    spec->title = o.title               ? o.title
+                  : spec->n_metrics > 1 ? ""
+                  : m->unit             ? arena_printf(a, "%s (%s)", m->name, m->unit)
+                                        : m->name;
     return true;
 }
 
