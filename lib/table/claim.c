@@ -193,14 +193,17 @@ static Compare opposite(Compare op)
 /* Each row beside the one before it; a claim about a single row says nothing. */
 static bool evaluate_monotone(const Scope *s, const Expr *e, bool negate, Outcome *out)
 {
-    Compare op = strcmp(e->arg[0]->text, "increasing") == 0 ? LESS : GREATER;
+    Compare op = strcmp(e->arg[0]->text, "increasing") == 0 ? GREATER : LESS;
     if (s->n_rows < 2)
         return claim_fail(yaml_get(s->claim->where, "test"), e->at, e->width, s->err,
                           "monotone needs two rows or more");
     for (int i = 1; i < s->n_rows; i++) {
-        Expr before = cell_of(s->rows[i - 1], s->column), here = cell_of(s->rows[i], s->column);
+        Expr here = cell_of(s->rows[i], s->column), before = cell_of(s->rows[i - 1], s->column);
         Outcome one;
-        TRY(claim_compare(s, negate ? opposite(op) : op, &before, &here, &one, s->err));
+        TRY(claim_compare(s, negate ? opposite(op) : op, &here, &before, &one, s->err));
+        one.where =
+            arena_printf(s->arena, "%s to %s", table_row_text(s->table, s->rows[i - 1], s->arena),
+                         table_row_text(s->table, s->rows[i], s->arena));
         *out = i == 1 ? one : combine(out, &one, !negate);
     }
     return true;
@@ -221,6 +224,9 @@ static bool evaluate_best(const Scope *s, const Expr *e, bool negate, Outcome *o
         Outcome one;
         if (other == chosen) continue;
         TRY(claim_compare(s, is_best ? op : opposite(op), &x, &y, &one, s->err));
+        one.where = arena_printf(s->arena, "beside %s",
+                                 rows ? table_row_text(s->table, other, s->arena)
+                                      : s->table->columns[other].label);
         *out = n_done++ == 0 ? one : combine(out, &one, is_best);
     }
     return n_done > 0 || claim_fail(yaml_get(s->claim->where, "test"), e->at, e->width, s->err,
@@ -254,11 +260,18 @@ static bool evaluate(const Scope *s, Expr *e, bool negate, Outcome *out)
 /* "0.9, cosine: " where a claim is about several of them. */
 static const char *place_text(const Scope *s, const Outcome *o, int n_columns)
 {
-    const char *row =
-        o->row >= 0 && s->n_rows > 1 ? table_row_text(s->table, o->row, s->arena) : "";
-    const char *column = o->column >= 0 && n_columns > 1 ? s->table->columns[o->column].label : "";
-    return arena_printf(s->arena, "%s%s%s%s", row, *row && *column ? ", " : "", column,
-                        *row || *column ? ": " : "");
+    const char *part[3] = {"", "", o->where}, *text = "";
+    if (o->row >= 0 && s->n_rows > 1) part[0] = table_row_text(s->table, o->row, s->arena);
+    if (o->column >= 0 && n_columns > 1) part[1] = s->table->columns[o->column].label;
+    for (int i = 0; i < 3; i++)
+        if (*part[i]) text = arena_printf(s->arena, "%s%s%s", text, *text ? ", " : "", part[i]);
+    return *text ? arena_printf(s->arena, "%s: ", text) : "";
+}
+
+static const char *p_text(const Outcome *o, Arena *a)
+{
+    if (o->truth != TRUTH_YES || !*o->by) return "";
+    return o->p < 0.001 ? "p < 0.001, " : arena_printf(a, "p = %.3f, ", o->p);
 }
 
 static void conclude(const Scope *s, Claim *c, const Outcome *o, int n_columns)
@@ -270,8 +283,8 @@ static void conclude(const Scope *s, Claim *c, const Outcome *o, int n_columns)
     else
         c->verdict = o->truth == TRUTH_NO ? CLAIM_FAILS : CLAIM_NOT_RUN;
     bool here = (c->verdict == CLAIM_FAILS || c->verdict == CLAIM_HOLDS_WEAKLY) && *o->evidence;
-    c->evidence =
-        arena_printf(s->arena, "%s%s", here ? place_text(s, o, n_columns) : "", o->evidence);
+    c->evidence = arena_printf(s->arena, "%s%s%s", here ? place_text(s, o, n_columns) : "",
+                               p_text(o, s->arena), o->evidence);
 }
 
 bool claim_evaluate(Claim *c, const Table *t, Arena *a, Error *err)

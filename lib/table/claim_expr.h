@@ -91,11 +91,12 @@ typedef enum Truth { TRUTH_NO, TRUTH_UNKNOWN, TRUTH_YES } Truth;
 
 /* One comparison's outcome, or that of the comparison which decides several. */
 typedef struct Outcome {
-    Truth truth; /* on the means; unknown: a cell has no runs */
-    double p;    /* of a truth: one-sided; NaN: not tested */
-    const char *by;
-    const char *evidence;
-    int row, column; /* of the scope */
+    Truth truth;          /* on the means; unknown: a cell has no runs */
+    double p;             /* of a truth: one-sided; NaN: not tested */
+    const char *by;       /* which test; "" */
+    const char *evidence; /* without p, which may still change */
+    int row, column;      /* of the scope */
+    const char *where;    /* which of the comparisons that a function stands for, or "" */
 } Outcome;
 
 /* left OP right at the scope. Fails where the paper has no value that is asked for. */

@@ -209,11 +209,6 @@ static const char *seeds_text(const Comparison *c, bool paired)
     return arena_printf(a, "%s %s", text, noun);
 }
 
-static const char *p_text(double p, Arena *a)
-{
-    return p < 0.001 ? "p < 0.001" : arena_printf(a, "p = %.3f", p);
-}
-
 /* What a reader wants to see: the side that the runs decide, or the difference of both. */
 static double shown_value(const Comparison *c, const double means[])
 {
@@ -264,8 +259,7 @@ static void test_linear(const Comparison *c, double shown, Outcome *out)
     if (out->truth == TRUTH_NO)
         out->evidence = arena_printf(a, "%s ± %s", value, spread);
     else
-        out->evidence = arena_printf(a, "%s%s, %s", p_text(out->p, a), paired ? "" : ", Welch's t",
-                                     seeds_text(c, paired));
+        out->evidence = arena_printf(a, "%s%s", paired ? "" : "Welch's t, ", seeds_text(c, paired));
 }
 
 static double shown_of(void *inside, const double means[])
@@ -291,10 +285,7 @@ static void test_bootstrap(Comparison *c, double shown, Outcome *out)
     const char *few = fewest(c) < FEW ? ", few" : "";
     const char *what = arena_printf(a, "95 %% %.4g to %.4g by bootstrap, %s%s", interval.low,
                                     interval.high, seeds_text(c, paired), few);
-    if (out->truth == TRUTH_NO)
-        out->evidence = arena_printf(a, "%.4g, %s", shown, what);
-    else
-        out->evidence = arena_printf(a, "%s, %s", p_text(out->p, a), what);
+    out->evidence = out->truth == TRUTH_NO ? arena_printf(a, "%.4g, %s", shown, what) : what;
 }
 
 /* == and !=: an equality cannot be shown by a test, only seen where nothing varies. */
@@ -367,7 +358,7 @@ bool claim_compare(const Scope *s, Compare op, Expr *left, Expr *right, Outcome 
     Comparison *c = arena_alloc(s->arena, sizeof *c);
     *c = (Comparison){.scope = s, .left = left, .right = right};
     c->sign = op == LESS || op == LESS_EQUAL ? -1 : 1;
-    *out = (Outcome){.p = (double)NAN, .by = "", .row = s->row, .column = s->column};
+    *out = (Outcome){.p = (double)NAN, .by = "", .where = "", .row = s->row, .column = s->column};
     TRY(find_cells(c, left, err) && find_cells(c, right, err));
     if (c->absent) {
         out->truth = TRUTH_UNKNOWN;

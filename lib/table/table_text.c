@@ -74,7 +74,11 @@ static void add_cell(const CellText *c, const Widths *w, bool bold, Text *out)
     if (shown) text_add(out, "\033[1m");
     text_add(out, c->mean);
     if (strcmp(c->mean, "-") == 0) pad(out, w->mean - 1);
-    add_part(out, " ± ", c->spread, "", w->spread);
+    if (w->spread) { /* aligned behind the sign */
+        text_add(out, *c->spread ? " ± " : "   ");
+        pad(out, w->spread - text_columns(c->spread));
+        text_add(out, c->spread);
+    }
     if (shown) text_add(out, "\033[0m");
     add_part(out, " (", c->n, ")", w->n);
     add_part(out, " [", c->paper, "]", w->paper);
