@@ -362,7 +362,8 @@ bool claim_compare(const Scope *s, Compare op, Expr *left, Expr *right, Outcome 
     TRY(find_cells(c, left, err) && find_cells(c, right, err));
     if (c->absent) {
         out->truth = TRUTH_UNKNOWN;
-        out->evidence = arena_printf(s->arena, "no runs at %s, %s",
+        out->evidence = arena_printf(s->arena, "%s at %s, %s",
+                                     c->absent->n_runs > 0 ? "no runs" : "the sweep has no runs",
                                      table_row_text(s->table, c->absent_row, s->arena),
                                      s->table->columns[c->absent_column].label);
     } else {

@@ -107,7 +107,7 @@ static bool read_metric(TableMetric *m, const Yaml *y, int better, Error *err)
                        .scale = o.scale,
                        .digits = o.digits,
                        .better = o.better != BETTER_AUTO ? o.better : better,
-                       .where = y};
+                       .where = alone ? y : yaml_get(y, "name")};
     if (m->better == BETTER_AUTO)
         m->better = table_less_is_better(m->name) ? BETTER_LOWER : BETTER_HIGHER;
     const Yaml *at = yaml_get(y, "at");
