@@ -154,8 +154,8 @@ static bool read_list(const Scope *s, const Yaml *y, bool rows, int **out, int *
                              rows ? "row" : "column",
                              grouped ? "; a row has two values: [a, b]" : "");
     }
-    return *n > 0 ||
-           yaml_fail(y, s->err, "expected all, or a list of %s", rows ? "rows" : "columns");
+    return *n > 0 || yaml_fail(y ? y : s->claim->where, s->err, "expected all, or a list of %s",
+                               rows ? "rows" : "columns");
 }
 
 /* -- Truth */
@@ -300,7 +300,8 @@ bool claim_evaluate(Claim *c, const Table *t, Arena *a, Error *err)
     TRY(read_list(&s, c->rows, true, &rows, &s.n_rows));
     TRY(read_list(&s, c->columns, false, &columns, &n_columns));
     s.rows = rows;
-    Outcome all = {0};
+    Outcome all = {
+        .p = (double)NAN, .by = "", .evidence = "", .where = "", .row = -1, .column = -1};
     for (int i = 0; i < (uses.row ? s.n_rows : 1); i++)
         for (int j = 0; j < (uses.column ? n_columns : 1); j++) {
             Outcome one;

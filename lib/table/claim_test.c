@@ -120,6 +120,13 @@ static double value_of(const Expr *e, const double means[])
     }
 }
 
+/* Of an expression without cells. */
+static double constant_of(const Expr *e)
+{
+    static const double no_means[STAT_SAMPLES_MAX];
+    return value_of(e, no_means);
+}
+
 static bool has_cells(const Expr *e)
 {
     bool any = claim_is_cell(e);
@@ -135,7 +142,7 @@ static bool add_linear(Comparison *c, const Expr *e, double times)
         return true;
     }
     if (!has_cells(e)) {
-        c->constant += times * value_of(e, NULL);
+        c->constant += times * constant_of(e);
         return true;
     }
     switch (e->kind) {
@@ -148,10 +155,10 @@ static bool add_linear(Comparison *c, const Expr *e, double times)
     case EXPR_MULTIPLY: {
         int number = has_cells(e->arg[0]) ? 1 : 0;
         return !has_cells(e->arg[number]) &&
-               add_linear(c, e->arg[1 - number], times * value_of(e->arg[number], NULL));
+               add_linear(c, e->arg[1 - number], times * constant_of(e->arg[number]));
     }
     case EXPR_DIVIDE:
-        return !has_cells(e->arg[1]) && add_linear(c, e->arg[0], times / value_of(e->arg[1], NULL));
+        return !has_cells(e->arg[1]) && add_linear(c, e->arg[0], times / constant_of(e->arg[1]));
     default:
         break;
     }

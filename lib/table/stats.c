@@ -29,7 +29,7 @@ static double log_gamma(double x)
 {
     static const double half_log_two_pi = 0.91893853320467274178;
     double product = 1;
-    for (; x < 16; x += 1) product *= x;
+    while (x < 16) product *= x, x += 1;
     double r = 1 / x, r2 = r * r;
     double series = 1.0 / 1188 - r2 * (691.0 / 360360 - r2 / 156);
     series =

@@ -320,7 +320,8 @@ static bool fill_cells(Table *t, Arena *a, const Observation *at, int n, const i
         g->at[g->n++] = &at[i];
     }
     t->cells = arena_new_array(a, Cell, (size_t)t->n_rows * (size_t)t->n_columns);
-    for (int i = 0; i < t->n_rows; i++) TRY(fill_row(t, a, i, groups + i * n_groups, err));
+    for (int i = 0; i < t->n_rows; i++)
+        TRY(fill_row(t, a, i, groups + (size_t)i * (size_t)n_groups, err));
     set_intervals(t);
     return true;
 }
