@@ -30,6 +30,7 @@ static const Flag flag_table[] = {
     {"jobs",       'j', FLAG_INT,    IN(jobs),       "N",                 1, 1024, "runs at the same time; the cores are divided among them (default: one a core)"},
     {"retry",      0,   FLAG_SWITCH, IN(retry),      NULL,                0, 0, "run again what has failed before"},
     {"launcher",   0,   FLAG_CHOICE, IN(launcher),   "local|slurm",       0, 0, "where runs are made: by processes here (default), or by jobs of a Slurm"},
+    {"asha",       0,   FLAG_SWITCH, IN(asha),       NULL,                0, 0, "successive halving: of the settings that search: compares, finish only the best"},
     {"status",     0,   FLAG_SWITCH, IN(status),     NULL,                0, 0, "print where every run stands, in its folder and in Slurm's queue"},
     {"wait",       0,   FLAG_SWITCH, IN(wait),       NULL,                0, 0, "stay until Slurm's jobs have ended"},
     {"submit-only",0,   FLAG_SWITCH, IN(submit_only), NULL,               0, 0, "submit Slurm's jobs and return: as without --wait"},

@@ -15,8 +15,8 @@ typedef enum LauncherKind { LAUNCH_LOCAL, LAUNCH_SLURM } LauncherKind;
 typedef struct Flags {
     bool help, json, quiet, verbose;
     int color; /* ColorMode */
-    bool dry_run, force, resume, retry, status, wait, submit_only, diff, export, orphans, remove,
-        yes, best, check_nan, profile, interval, runs, check;
+    bool dry_run, force, resume, retry, asha, status, wait, submit_only, diff, export, orphans,
+        remove, yes, best, check_nan, profile, interval, runs, check;
     int split;              /* SplitId */
     int launcher;           /* LauncherKind */
     int format;             /* TableFormat, and one more */
