@@ -1,0 +1,423 @@
+/* series -- lines, bands, points, bars and steps within the axes.
+ *
+ * Everything is cut at the axes here, so that back ends need no clipping. A line with many points a
+ * pixel keeps, of those that share a pixel's column, the first, the lowest, the highest and the
+ * last: the picture is the same. */
+#include "plot/panel.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { MARK_ALL = 24, MARKS = 7, DENSE = 400 };
+static const double radius = 3.6, line_width = 2;
+
+static Ink ink_of(int look)
+{
+    return INK_LOOK + (unsigned)look % N_LOOKS;
+}
+
+Pen series_pen(const ChartSeries *s)
+{
+    return (Pen){.ink = ink_of(s->look),
+                 .alpha = 1,
+                 .width = line_width,
+                 .dash = s->plain ? DASH_NONE : (unsigned)s->look % N_DASHES};
+}
+
+Pen reference_pen(void)
+{
+    return (Pen){.ink = INK_MUTED, .alpha = 1, .width = 1.5, .dash = DASH_SHORT};
+}
+
+/* The part of a segment within the box (Y.-D. Liang and B. A. Barsky, 1984); false: none. */
+static bool clip(const Box *b, double s[4])
+{
+    double dx = s[2] - s[0], dy = s[3] - s[1], from = 0, to = 1;
+    const double step[] = {-dx, dx, -dy, dy};
+    const double room[] = {s[0] - b->left, b->right - s[0], s[1] - b->top, b->bottom - s[1]};
+    for (int k = 0; k < 4; k++) {
+        if (step[k] == 0) {
+            if (room[k] < 0) return false;
+        } else if (step[k] < 0) {
+            from = fmax(from, room[k] / step[k]);
+        } else {
+            to = fmin(to, room[k] / step[k]);
+        }
+    }
+    if (from > to) return false;
+    double x = s[0], y = s[1];
+    s[0] = x + from * dx, s[1] = y + from * dy;
+    s[2] = x + to * dx, s[3] = y + to * dy;
+    return true;
+}
+
+/* Draws what of the line through n points lies in the axes. */
+static void clipped_line(Panel *p, const Pen *pen, const double *xy, int n)
+{
+    double *out = arena_new_array(p->d->arena, double, 2 * n + 2);
+    int m = 0;
+    for (int i = 0; i + 1 < n; i++) {
+        double s[4] = {xy[2 * i], xy[2 * i + 1], xy[2 * i + 2], xy[2 * i + 3]};
+        if (!clip(&p->axes, s)) continue;
+        if (m == 0 || out[2 * m - 2] != s[0] || out[2 * m - 1] != s[1]) {
+            draw_line(p->d, pen, out, m);
+            m = 0;
+            out[2 * m] = s[0], out[2 * m + 1] = s[1], m++;
+        }
+        out[2 * m] = s[2], out[2 * m + 1] = s[3], m++;
+    }
+    draw_line(p->d, pen, out, m);
+}
+
+static double clamp(double v, double low, double high)
+{
+    return fmax(low, fmin(high, v));
+}
+
+static bool inside(const Panel *p, double x, double y)
+{
+    return x >= p->axes.left - 0.5 && x <= p->axes.right + 0.5 && y >= p->axes.top - 0.5 &&
+           y <= p->axes.bottom + 0.5;
+}
+
+/* Keeps of points that share a pixel's column those that matter; in place; gives their number. */
+static int thin(double *xy, int n)
+{
+    int m = 0;
+    for (int i = 0; i < n;) {
+        double column = floor(xy[2 * i]);
+        int end = i, low = i, high = i;
+        for (; end < n && floor(xy[2 * end]) == column; end++) {
+            if (xy[2 * end + 1] < xy[2 * low + 1]) low = end;
+            if (xy[2 * end + 1] > xy[2 * high + 1]) high = end;
+        }
+        int keep[4] = {i, low < high ? low : high, low < high ? high : low, end - 1};
+        for (int k = 0, last = -1; k < 4; k++) {
+            if (keep[k] <= last) continue;
+            last = keep[k];
+            memmove(xy + 2 * m++, xy + 2 * last, 2 * sizeof *xy);
+        }
+        i = end;
+    }
+    return m;
+}
+
+/* Positions of the points from `from` up to the next gap; *end is where that is. */
+static int stretch(const Panel *p, const ChartSeries *s, const double *y, int from, int *end,
+                   double *xy)
+{
+    int n = 0, i = from;
+    while (i < s->n && !(axis_has(&p->x, s->x[i]) && axis_has(&p->y, y[i]))) i++;
+    for (; i < s->n && axis_has(&p->x, s->x[i]) && axis_has(&p->y, y[i]); i++, n++) {
+        xy[2 * n] = axis_position(&p->x, s->x[i]);
+        xy[2 * n + 1] = axis_position(&p->y, y[i]);
+    }
+    *end = i;
+    return n;
+}
+
+/* The band is cut above and below by moving its corners to the axes' edges; points that share a
+ * pixel's column give one, as wide as all of them. */
+static void draw_band(Panel *p, const ChartSeries *s)
+{
+    Pen pen = {.ink = ink_of(s->look), .alpha = 0.2};
+    double *xy = arena_new_array(p->d->arena, double, 4 * s->n + 4);
+    double *lows = arena_new_array(p->d->arena, double, s->n + 1);
+    bool dense = s->n > 4 * (p->axes.right - p->axes.left);
+    for (int i = 0; i < s->n; i++) {
+        int n = 0;
+        for (; i < s->n && axis_has(&p->x, s->x[i]) && axis_has(&p->y, s->low[i]) &&
+               axis_has(&p->y, s->high[i]);
+             i++) {
+            double x = axis_position(&p->x, s->x[i]);
+            if (x < p->axes.left - 1e-6 || x > p->axes.right + 1e-6) continue;
+            double high = axis_position(&p->y, s->high[i]), low = axis_position(&p->y, s->low[i]);
+            bool same = dense && n > 0 && floor(x) == floor(xy[2 * n - 2]);
+            if (same) high = fmin(high, xy[2 * n - 1]), low = fmax(low, lows[n - 1]);
+            n += !same;
+            xy[2 * n - 2] = x;
+            xy[2 * n - 1] = clamp(high, p->axes.top, p->axes.bottom);
+            lows[n - 1] = clamp(low, p->axes.top, p->axes.bottom);
+        }
+        for (int k = 0; k < n; k++) {
+            xy[2 * (n + k)] = xy[2 * (n - 1 - k)];
+            xy[2 * (n + k) + 1] = lows[n - 1 - k];
+        }
+        draw_area(p->d, &pen, xy, 2 * n);
+    }
+}
+
+static void polygon(Drawing *d, const Pen *pen, double x, double y, const double (*at)[2], int n)
+{
+    double xy[24];
+    for (int i = 0; i < n; i++) xy[2 * i] = x + radius * at[i][0], xy[2 * i + 1] = y + radius * at[i][1];
+    draw_area(d, pen, xy, n);
+}
+
+/* Seven outlines that differ in print without colour. */
+static void draw_marker(Drawing *d, int look, const char *tip, double x, double y)
+{
+    static const double square[][2] = {{-0.9, -0.9}, {0.9, -0.9}, {0.9, 0.9}, {-0.9, 0.9}};
+    static const double up[][2] = {{0, -1.25}, {1.15, 0.85}, {-1.15, 0.85}};
+    static const double down[][2] = {{0, 1.25}, {-1.15, -0.85}, {1.15, -0.85}};
+    static const double diamond[][2] = {{0, -1.3}, {1.1, 0}, {0, 1.3}, {-1.1, 0}};
+    static const double plus[][2] = {{-0.4, -1.2}, {0.4, -1.2}, {0.4, -0.4}, {1.2, -0.4},
+                                     {1.2, 0.4},   {0.4, 0.4},  {0.4, 1.2},  {-0.4, 1.2},
+                                     {-0.4, 0.4},  {-1.2, 0.4}, {-1.2, -0.4}, {-0.4, -0.4}};
+    Pen pen = {.ink = ink_of(look), .alpha = 1, .tip = tip};
+    Pen ring = {.ink = ink_of(look), .alpha = 1, .width = 1.5, .tip = tip};
+    Pen page = {.ink = INK_PAGE, .alpha = 1};
+    switch ((unsigned)look % 7) {
+    case 1:
+        polygon(d, &pen, x, y, square, 4);
+        break;
+    case 2:
+        polygon(d, &pen, x, y, up, 3);
+        break;
+    case 3:
+        polygon(d, &pen, x, y, diamond, 4);
+        break;
+    case 4:
+        draw_dot(d, &page, x, y, radius);
+        draw_dot(d, &ring, x, y, radius - 0.5);
+        break;
+    case 5:
+        polygon(d, &pen, x, y, down, 3);
+        break;
+    case 6:
+        polygon(d, &pen, x, y, plus, 12);
+        break;
+    default:
+        draw_dot(d, &pen, x, y, radius);
+    }
+}
+
+static void take(Panel *p, double x, double y, double r)
+{
+    if (p->n_taken == p->taken_capacity) {
+        int capacity = p->taken_capacity ? 2 * p->taken_capacity : 64;
+        Box *grown = arena_new_array(p->d->arena, Box, capacity);
+        if (p->n_taken) memcpy(grown, p->taken, (size_t)p->n_taken * sizeof *grown);
+        p->taken = grown;
+        p->taken_capacity = capacity;
+    }
+    p->taken[p->n_taken++] = (Box){x - r, y - r, x + r, y + r};
+}
+
+/* "name: x, y", or the caller's own words. */
+static const char *tip_of(const Panel *p, const ChartSeries *s, int i)
+{
+    char x[TICK_TEXT], y[TICK_TEXT];
+    const ChartAxis *axis = &p->chart->x;
+    if (s->tips && s->tips[i]) return s->tips[i];
+    axis_value_text(x, s->x[i], axis->format);
+    axis_value_text(y, s->y[i], p->chart->y.format);
+    const char *at = x;
+    if (axis->names && s->x[i] >= 0 && s->x[i] < axis->n_names) at = axis->names[(int)s->x[i]];
+    return arena_printf(p->d->arena, "%s%s%s, %s", s->name ? s->name : "", s->name ? ": " : "", at, y);
+}
+
+/* Every point's marker, or some that stand evenly, shifted by the look so that those of two lines
+ * that run together do not cover each other. */
+static void draw_markers(Panel *p, const ChartSeries *s)
+{
+    double width = p->axes.right - p->axes.left, every = width / MARKS;
+    bool all = s->kind == SERIES_POINTS || s->n <= MARK_ALL;
+    double next = p->axes.left + every * (0.3 + 0.19 * (s->look % 4));
+    for (int i = 0; i < s->n; i++) {
+        if (!axis_has(&p->x, s->x[i]) || !axis_has(&p->y, s->y[i])) continue;
+        double x = axis_position(&p->x, s->x[i]), y = axis_position(&p->y, s->y[i]);
+        if (!inside(p, x, y) || (!all && x < next)) continue;
+        while (next <= x) next += every;
+        bool told = s->n <= DENSE;
+        draw_marker(p->d, s->look, told ? tip_of(p, s, i) : NULL, x, y);
+        take(p, x, y, radius);
+    }
+}
+
+static void draw_whiskers(Panel *p, const ChartSeries *s, double shift, Ink ink)
+{
+    Pen pen = {.ink = ink, .alpha = 1, .width = 1.4};
+    for (int i = 0; i < s->n; i++) {
+        if (!axis_has(&p->x, s->x[i]) || !axis_has(&p->y, s->low[i]) ||
+            !axis_has(&p->y, s->high[i]) || s->low[i] == s->high[i])
+            continue;
+        double x = axis_position(&p->x, s->x[i]) + shift;
+        double low = axis_position(&p->y, s->low[i]), high = axis_position(&p->y, s->high[i]);
+        clipped_line(p, &pen, (double[]){x, low, x, high}, 2);
+        clipped_line(p, &pen, (double[]){x - 4, low, x + 4, low}, 2);
+        clipped_line(p, &pen, (double[]){x - 4, high, x + 4, high}, 2);
+    }
+}
+
+static void draw_curve(Panel *p, const ChartSeries *s)
+{
+    Pen pen = series_pen(s);
+    pen.tip = s->name;
+    double *xy = arena_new_array(p->d->arena, double, 2 * s->n + 2);
+    for (int from = 0; from < s->n;) {
+        int n = stretch(p, s, s->y, from, &from, xy);
+        if (n > 4 * (p->axes.right - p->axes.left)) n = thin(xy, n);
+        clipped_line(p, &pen, xy, n);
+    }
+    if (!s->plain) draw_markers(p, s);
+}
+
+/* Lines across a filled rectangle, so that bars differ in print without colour. */
+static void hatch(Panel *p, Box b, int look)
+{
+    Pen pen = {.ink = INK_PAGE, .alpha = 0.75, .width = 1.5};
+    Box whole = p->axes;
+    p->axes = b;
+    double w = b.right - b.left, h = b.bottom - b.top;
+    unsigned kind = (unsigned)look % 4;
+    enum { STEP = 7 };
+    if (kind == 1 || kind == 3)
+        for (double at = STEP; at < w + h; at += STEP)
+            clipped_line(p, &pen, (double[]){b.left, b.bottom - at, b.left + at, b.bottom}, 2);
+    if (kind == 2 || kind == 3)
+        for (double at = STEP; at < w + h; at += STEP)
+            clipped_line(p, &pen, (double[]){b.left, b.top + at, b.left + at, b.top}, 2);
+    p->axes = whole;
+}
+
+static void draw_bar(Panel *p, int look, const char *tip, Box b)
+{
+    Pen pen = {.ink = ink_of(look), .alpha = 1, .tip = tip};
+    b.left = clamp(b.left, p->axes.left, p->axes.right);
+    b.right = clamp(b.right, p->axes.left, p->axes.right);
+    b.top = clamp(b.top, p->axes.top, p->axes.bottom);
+    b.bottom = clamp(b.bottom, p->axes.top, p->axes.bottom);
+    if (b.bottom - b.top <= 0 || b.right - b.left <= 0) return;
+    draw_rectangle(p->d, &pen, b.left, b.top, b.right - b.left, b.bottom - b.top);
+    hatch(p, b, look);
+}
+
+static double base_line(const Panel *p)
+{
+    double zero = p->y.is_log ? p->y.low : 0;
+    return clamp(axis_position(&p->y, zero), p->axes.top, p->axes.bottom);
+}
+
+static void draw_bars(Panel *p, const ChartSeries *s)
+{
+    const Chart *c = p->chart;
+    int n_groups = 0, own = 0;
+    for (int i = 0; i < c->n_series; i++) {
+        if (&c->series[i] == s) own = n_groups;
+        n_groups += c->series[i].kind == SERIES_BARS;
+    }
+    double step = axis_position(&p->x, 1) - axis_position(&p->x, 0);
+    double width = fmin(step * 0.8 / n_groups, 60), shift = (own - (n_groups - 1) / 2.0) * width;
+    double zero = base_line(p);
+    for (int i = 0; i < s->n; i++) {
+        if (!axis_has(&p->x, s->x[i]) || !axis_has(&p->y, s->y[i])) continue;
+        double x = axis_position(&p->x, s->x[i]) + shift, y = axis_position(&p->y, s->y[i]);
+        double gap = width > 6 ? 1 : 0;
+        draw_bar(p, s->look, tip_of(p, s, i),
+                 (Box){x - width / 2 + gap, fmin(y, zero), x + width / 2 - gap, fmax(y, zero)});
+    }
+    if (s->low) draw_whiskers(p, s, shift, INK_TEXT);
+}
+
+static void draw_steps(Panel *p, const ChartSeries *s)
+{
+    Pen line = series_pen(s), fill = {.ink = ink_of(s->look), .alpha = 0.25, .tip = s->name};
+    double *xy = arena_new_array(p->d->arena, double, 4 * s->n + 4), zero = base_line(p);
+    int n = 0;
+    line.width = 1.6;
+    for (int i = 0; i < s->n; i++) {
+        if (!axis_has(&p->x, s->x[i]) || !axis_has(&p->x, s->x[i + 1])) continue;
+        double y = axis_has(&p->y, s->y[i]) ? axis_position(&p->y, s->y[i]) : zero;
+        double left = clamp(axis_position(&p->x, s->x[i]), p->axes.left, p->axes.right);
+        double right = clamp(axis_position(&p->x, s->x[i + 1]), p->axes.left, p->axes.right);
+        y = clamp(y, p->axes.top, p->axes.bottom);
+        if (n == 0) xy[0] = left, xy[1] = zero, n = 1;
+        xy[2 * n] = left, xy[2 * n + 1] = y, n++;
+        xy[2 * n] = right, xy[2 * n + 1] = y, n++;
+    }
+    if (n == 0) return;
+    xy[2 * n] = xy[2 * n - 2], xy[2 * n + 1] = zero, n++;
+    draw_area(p->d, &fill, xy, n);
+    draw_line(p->d, &line, xy, n);
+}
+
+/* From what covers to what must be seen: fills, references, lines, points. */
+void series_draw(Panel *p)
+{
+    const Chart *c = p->chart;
+    for (int i = 0; i < c->n_series; i++) {
+        const ChartSeries *s = &c->series[i];
+        if (s->kind == SERIES_BARS) draw_bars(p, s);
+        if (s->kind == SERIES_STEPS) draw_steps(p, s);
+        if (s->kind == SERIES_LINE && s->low) draw_band(p, s);
+    }
+    Pen pen = reference_pen();
+    for (int i = 0; i < c->n_references; i++) {
+        if (!axis_has(&p->y, c->references[i].y)) continue;
+        double y = axis_position(&p->y, c->references[i].y);
+        pen.tip = c->references[i].label;
+        clipped_line(p, &pen, (double[]){p->axes.left, y, p->axes.right, y}, 2);
+    }
+    for (int i = 0; i < c->n_series; i++)
+        if (c->series[i].kind == SERIES_LINE) draw_curve(p, &c->series[i]);
+    for (int i = 0; i < c->n_series; i++) {
+        const ChartSeries *s = &c->series[i];
+        if (s->kind != SERIES_POINTS) continue;
+        if (s->low) draw_whiskers(p, s, 0, ink_of(s->look));
+        draw_markers(p, s);
+    }
+}
+
+void series_sample(const Panel *p, const ChartSeries *s, double x, double y, double width)
+{
+    Panel own = *p;
+    own.axes = (Box){x, y - 6, x + width, y + 6};
+    Pen pen = series_pen(s), band = {.ink = ink_of(s->look), .alpha = 0.2};
+    if (s->kind == SERIES_BARS || s->kind == SERIES_STEPS) {
+        band.alpha = 0.25;
+        if (s->kind == SERIES_BARS) {
+            draw_bar(&own, s->look, NULL, own.axes);
+            return;
+        }
+        draw_rectangle(p->d, &band, x, y - 5, width, 10);
+    } else if (s->kind == SERIES_LINE && s->low)
+        draw_rectangle(p->d, &band, x, y - 5, width, 10);
+    if (s->kind != SERIES_POINTS) draw_line(p->d, &pen, (double[]){x, y, x + width, y}, 2);
+    bool marked = s->kind == SERIES_POINTS || (s->kind == SERIES_LINE && !s->plain);
+    if (marked) draw_marker(p->d, s->look, NULL, x + width / 2, y);
+}
+
+/* Right of the point, left, above or below, the first that is free; else the note is left out. */
+static bool place_note(Panel *p, Lettering *l, double x, double y, const char *text)
+{
+    static const double where[][3] = {
+        {1, 0.36, 0}, {-1, 0.36, 1}, {0, -1, 0.5}, {0, 1.7, 0.5}, {1, -0.7, 0}, {1, 1.4, 0},
+        {-1, -0.7, 1}, {-1, 1.4, 1}};
+    for (int k = 0; k < 8; k++) {
+        Shape s = {.text = text, .size = TICK_SIZE, .align = where[k][2]};
+        s.x = x + where[k][0] * (radius + 4), s.y = y + where[k][1] * TICK_SIZE;
+        Box b = text_box(&s);
+        bool free = b.left >= p->axes.left + 2 && b.right <= p->axes.right &&
+                    b.top >= p->axes.top && b.bottom <= p->axes.bottom - 2;
+        for (int i = 0; i < p->n_taken && free; i++) free = !boxes_meet(b, p->taken[i]);
+        if (!free) continue;
+        l->align = where[k][2];
+        draw_text(p->d, l, s.x, s.y, text);
+        take(p, 0, 0, 0);
+        p->taken[p->n_taken - 1] = b;
+        return true;
+    }
+    return false;
+}
+
+void notes_draw(Panel *p)
+{
+    Lettering l = {.ink = INK_TEXT, .size = TICK_SIZE};
+    for (int i = 0; i < p->chart->n_notes; i++) {
+        const ChartNote *n = &p->chart->notes[i];
+        if (!axis_has(&p->x, n->x) || !axis_has(&p->y, n->y)) continue;
+        double x = axis_position(&p->x, n->x), y = axis_position(&p->y, n->y);
+        if (inside(p, x, y)) (void)place_note(p, &l, x, y, n->text);
+    }
+}
