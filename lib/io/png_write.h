@@ -1,4 +1,5 @@
-/* png_write -- 8-bit images to PNG (by libpng): in memory, or a file that is replaced as a whole. */
+/* png_write -- 8-bit images to PNG (by libpng): in memory, or a file that is replaced as a whole.
+ */
 #ifndef SEQLAB_IO_PNG_WRITE_H
 #define SEQLAB_IO_PNG_WRITE_H
 

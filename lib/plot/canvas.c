@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+// clang-format off
 const double dash_pattern[N_DASHES][7] = {
     [DASH_NONE] = {0},
     [DASH_LONG] = {5, 2.5},
@@ -11,6 +12,7 @@ const double dash_pattern[N_DASHES][7] = {
     [DASH_SHORT] = {2.5, 1.5},
     [DASH_LONG_DOT_DOT] = {7, 2, 1.2, 2, 1.2, 2},
 };
+// clang-format on
 
 static Shape *add(Drawing *d)
 {
@@ -161,7 +163,7 @@ static double advance(uint32_t c)
 {
     enum { N = sizeof widths / sizeof widths[0] };
     if (c >= ' ' && c < ' ' + N) return widths[c - ' '] / 1000.0;
-    if (c < 0x250) return 0.7;  /* Latin with accents */
+    if (c < 0x250) return 0.7;    /* Latin with accents */
     return c < 0x2000 ? 0.85 : 1; /* Greek, Cyrillic; signs and what is as wide as high */
 }
 

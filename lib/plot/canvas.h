@@ -11,7 +11,7 @@
 
 typedef enum Ink {
     INK_TEXT,
-    INK_MUTED, /* axes, tick labels, references */
+    INK_MUTED, /* axes, tick labels */
     INK_GRID,
     INK_PAGE, /* the background */
     INK_HEAT, /* full cells of a heat map, ticks of its scale */
@@ -45,7 +45,7 @@ typedef struct Shape {
     double stroke;     /* LINE: width; DOT: of its outline, 0: filled */
     double x, y, w, h; /* DOT: centre, radius w; IMAGE: its rectangle; TEXT: where it is aligned */
     const char *text;
-    double size; /* of letters */
+    double size;  /* of letters */
     double align; /* share of the text's length that stands before x: 0, 0.5 or 1 */
     bool bold;
     bool upwards; /* turned to run from below to above; then align is along y */

@@ -19,8 +19,9 @@ static bool check_chart(const Chart *c, Error *err)
     for (int i = 0; i < c->n_tiles; i++) {
         const ChartTile *t = &c->tiles[i];
         if (t->width < 1 || t->height < 1 || t->width > TILE_SIDE_MAX || t->height > TILE_SIDE_MAX)
-            return fail(err, FAIL_RUN, NULL, "a plot of an image of %d x %d; expected sides of 1 to %d",
-                        t->width, t->height, TILE_SIDE_MAX);
+            return fail(err, FAIL_RUN, NULL,
+                        "a plot of an image of %d x %d; expected sides of 1 to %d", t->width,
+                        t->height, TILE_SIDE_MAX);
     }
     return true;
 }
@@ -54,8 +55,9 @@ bool figure_draw(Drawing *d, Arena *a, const Figure *f, Error *err)
     double height = f->height > 0 ? f->height : ceil(sum + head), stretch = (height - head) / sum;
     d->height = height;
     if (width < 160 || height < 80 || width > SIDE_MAX || height > SIDE_MAX)
-        return fail(err, FAIL_RUN, NULL, "a figure of %.0f x %.0f pixels; expected 160 x 80 to %d x %d",
-                    width, height, SIDE_MAX, SIDE_MAX);
+        return fail(err, FAIL_RUN, NULL,
+                    "a figure of %.0f x %.0f pixels; expected 160 x 80 to %d x %d", width, height,
+                    SIDE_MAX, SIDE_MAX);
     double y = head;
     for (int i = 0; i < f->n_charts; i++) {
         double h = heights[i / n_columns] * stretch, x = i % n_columns * panel_width;

@@ -18,8 +18,7 @@ static void collect(Panel *p)
     l->entries = arena_new_array(p->d->arena, LegendEntry, c->n_series + c->n_references);
     for (int i = 0; i < c->n_series; i++)
         if (c->series[i].name)
-            l->entries[l->n++] =
-                (LegendEntry){.series = &c->series[i], .text = c->series[i].name};
+            l->entries[l->n++] = (LegendEntry){.series = &c->series[i], .text = c->series[i].name};
     for (int i = 0; i < c->n_references; i++)
         if (c->references[i].label)
             l->entries[l->n++] =
@@ -77,7 +76,8 @@ static bool line_end(const Panel *p, const LegendEntry *e, double *y)
     for (int i = s->n - 1; i >= 0; i--) {
         if (!axis_has(&p->x, s->x[i]) || !axis_has(&p->y, s->y[i])) continue;
         *y = axis_position(&p->y, s->y[i]);
-        return axis_position(&p->x, s->x[i]) > p->axes.right - 0.08 * (p->axes.right - p->axes.left);
+        return axis_position(&p->x, s->x[i]) >
+               p->axes.right - 0.08 * (p->axes.right - p->axes.left);
     }
     return false;
 }
@@ -99,8 +99,9 @@ static void spread(LegendEntry *e, int n, double low, double high, double *mean,
         count[groups++] = 1;
         while (groups > 1 && mean[groups - 2] > mean[groups - 1]) {
             int both = count[groups - 2] + count[groups - 1];
-            mean[groups - 2] = (mean[groups - 2] * count[groups - 2] +
-                                mean[groups - 1] * count[groups - 1]) / both;
+            mean[groups - 2] =
+                (mean[groups - 2] * count[groups - 2] + mean[groups - 1] * count[groups - 1]) /
+                both;
             count[--groups - 1] = both;
         }
     }

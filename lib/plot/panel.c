@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-enum { TICK_LENGTH = 4, TICK_GAP = 4, Y_SPACING = 42, X_SPACING = 70 };
+enum { TICK_LENGTH = 4, TICK_GAP = 4, Y_SPACING = 42, X_SPACING = 70, X_SPACING_LOG = 40 };
 
 static void see_series(AxisRange *x, AxisRange *y, const Chart *c, const ChartSeries *s)
 {
@@ -55,8 +55,7 @@ static const double flat = TICK_LENGTH + TICK_GAP + TICK_SIZE;
 static double widest_name(const ChartAxis *axis)
 {
     double w = 0;
-    for (int i = 0; i < axis->n_names; i++)
-        w = fmax(w, text_width(axis->names[i], TICK_SIZE));
+    for (int i = 0; i < axis->n_names; i++) w = fmax(w, text_width(axis->names[i], TICK_SIZE));
     return w;
 }
 
@@ -110,7 +109,8 @@ static bool labels_fit(const Panel *p)
 static void set_x_ticks(Panel *p)
 {
     const Chart *c = p->chart;
-    for (int about = (int)((p->axes.right - p->axes.left) / X_SPACING); about >= 1; about--) {
+    double spacing = p->x.is_log ? X_SPACING_LOG : X_SPACING;
+    for (int about = (int)((p->axes.right - p->axes.left) / spacing); about >= 1; about--) {
         axis_ticks(&p->x_ticks, (AxisRange){p->x.low, p->x.high}, p->x.is_log, about, c->x.format);
         if (labels_fit(p)) return;
     }
@@ -126,8 +126,7 @@ static void draw_y_axis(Panel *p)
         const Tick *t = &p->y_ticks.at[i];
         double y = axis_position(&p->y, t->value);
         bool minor = !t->text[0];
-        if (!minor)
-            draw_line(p->d, &grid, (double[]){p->axes.left, y, p->axes.right, y}, 2);
+        if (!minor) draw_line(p->d, &grid, (double[]){p->axes.left, y, p->axes.right, y}, 2);
         double length = minor ? TICK_LENGTH / 2.0 : TICK_LENGTH;
         draw_line(p->d, &tick, (double[]){p->axes.left - length, y, p->axes.left, y}, 2);
         draw_text(p->d, &l, p->axes.left - TICK_LENGTH - TICK_GAP, y + TICK_SIZE * 0.36, t->text);
@@ -150,8 +149,8 @@ static void draw_names(Panel *p)
     double room = p->outer.bottom - PANEL_PAD - (axis->label ? LABEL_SIZE + 8 : 0) - y -
                   (p->legend.beside ? 0 : p->legend.height);
     int every = (int)ceil((TICK_SIZE + 1) / step); /* of upright names, those that have room */
-    Lettering l = {.ink = INK_MUTED, .size = TICK_SIZE, .align = p->upright ? 1 : 0.5,
-                   .upwards = p->upright};
+    Lettering l = {
+        .ink = INK_MUTED, .size = TICK_SIZE, .align = p->upright ? 1 : 0.5, .upwards = p->upright};
     for (int i = 0; i < axis->n_names; i += p->upright ? every : 1) {
         double x = axis_position(&p->x, i);
         if (p->upright)
@@ -200,7 +199,7 @@ static void draw_x_axis(Panel *p)
 static void draw_frame(const Panel *p)
 {
     Pen pen = {.ink = INK_MUTED, .alpha = 1, .width = 1};
-    const double xy[] = {p->axes.left, p->axes.top, p->axes.left,
+    const double xy[] = {p->axes.left,   p->axes.top,   p->axes.left,
                          p->axes.bottom, p->axes.right, p->axes.bottom};
     draw_line(p->d, &pen, xy, 3);
 }
@@ -222,6 +221,12 @@ static void draw_axes_chart(Panel *p, double top)
     draw_frame(p);
     notes_draw(p);
     legend_draw(p);
+}
+
+bool panel_has(const Panel *p, double x, double y)
+{
+    return x >= p->axes.left - 0.5 && x <= p->axes.right + 0.5 && y >= p->axes.top - 0.5 &&
+           y <= p->axes.bottom + 0.5;
 }
 
 double panel_title(Drawing *d, const char *title, Box outer)

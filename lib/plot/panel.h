@@ -6,6 +6,7 @@
 #include "plot/canvas.h"
 
 enum { TITLE_SIZE = 15, LABEL_SIZE = 13, TICK_SIZE = 12, ROW = 18, PANEL_PAD = 10 };
+#define MARKER_RADIUS 3.6
 
 typedef struct LegendEntry {
     const ChartSeries *series; /* or */
@@ -39,6 +40,8 @@ typedef struct Panel {
 double panel_height(const Chart *c, double width);
 void panel_draw(Drawing *d, const Chart *c, Box outer);
 
+/* Whether a place is within the axes, half a pixel of tolerance. */
+bool panel_has(const Panel *p, double x, double y);
 /* The title at the top; gives the y below it. */
 double panel_title(Drawing *d, const char *title, Box outer);
 void panel_heat(Panel *p);
@@ -54,8 +57,11 @@ void legend_draw(const Panel *p);
 /* series.c */
 void series_draw(Panel *p);
 void series_sample(const Panel *p, const ChartSeries *s, double x, double y, double width);
-void notes_draw(Panel *p);
 Pen series_pen(const ChartSeries *s);
 Pen reference_pen(void);
+
+/* notes.c: marks a square of half side r as no place for notes; draws those that have one. */
+void panel_take(Panel *p, double x, double y, double r);
+void notes_draw(Panel *p);
 
 #endif

@@ -60,11 +60,12 @@ static void paint_spans(int y, int count, const FT_Span *spans, void *user)
 
 static void paint_outline(Painter *p, FT_Outline *outline)
 {
-    FT_Raster_Params params = {.flags = FT_RASTER_FLAG_AA | FT_RASTER_FLAG_DIRECT |
-                                        FT_RASTER_FLAG_CLIP,
-                               .gray_spans = paint_spans,
-                               .user = p,
-                               .clip_box = {0, 0, p->to->width, p->to->height}};
+    FT_Raster_Params params = {
+        .flags = FT_RASTER_FLAG_AA | FT_RASTER_FLAG_DIRECT | FT_RASTER_FLAG_CLIP,
+        .gray_spans = paint_spans,
+        .user = p,
+        .clip_box = {0, 0, p->to->width, p->to->height}
+    };
     (void)FT_Outline_Render(p->library, outline, &params); /* fails only when memory ran out */
 }
 
@@ -94,12 +95,17 @@ static void paint_stroke(Painter *p, const double *xy, int n, double width, bool
     FT_UInt n_points = 0, n_contours = 0;
     FT_Stroker_Set(p->stroker, lrint(width * p->scale * 32), FT_STROKER_LINECAP_BUTT,
                    FT_STROKER_LINEJOIN_ROUND, 0);
-    FT_Vector v = at(p, xy[0], xy[1]);
-    if (FT_Stroker_BeginSubPath(p->stroker, &v, !closed) != 0) return;
+    FT_Vector before = at(p, xy[0], xy[1]);
+    bool moved = false;
+    if (FT_Stroker_BeginSubPath(p->stroker, &before, !closed) != 0) return;
     for (int i = 1; i < n; i++) {
-        v = at(p, xy[2 * i], xy[2 * i + 1]);
-        (void)FT_Stroker_LineTo(p->stroker, &v);
+        FT_Vector v = at(p, xy[2 * i], xy[2 * i + 1]);
+        if (v.x == before.x && v.y == before.y) continue;
+        if (FT_Stroker_LineTo(p->stroker, &v) != 0) return;
+        before = v;
+        moved = true;
     }
+    if (!moved) return; /* FreeType's end of a path without length writes where it must not */
     if (FT_Stroker_EndSubPath(p->stroker) != 0) return;
     if (FT_Stroker_GetCounts(p->stroker, &n_points, &n_contours) != 0) return;
     if (n_points == 0 || FT_Outline_New(p->library, n_points, (FT_Int)n_contours, &outline) != 0)
@@ -153,8 +159,10 @@ static bool paint_hairline(Painter *p, const Shape *s)
     if (s->n != 2 || s->dash != DASH_NONE || (v[0] != v[2] && v[1] != v[3])) return false;
     if (s->ink != INK_GRID && s->ink != INK_MUTED) return false;
     double w = rint(s->stroke * p->scale), unit = 1 / p->scale;
-    double x0 = rint(fmin(v[0], v[2]) * p->scale - w / 2), x1 = rint(fmax(v[0], v[2]) * p->scale - w / 2);
-    double y0 = rint(fmin(v[1], v[3]) * p->scale - w / 2), y1 = rint(fmax(v[1], v[3]) * p->scale - w / 2);
+    double x0 = rint(fmin(v[0], v[2]) * p->scale - w / 2),
+           x1 = rint(fmax(v[0], v[2]) * p->scale - w / 2);
+    double y0 = rint(fmin(v[1], v[3]) * p->scale - w / 2),
+           y1 = rint(fmax(v[1], v[3]) * p->scale - w / 2);
     x1 += w, y1 += w;
     const double xy[] = {x0 * unit, y0 * unit, x1 * unit, y0 * unit,
                          x1 * unit, y1 * unit, x0 * unit, y1 * unit};
@@ -199,7 +207,8 @@ static double paint_letters(Painter *p, const Shape *s, double start, bool draw)
             FT_Outline_Translate(outline, v.x, v.y);
             paint_outline(p, outline);
         }
-        along += ((double)p->face->glyph->linearHoriAdvance / 65536 + (double)weight / 64) / p->scale;
+        along +=
+            ((double)p->face->glyph->linearHoriAdvance / 65536 + (double)weight / 64) / p->scale;
     }
     return along - start;
 }

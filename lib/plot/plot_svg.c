@@ -140,8 +140,8 @@ static void add_base64(Text *t, const unsigned char *data, size_t n)
         if (left > 1) v |= (unsigned long)data[i + 1] << 8;
         if (left > 2) v |= data[i + 2];
         const char four[5] = {digits[v >> 18], digits[v >> 12 & 63],
-                              left > 1 ? digits[v >> 6 & 63] : '=',
-                              left > 2 ? digits[v & 63] : '=', '\0'};
+                              left > 1 ? digits[v >> 6 & 63] : '=', left > 2 ? digits[v & 63] : '=',
+                              '\0'};
         text_add(t, four);
     }
 }
@@ -194,8 +194,8 @@ static void add_style(Text *t, SvgUse use)
                 ".seqlab-plot polyline{stroke-linejoin:round}\n"
                 ".seqlab-plot polygon,.seqlab-plot text{stroke:none}\n"
                 ".seqlab-plot image{image-rendering:pixelated}\n");
-    text_addf(t, ".seqlab-plot .s%d,.seqlab-plot .s%d{shape-rendering:crispEdges}\n", (int)INK_MUTED,
-              (int)INK_GRID);
+    text_addf(t, ".seqlab-plot .s%d,.seqlab-plot .s%d{shape-rendering:crispEdges}\n",
+              (int)INK_MUTED, (int)INK_GRID);
     for (int i = 0; i < (int)N_INKS; i++) add_rule(t, (Ink)i, SCHEME_LIGHT, use);
     text_add(t, "@media (prefers-color-scheme:dark){\n");
     for (int i = 0; i < (int)N_INKS; i++) add_rule(t, (Ink)i, SCHEME_DARK, use);
@@ -227,8 +227,9 @@ bool plot_svg(const Drawing *d, SvgUse use, Text *out, Error *err)
 {
     static const char end[] = "</svg>\n";
     if (use == SVG_FILE) text_add(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    text_add(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" "
-                  "xmlns:xlink=\"http://www.w3.org/1999/xlink\" class=\"seqlab-plot\" role=\"img\"");
+    text_add(out,
+             "<svg xmlns=\"http://www.w3.org/2000/svg\" "
+             "xmlns:xlink=\"http://www.w3.org/1999/xlink\" class=\"seqlab-plot\" role=\"img\"");
     text_addf(out, " viewBox=\"0 0 %.0f %.0f\"", d->width, d->height);
     if (use == SVG_FILE)
         text_addf(out, " width=\"%.0f\" height=\"%.0f\"", d->width, d->height);

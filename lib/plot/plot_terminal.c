@@ -196,8 +196,8 @@ static void put_pixels(const Terminal *t, const ChartTile *tile, int column, int
     if (t->style->color && t->style->utf8) {
         mean_color(tile, (double[]){left, top, right, half}, high);
         mean_color(tile, (double[]){left, half, right, bottom}, low);
-        text_addf(t->out, "\033[38;2;%d;%d;%d;48;2;%d;%d;%dm\u2580", high[0], high[1], high[2], low[0],
-                  low[1], low[2]);
+        text_addf(t->out, "\033[38;2;%d;%d;%d;48;2;%d;%d;%dm\u2580", high[0], high[1], high[2],
+                  low[0], low[1], low[2]);
         return;
     }
     mean_color(tile, (double[]){left, top, right, bottom}, high);

@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum { MARK_ALL = 24, MARKS = 7, DENSE = 400 };
-static const double radius = 3.6, line_width = 2;
+static const double line_width = 2;
 
 static Ink ink_of(int look)
 {
@@ -26,7 +26,7 @@ Pen series_pen(const ChartSeries *s)
 
 Pen reference_pen(void)
 {
-    return (Pen){.ink = INK_MUTED, .alpha = 1, .width = 1.5, .dash = DASH_SHORT};
+    return (Pen){.ink = INK_TEXT, .alpha = 1, .width = 1.5, .dash = DASH_SHORT};
 }
 
 /* The part of a segment within the box (Y.-D. Liang and B. A. Barsky, 1984); false: none. */
@@ -72,12 +72,6 @@ static void clipped_line(Panel *p, const Pen *pen, const double *xy, int n)
 static double clamp(double v, double low, double high)
 {
     return fmax(low, fmin(high, v));
-}
-
-static bool inside(const Panel *p, double x, double y)
-{
-    return x >= p->axes.left - 0.5 && x <= p->axes.right + 0.5 && y >= p->axes.top - 0.5 &&
-           y <= p->axes.bottom + 0.5;
 }
 
 /* Keeps of points that share a pixel's column those that matter; in place; gives their number. */
@@ -150,20 +144,24 @@ static void draw_band(Panel *p, const ChartSeries *s)
 static void polygon(Drawing *d, const Pen *pen, double x, double y, const double (*at)[2], int n)
 {
     double xy[24];
-    for (int i = 0; i < n; i++) xy[2 * i] = x + radius * at[i][0], xy[2 * i + 1] = y + radius * at[i][1];
+    for (int i = 0; i < n; i++)
+        xy[2 * i] = x + MARKER_RADIUS * at[i][0], xy[2 * i + 1] = y + MARKER_RADIUS * at[i][1];
     draw_area(d, pen, xy, n);
 }
+
+// clang-format off
+static const double square[][2] = {{-0.9, -0.9}, {0.9, -0.9}, {0.9, 0.9}, {-0.9, 0.9}};
+static const double up[][2] = {{0, -1.25}, {1.15, 0.85}, {-1.15, 0.85}};
+static const double down[][2] = {{0, 1.25}, {-1.15, -0.85}, {1.15, -0.85}};
+static const double diamond[][2] = {{0, -1.3}, {1.1, 0}, {0, 1.3}, {-1.1, 0}};
+static const double plus[][2] = {{-0.4, -1.2}, {0.4, -1.2}, {0.4, -0.4}, {1.2, -0.4},
+                                 {1.2, 0.4},   {0.4, 0.4},  {0.4, 1.2},  {-0.4, 1.2},
+                                 {-0.4, 0.4},  {-1.2, 0.4}, {-1.2, -0.4}, {-0.4, -0.4}};
+// clang-format on
 
 /* Seven outlines that differ in print without colour. */
 static void draw_marker(Drawing *d, int look, const char *tip, double x, double y)
 {
-    static const double square[][2] = {{-0.9, -0.9}, {0.9, -0.9}, {0.9, 0.9}, {-0.9, 0.9}};
-    static const double up[][2] = {{0, -1.25}, {1.15, 0.85}, {-1.15, 0.85}};
-    static const double down[][2] = {{0, 1.25}, {-1.15, -0.85}, {1.15, -0.85}};
-    static const double diamond[][2] = {{0, -1.3}, {1.1, 0}, {0, 1.3}, {-1.1, 0}};
-    static const double plus[][2] = {{-0.4, -1.2}, {0.4, -1.2}, {0.4, -0.4}, {1.2, -0.4},
-                                     {1.2, 0.4},   {0.4, 0.4},  {0.4, 1.2},  {-0.4, 1.2},
-                                     {-0.4, 0.4},  {-1.2, 0.4}, {-1.2, -0.4}, {-0.4, -0.4}};
     Pen pen = {.ink = ink_of(look), .alpha = 1, .tip = tip};
     Pen ring = {.ink = ink_of(look), .alpha = 1, .width = 1.5, .tip = tip};
     Pen page = {.ink = INK_PAGE, .alpha = 1};
@@ -178,8 +176,8 @@ static void draw_marker(Drawing *d, int look, const char *tip, double x, double 
         polygon(d, &pen, x, y, diamond, 4);
         break;
     case 4:
-        draw_dot(d, &page, x, y, radius);
-        draw_dot(d, &ring, x, y, radius - 0.5);
+        draw_dot(d, &page, x, y, MARKER_RADIUS);
+        draw_dot(d, &ring, x, y, MARKER_RADIUS - 0.5);
         break;
     case 5:
         polygon(d, &pen, x, y, down, 3);
@@ -188,20 +186,8 @@ static void draw_marker(Drawing *d, int look, const char *tip, double x, double 
         polygon(d, &pen, x, y, plus, 12);
         break;
     default:
-        draw_dot(d, &pen, x, y, radius);
+        draw_dot(d, &pen, x, y, MARKER_RADIUS);
     }
-}
-
-static void take(Panel *p, double x, double y, double r)
-{
-    if (p->n_taken == p->taken_capacity) {
-        int capacity = p->taken_capacity ? 2 * p->taken_capacity : 64;
-        Box *grown = arena_new_array(p->d->arena, Box, capacity);
-        if (p->n_taken) memcpy(grown, p->taken, (size_t)p->n_taken * sizeof *grown);
-        p->taken = grown;
-        p->taken_capacity = capacity;
-    }
-    p->taken[p->n_taken++] = (Box){x - r, y - r, x + r, y + r};
 }
 
 /* "name: x, y", or the caller's own words. */
@@ -214,7 +200,8 @@ static const char *tip_of(const Panel *p, const ChartSeries *s, int i)
     axis_value_text(y, s->y[i], p->chart->y.format);
     const char *at = x;
     if (axis->names && s->x[i] >= 0 && s->x[i] < axis->n_names) at = axis->names[(int)s->x[i]];
-    return arena_printf(p->d->arena, "%s%s%s, %s", s->name ? s->name : "", s->name ? ": " : "", at, y);
+    return arena_printf(p->d->arena, "%s%s%s, %s", s->name ? s->name : "", s->name ? ": " : "", at,
+                        y);
 }
 
 /* Every point's marker, or some that stand evenly, shifted by the look so that those of two lines
@@ -227,11 +214,11 @@ static void draw_markers(Panel *p, const ChartSeries *s)
     for (int i = 0; i < s->n; i++) {
         if (!axis_has(&p->x, s->x[i]) || !axis_has(&p->y, s->y[i])) continue;
         double x = axis_position(&p->x, s->x[i]), y = axis_position(&p->y, s->y[i]);
-        if (!inside(p, x, y) || (!all && x < next)) continue;
+        if (!panel_has(p, x, y) || (!all && x < next)) continue;
         while (next <= x) next += every;
         bool told = s->n <= DENSE;
         draw_marker(p->d, s->look, told ? tip_of(p, s, i) : NULL, x, y);
-        take(p, x, y, radius);
+        panel_take(p, x, y, MARKER_RADIUS);
     }
 }
 
@@ -386,38 +373,4 @@ void series_sample(const Panel *p, const ChartSeries *s, double x, double y, dou
     if (s->kind != SERIES_POINTS) draw_line(p->d, &pen, (double[]){x, y, x + width, y}, 2);
     bool marked = s->kind == SERIES_POINTS || (s->kind == SERIES_LINE && !s->plain);
     if (marked) draw_marker(p->d, s->look, NULL, x + width / 2, y);
-}
-
-/* Right of the point, left, above or below, the first that is free; else the note is left out. */
-static bool place_note(Panel *p, Lettering *l, double x, double y, const char *text)
-{
-    static const double where[][3] = {
-        {1, 0.36, 0}, {-1, 0.36, 1}, {0, -1, 0.5}, {0, 1.7, 0.5}, {1, -0.7, 0}, {1, 1.4, 0},
-        {-1, -0.7, 1}, {-1, 1.4, 1}};
-    for (int k = 0; k < 8; k++) {
-        Shape s = {.text = text, .size = TICK_SIZE, .align = where[k][2]};
-        s.x = x + where[k][0] * (radius + 4), s.y = y + where[k][1] * TICK_SIZE;
-        Box b = text_box(&s);
-        bool free = b.left >= p->axes.left + 2 && b.right <= p->axes.right &&
-                    b.top >= p->axes.top && b.bottom <= p->axes.bottom - 2;
-        for (int i = 0; i < p->n_taken && free; i++) free = !boxes_meet(b, p->taken[i]);
-        if (!free) continue;
-        l->align = where[k][2];
-        draw_text(p->d, l, s.x, s.y, text);
-        take(p, 0, 0, 0);
-        p->taken[p->n_taken - 1] = b;
-        return true;
-    }
-    return false;
-}
-
-void notes_draw(Panel *p)
-{
-    Lettering l = {.ink = INK_TEXT, .size = TICK_SIZE};
-    for (int i = 0; i < p->chart->n_notes; i++) {
-        const ChartNote *n = &p->chart->notes[i];
-        if (!axis_has(&p->x, n->x) || !axis_has(&p->y, n->y)) continue;
-        double x = axis_position(&p->x, n->x), y = axis_position(&p->y, n->y);
-        if (inside(p, x, y)) (void)place_note(p, &l, x, y, n->text);
-    }
 }

@@ -18,14 +18,19 @@ typedef struct Cell {
 typedef struct Plane {
     const Terminal *t;
     const Chart *chart;
-    int width, height;         /* in characters */
+    int width, height;          /* in characters */
     int dots_across, dots_down; /* a character */
     Cell *cells;
     AxisMap x, y; /* in dots, from the upper left */
 } Plane;
 
 /* Bit of the dot in column x, row y of a braille character (Unicode 15, section 21.1). */
-static const uint8_t braille[4][2] = {{0x01, 0x08}, {0x02, 0x10}, {0x04, 0x20}, {0x40, 0x80}};
+static const uint8_t braille[4][2] = {
+    {0x01, 0x08},
+    {0x02, 0x10},
+    {0x04, 0x20},
+    {0x40, 0x80}
+};
 
 static Cell *cell_at(const Plane *p, double x, double y)
 {
@@ -151,7 +156,8 @@ static void put_cell(const Plane *p, const Cell *c, int *look)
     else if (!p->t->style->utf8)
         text_add(p->t->out, c->look == PLAIN ? "-" : ".");
     else /* U+2800 + dots */
-        text_addf(p->t->out, "\xe2%c%c", (char)(0xa0 | c->dots >> 6), (char)(0x80 | (c->dots & 0x3f)));
+        text_addf(p->t->out, "\xe2%c%c", (char)(0xa0 | c->dots >> 6),
+                  (char)(0x80 | (c->dots & 0x3f)));
 }
 
 static void put_rows(const Plane *p, const Ticks *ticks, int margin)
@@ -205,8 +211,9 @@ static void put_x_axis(const Plane *p, const Ticks *ticks, int margin)
     terminal_put(t, "", margin, true);
     text_add(t->out, t->style->utf8 ? " \u2514" : " +");
     for (int i = 0; i < p->width; i++)
-        text_add(t->out, !t->style->utf8 ? (marks[i] == '+' ? "+" : "-")
-                         : marks[i] == '+' ? "\u252c" : "\u2500");
+        text_add(t->out, !t->style->utf8   ? (marks[i] == '+' ? "+" : "-")
+                         : marks[i] == '+' ? "\u252c"
+                                           : "\u2500");
     text_addf(t->out, "\n%*s  %s\n", margin, "", labels.data ? labels.data : "");
     text_free(&labels);
     if (!axis->label) return;
@@ -265,7 +272,7 @@ void terminal_axes(const Terminal *t, const Chart *c)
     Ticks x_ticks = {0}, y_ticks;
     int margin = 0;
     set_limits(&p);
-    axis_ticks(&y_ticks, (AxisRange){p.y.low, p.y.high}, p.y.is_log, p.height / 3, c->y.format);
+    axis_ticks(&y_ticks, (AxisRange){p.y.low, p.y.high}, p.y.is_log, p.height / 2, c->y.format);
     for (int i = 0; i < y_ticks.n; i++) {
         int n = terminal_columns(y_ticks.at[i].text);
         if (n > margin) margin = n;

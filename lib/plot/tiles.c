@@ -89,7 +89,8 @@ static void draw_cells(Panel *p, const Matrix *m)
                                    c->texts ? text : value);
             draw_rectangle(p->d, &pen, x, y, m->cell_w - gap, m->cell_h - gap);
             if (!m->numbered) continue;
-            Lettering l = {.ink = share > INVERTED ? INK_PAGE : INK_TEXT, .size = TICK_SIZE, .align = 0.5};
+            Lettering l = {
+                .ink = share > INVERTED ? INK_PAGE : INK_TEXT, .size = TICK_SIZE, .align = 0.5};
             draw_text(p->d, &l, x + m->cell_w / 2, y + m->cell_h / 2 + TICK_SIZE * 0.36, text);
         }
     }
