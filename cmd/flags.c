@@ -27,6 +27,8 @@ static const Flag flag_table[] = {
     {"check-nan",  0,   FLAG_SWITCH, IN(check_nan),  NULL,                0, 0, "repeat a run from its checkpoint and name the first value that is not finite"},
     {"force",      0,   FLAG_SWITCH, IN(force),      NULL,                0, 0, "compute again although the result exists"},
     {"resume",     0,   FLAG_SWITCH, IN(resume),     NULL,                0, 0, "fail unless there is a checkpoint to go on from"},
+    {"jobs",       'j', FLAG_INT,    IN(jobs),       "N",                 1, 1024, "runs at the same time; the cores are divided among them (default: one a core)"},
+    {"retry",      0,   FLAG_SWITCH, IN(retry),      NULL,                0, 0, "run again what has failed before"},
     {"checkpoint", 0,   FLAG_TEXT,   IN(checkpoint), "X.safetensors",     0, 0, "weights to use instead of the run's own"},
     {"best",       0,   FLAG_SWITCH, IN(best),       NULL,                0, 0, "the run's best checkpoint instead of its last"},
     {"split",      0,   FLAG_CHOICE, IN(split),      "train|valid|test",  0, 0, "examples to evaluate on (default: test)"},

@@ -13,9 +13,10 @@
 typedef struct Flags {
     bool help, json, quiet, verbose;
     int color; /* ColorMode */
-    bool dry_run, force, resume, best, check_nan, profile;
+    bool dry_run, force, resume, retry, best, check_nan, profile;
     int split;              /* SplitId */
     int64_t threads;        /* 0: from the environment */
+    int64_t jobs;           /* 0: as many as there are threads */
     double log_every, time; /* seconds */
     const char *results, *checkpoint, *output, *filter, *isa;
 } Flags;

@@ -38,9 +38,9 @@ typedef struct SweepRun {
     int n_values;
     int needs[SWEEP_MAX_NEEDS]; /* runs (by number) that must be done first */
     int n_needs;
-    bool asked;          /* the file's own; false: only needed by others */
+    int twin;   /* the first run with the same folder (two settings can mean the same); or -1 */
+    bool asked; /* the file's own; false: only needed by others */
     const char **wanted; /* resolved values of SweepOptions.wanted, NULL where there is none */
-    int data;            /* which of the sweep's data sets (data_cache) it uses */
 } SweepRun;
 
 typedef struct SweepOptions {
@@ -53,8 +53,10 @@ typedef struct SweepOptions {
 typedef struct Sweep Sweep;
 struct Sweep {
     const char *path;
-    const Yaml *root; /* the composed file with the command line's words */
-    SweepRun *runs;   /* a run stands after those it needs */
+    const Yaml *file; /* composed, with the command line's words */
+    const Yaml
+        *root; /* the same without the blocks that shape the sweep: what each run starts from */
+    SweepRun *runs; /* a run stands after those it needs */
     int n_runs;
     const char **keys; /* the swept keys, in order */
     int n_keys;
@@ -68,8 +70,8 @@ bool sweep_open(Sweep *s, Arena *a, const char *path, const char *const words[],
                 const SweepOptions *options, Error *err) MUST_CHECK;
 void sweep_close(Sweep *s);
 
-/* The i-th run's experiment with its id, and its data, all splits open; both are valid until
- * sweep_close, the experiment's memory is the arena's `a`. */
+/* The i-th run's experiment with its id, and its data, all splits open, until sweep_close. The
+ * experiment's memory is the arena's `a`, which must live as long. */
 bool sweep_experiment(const Sweep *s, int i, Arena *a, Experiment *out, const Dataset **data,
                       Error *err) MUST_CHECK;
 
