@@ -16,6 +16,7 @@ bool png_encode(const char *name, const uint8_t *pixels, int width, int height, 
                        .height = (png_uint_32)height,
                        .format = channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB};
     *out = NULL;
+    *n = 0;
     if (width < 1 || height < 1 || width > PNG_SIDE_MAX || height > PNG_SIDE_MAX)
         return fail(err, FAIL_RUN, NULL, "%s: an image of %d x %d; expected sides of 1 to %d", name,
                     width, height, PNG_SIDE_MAX);
@@ -34,7 +35,7 @@ bool png_encode(const char *name, const uint8_t *pixels, int width, int height, 
 bool png_write_rgb(const char *path, const uint8_t *rgb, int width, int height, Error *err)
 {
     void *memory;
-    size_t n;
+    size_t n = 0;
     TRY(png_encode(path, rgb, width, height, 3, &memory, &n, err));
     bool ok = file_replace(path, memory, n, err);
     free(memory);

@@ -133,11 +133,11 @@ static void draw_y_axis(Panel *p)
     }
     l = (Lettering){.ink = INK_TEXT, .size = LABEL_SIZE, .align = 0.5, .upwards = true};
     if (!p->chart->y.label) return;
-    double room = p->outer.bottom - p->outer.top - 2 * PANEL_PAD;
+    double top = p->axes.top - PANEL_PAD / 2.0, room = p->outer.bottom - PANEL_PAD - top;
     const char *label = text_fit(p->d->arena, p->chart->y.label, LABEL_SIZE, room);
     double half = text_width(label, LABEL_SIZE) / 2, y = (p->axes.top + p->axes.bottom) / 2;
     y = fmin(y, p->outer.bottom - PANEL_PAD - half);
-    y = fmax(y, p->outer.top + PANEL_PAD + half);
+    y = fmax(y, top + half);
     draw_text(p->d, &l, p->outer.left + PANEL_PAD + LABEL_SIZE * 0.8, y, label);
 }
 

@@ -2,7 +2,7 @@
 #ifndef SEQLAB_PLOT_PANEL_H
 #define SEQLAB_PLOT_PANEL_H
 
-#include "plot/axis.h"
+#include "plot/chart_axis.h"
 #include "plot/canvas.h"
 
 enum { TITLE_SIZE = 15, LABEL_SIZE = 13, TICK_SIZE = 12, ROW = 18, PANEL_PAD = 10 };

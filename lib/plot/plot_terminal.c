@@ -1,7 +1,7 @@
 /* plot_terminal -- see plot_terminal.h: bars, matrices and images; axes are terminal_axes.c's. */
 #include "plot/plot_terminal.h"
 
-#include "plot/axis.h"
+#include "plot/chart_axis.h"
 #include "plot/terminal_axes.h"
 
 #include <math.h>

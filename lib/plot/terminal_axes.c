@@ -1,7 +1,7 @@
 /* terminal_axes -- lines, points and steps of a chart, in characters. */
 #include "plot/terminal_axes.h"
 
-#include "plot/axis.h"
+#include "plot/chart_axis.h"
 
 #include <math.h>
 #include <string.h>

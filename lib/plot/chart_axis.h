@@ -1,6 +1,6 @@
-/* axis -- limits, ticks and positions of a chart's axis. */
-#ifndef SEQLAB_PLOT_AXIS_H
-#define SEQLAB_PLOT_AXIS_H
+/* chart_axis -- limits, ticks and positions of a chart's axis. */
+#ifndef SEQLAB_PLOT_CHART_AXIS_H
+#define SEQLAB_PLOT_CHART_AXIS_H
 
 #include "plot/chart.h"
 

@@ -1,9 +1,9 @@
-/* axis -- see axis.h.
+/* chart_axis -- see chart_axis.h.
  *
  * Steps are 1, 2 or 5 times a power of ten (P. S. Heckbert, "Nice numbers for graph labels",
  * Graphics Gems, 1990). Powers and logarithms are realmath's, so that a figure has the same bytes
  * on every machine. */
-#include "plot/axis.h"
+#include "plot/chart_axis.h"
 
 #include "base/realmath.h"
 
