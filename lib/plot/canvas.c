@@ -14,42 +14,42 @@ const double dash_pattern[N_DASHES][7] = {
 };
 // clang-format on
 
-static Shape *add(Drawing *d)
+static Mark *add(Drawing *d)
 {
     if (d->n == d->capacity) {
         int capacity = d->capacity ? 2 * d->capacity : 256;
-        Shape *grown = arena_new_array(d->arena, Shape, capacity);
-        if (d->n) memcpy(grown, d->shapes, (size_t)d->n * sizeof *grown);
-        d->shapes = grown;
+        Mark *grown = arena_new_array(d->arena, Mark, capacity);
+        if (d->n) memcpy(grown, d->marks, (size_t)d->n * sizeof *grown);
+        d->marks = grown;
         d->capacity = capacity;
     }
-    Shape *s = &d->shapes[d->n++];
-    *s = (Shape){0};
+    Mark *s = &d->marks[d->n++];
+    *s = (Mark){0};
     return s;
 }
 
-static void add_points(Drawing *d, ShapeKind kind, const Pen *pen, const double *xy, int n)
+static void add_points(Drawing *d, MarkKind kind, const Pen *pen, const double *xy, int n)
 {
     double *copy = arena_new_array(d->arena, double, 2 * n);
     memcpy(copy, xy, 2 * (size_t)n * sizeof *copy);
-    *add(d) = (Shape){.kind = kind,
-                      .ink = pen->ink,
-                      .alpha = pen->alpha,
-                      .stroke = pen->width,
-                      .dash = pen->dash,
-                      .tip = pen->tip ? text_clean(d->arena, pen->tip) : NULL,
-                      .xy = copy,
-                      .n = n};
+    *add(d) = (Mark){.kind = kind,
+                     .ink = pen->ink,
+                     .alpha = pen->alpha,
+                     .stroke = pen->width,
+                     .dash = pen->dash,
+                     .tip = pen->tip ? text_clean(d->arena, pen->tip) : NULL,
+                     .xy = copy,
+                     .n = n};
 }
 
 void draw_line(Drawing *d, const Pen *pen, const double *xy, int n)
 {
-    if (n > 1) add_points(d, SHAPE_LINE, pen, xy, n);
+    if (n > 1) add_points(d, MARK_LINE, pen, xy, n);
 }
 
 void draw_area(Drawing *d, const Pen *pen, const double *xy, int n)
 {
-    if (n > 2) add_points(d, SHAPE_AREA, pen, xy, n);
+    if (n > 2) add_points(d, MARK_AREA, pen, xy, n);
 }
 
 void draw_rectangle(Drawing *d, const Pen *pen, double x, double y, double w, double h)
@@ -60,41 +60,41 @@ void draw_rectangle(Drawing *d, const Pen *pen, double x, double y, double w, do
 
 void draw_dot(Drawing *d, const Pen *pen, double x, double y, double radius)
 {
-    *add(d) = (Shape){.kind = SHAPE_DOT,
-                      .ink = pen->ink,
-                      .alpha = pen->alpha,
-                      .stroke = pen->width,
-                      .tip = pen->tip ? text_clean(d->arena, pen->tip) : NULL,
-                      .x = x,
-                      .y = y,
-                      .w = radius};
+    *add(d) = (Mark){.kind = MARK_DOT,
+                     .ink = pen->ink,
+                     .alpha = pen->alpha,
+                     .stroke = pen->width,
+                     .tip = pen->tip ? text_clean(d->arena, pen->tip) : NULL,
+                     .x = x,
+                     .y = y,
+                     .w = radius};
 }
 
 void draw_text(Drawing *d, const Lettering *l, double x, double y, const char *text)
 {
     if (!text || !*text) return;
-    *add(d) = (Shape){.kind = SHAPE_TEXT,
-                      .ink = l->ink,
-                      .alpha = 1,
-                      .size = l->size,
-                      .align = l->align,
-                      .bold = l->bold,
-                      .upwards = l->upwards,
-                      .x = x,
-                      .y = y,
-                      .text = text_clean(d->arena, text)};
+    *add(d) = (Mark){.kind = MARK_TEXT,
+                     .ink = l->ink,
+                     .alpha = 1,
+                     .size = l->size,
+                     .align = l->align,
+                     .bold = l->bold,
+                     .upwards = l->upwards,
+                     .x = x,
+                     .y = y,
+                     .text = text_clean(d->arena, text)};
 }
 
 void draw_image(Drawing *d, const ChartTile *image, double x, double y, double w, double h)
 {
-    *add(d) = (Shape){.kind = SHAPE_IMAGE,
-                      .alpha = 1,
-                      .x = x,
-                      .y = y,
-                      .w = w,
-                      .h = h,
-                      .image = image,
-                      .tip = image->caption ? text_clean(d->arena, image->caption) : NULL};
+    *add(d) = (Mark){.kind = MARK_IMAGE,
+                     .alpha = 1,
+                     .x = x,
+                     .y = y,
+                     .w = w,
+                     .h = h,
+                     .image = image,
+                     .tip = image->caption ? text_clean(d->arena, image->caption) : NULL};
 }
 
 enum { UNKNOWN = 0xfffd };
@@ -188,7 +188,7 @@ const char *text_fit(Arena *a, const char *s, double size, double width)
     return arena_printf(a, "%.*s%s", (int)(end - s), s, dots);
 }
 
-Box text_box(const Shape *s)
+Box text_box(const Mark *s)
 {
     enum { UP = 76, DOWN = 22 }; /* hundredths of the size: of an A and of a p */
     double length = text_width(s->text, s->size) * (s->bold ? 1.1 : 1);

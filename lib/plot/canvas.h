@@ -1,6 +1,7 @@
-/* canvas -- a laid-out figure as a list of shapes: what layout writes and the back ends read.
+/* canvas -- a laid-out figure as a list of marks (lines, areas, texts): what layout writes and the
+ * back ends read.
  *
- * Lengths are CSS pixels, y grows downwards. A shape has an ink, not a colour: each back end has a
+ * Lengths are CSS pixels, y grows downwards. A mark has an ink, not a colour: each back end has a
  * light and a dark set. Text is measured with the widths of DejaVu Sans, which is wider than what
  * browsers usually take for sans-serif, so a layout that fits here fits there. */
 #ifndef SEQLAB_PLOT_CANVAS_H
@@ -32,10 +33,10 @@ typedef enum Dash {
 /* Lengths of lines and gaps by turns, 0 ends; in units of the line's width. */
 extern const double dash_pattern[N_DASHES][7];
 
-typedef enum ShapeKind { SHAPE_LINE, SHAPE_AREA, SHAPE_DOT, SHAPE_TEXT, SHAPE_IMAGE } ShapeKind;
+typedef enum MarkKind { MARK_LINE, MARK_AREA, MARK_DOT, MARK_TEXT, MARK_IMAGE } MarkKind;
 
-typedef struct Shape {
-    ShapeKind kind;
+typedef struct Mark {
+    MarkKind kind;
     Ink ink;
     double alpha;
     const char *tip;  /* shown when the mouse is over it, or NULL */
@@ -50,13 +51,13 @@ typedef struct Shape {
     bool bold;
     bool upwards; /* turned to run from below to above; then align is along y */
     const ChartTile *image;
-} Shape;
+} Mark;
 
 typedef struct Drawing {
     Arena *arena;
     const char *title; /* for screen readers; clean text */
     double width, height;
-    Shape *shapes;
+    Mark *marks;
     int n, capacity;
 } Drawing;
 
@@ -93,7 +94,7 @@ typedef struct Box {
     double left, top, right, bottom;
 } Box;
 /* What a text covers, without its side bearings. */
-Box text_box(const Shape *s);
+Box text_box(const Mark *s);
 bool boxes_meet(Box a, Box b);
 
 /* Lays the figure out; all memory is the drawing's arena's. Fails with FAIL_RUN for a figure that

@@ -30,7 +30,7 @@ static void place_note(Panel *p, Lettering *l, double x, double y, const char *t
 {
     for (int k = 0; k < N_PLACES; k++) {
         const double *where = note_places[k];
-        Shape s = {.text = text, .size = TICK_SIZE, .align = where[2]};
+        Mark s = {.text = text, .size = TICK_SIZE, .align = where[2]};
         s.x = x + where[0] * (MARKER_RADIUS + 4), s.y = y + where[1] * TICK_SIZE;
         Box b = text_box(&s);
         bool free = b.left >= p->axes.left + 2 && b.right <= p->axes.right &&

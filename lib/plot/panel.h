@@ -2,8 +2,8 @@
 #ifndef SEQLAB_PLOT_PANEL_H
 #define SEQLAB_PLOT_PANEL_H
 
-#include "plot/chart_axis.h"
 #include "plot/canvas.h"
+#include "plot/chart_axis.h"
 
 enum { TITLE_SIZE = 15, LABEL_SIZE = 13, TICK_SIZE = 12, ROW = 18, PANEL_PAD = 10 };
 #define MARKER_RADIUS 3.6

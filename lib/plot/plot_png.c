@@ -124,7 +124,7 @@ static void paint_line(Painter *p, const double *xy, int n, double width)
 }
 
 /* Walks along the line, and draws what lies under the pattern's odd parts. */
-static void paint_dashed(Painter *p, const Shape *s)
+static void paint_dashed(Painter *p, const Mark *s)
 {
     const double *pattern = dash_pattern[s->dash];
     double *piece = malloc(2 * ((size_t)s->n + 1) * sizeof *piece);
@@ -153,7 +153,7 @@ static void paint_dashed(Painter *p, const Shape *s)
 }
 
 /* Straight lines along an axis, as thick as whole pixels and on them. */
-static bool paint_hairline(Painter *p, const Shape *s)
+static bool paint_hairline(Painter *p, const Mark *s)
 {
     const double *v = s->xy;
     if (s->n != 2 || s->dash != DASH_NONE || (v[0] != v[2] && v[1] != v[3])) return false;
@@ -170,7 +170,7 @@ static bool paint_hairline(Painter *p, const Shape *s)
     return true;
 }
 
-static void paint_dot(Painter *p, const Shape *s)
+static void paint_dot(Painter *p, const Mark *s)
 {
     enum { CORNERS = 24 };
     /* cos and sin of 15 degrees: the circle by turning a point */
@@ -189,7 +189,7 @@ static void paint_dot(Painter *p, const Shape *s)
 }
 
 /* Draws the letters (or only measures them), and gives their length in CSS pixels. */
-static double paint_letters(Painter *p, const Shape *s, double start, bool draw)
+static double paint_letters(Painter *p, const Mark *s, double start, bool draw)
 {
     FT_Matrix turn = {0, -0x10000, 0x10000, 0};
     double along = start, size = s->size * p->scale;
@@ -213,14 +213,14 @@ static double paint_letters(Painter *p, const Shape *s, double start, bool draw)
     return along - start;
 }
 
-static void paint_text(Painter *p, const Shape *s)
+static void paint_text(Painter *p, const Mark *s)
 {
     double length = paint_letters(p, s, 0, false);
     (void)paint_letters(p, s, -length * s->align, true);
 }
 
 /* Each pixel of the picture takes the nearest one of the tile. */
-static void paint_image(Painter *p, const Shape *s)
+static void paint_image(Painter *p, const Mark *s)
 {
     const ChartTile *t = s->image;
     int left = (int)lrint(s->x * p->scale), right = (int)lrint((s->x + s->w) * p->scale);
@@ -236,27 +236,27 @@ static void paint_image(Painter *p, const Shape *s)
     }
 }
 
-static void paint(Painter *p, const Shape *s)
+static void paint(Painter *p, const Mark *s)
 {
     p->color = p->colors[s->ink];
     p->alpha = s->alpha;
     switch (s->kind) {
-    case SHAPE_LINE:
+    case MARK_LINE:
         if (s->dash != DASH_NONE)
             paint_dashed(p, s);
         else if (!paint_hairline(p, s))
             paint_line(p, s->xy, s->n, s->stroke);
         break;
-    case SHAPE_AREA:
+    case MARK_AREA:
         paint_area(p, s->xy, s->n);
         break;
-    case SHAPE_DOT:
+    case MARK_DOT:
         paint_dot(p, s);
         break;
-    case SHAPE_TEXT:
+    case MARK_TEXT:
         paint_text(p, s);
         break;
-    case SHAPE_IMAGE:
+    case MARK_IMAGE:
         paint_image(p, s);
         break;
     }
@@ -277,7 +277,7 @@ static bool paint_all(Painter *p, const Drawing *d, Error *err)
     TRY(open_font(p, err));
     if (FT_Stroker_New(p->library, &p->stroker) != 0)
         return fail(err, FAIL_RUN, NULL, "out of memory");
-    for (int i = 0; i < d->n; i++) paint(p, &d->shapes[i]);
+    for (int i = 0; i < d->n; i++) paint(p, &d->marks[i]);
     FT_Stroker_Done(p->stroker);
     return true;
 }

@@ -77,7 +77,7 @@ static void end_element(Text *t, const char *name, const char *tip)
     text_addf(t, "</title></%s>\n", name);
 }
 
-static void add_line(Text *t, const Shape *s)
+static void add_line(Text *t, const Mark *s)
 {
     text_addf(t, "<polyline class=\"s%d\"", (int)s->ink);
     add_points(t, s->xy, s->n);
@@ -92,7 +92,7 @@ static void add_line(Text *t, const Shape *s)
     end_element(t, "polyline", s->tip);
 }
 
-static void add_area(Text *t, const Shape *s)
+static void add_area(Text *t, const Mark *s)
 {
     text_addf(t, "<polygon class=\"f%d\"", (int)s->ink);
     add_points(t, s->xy, s->n);
@@ -100,7 +100,7 @@ static void add_area(Text *t, const Shape *s)
     end_element(t, "polygon", s->tip);
 }
 
-static void add_dot(Text *t, const Shape *s)
+static void add_dot(Text *t, const Mark *s)
 {
     text_addf(t, "<circle class=\"%c%d\"", s->stroke > 0 ? 's' : 'f', (int)s->ink);
     add_attribute(t, "cx", s->x);
@@ -110,7 +110,7 @@ static void add_dot(Text *t, const Shape *s)
     end_element(t, "circle", s->tip);
 }
 
-static void add_text(Text *t, const Shape *s)
+static void add_text(Text *t, const Mark *s)
 {
     text_addf(t, "<text class=\"f%d\"", (int)s->ink);
     add_attribute(t, "x", s->x);
@@ -146,7 +146,7 @@ static void add_base64(Text *t, const unsigned char *data, size_t n)
     }
 }
 
-static bool add_image(Text *t, const Shape *s, Error *err)
+static bool add_image(Text *t, const Mark *s, Error *err)
 {
     void *png;
     size_t n;
@@ -202,22 +202,22 @@ static void add_style(Text *t, SvgUse use)
     text_add(t, "}\n</style>\n");
 }
 
-static bool add_shape(Text *t, const Shape *s, Error *err)
+static bool add_shape(Text *t, const Mark *s, Error *err)
 {
     switch (s->kind) {
-    case SHAPE_LINE:
+    case MARK_LINE:
         add_line(t, s);
         break;
-    case SHAPE_AREA:
+    case MARK_AREA:
         add_area(t, s);
         break;
-    case SHAPE_DOT:
+    case MARK_DOT:
         add_dot(t, s);
         break;
-    case SHAPE_TEXT:
+    case MARK_TEXT:
         add_text(t, s);
         break;
-    case SHAPE_IMAGE:
+    case MARK_IMAGE:
         return add_image(t, s, err);
     }
     return true;
@@ -241,7 +241,7 @@ bool plot_svg(const Drawing *d, SvgUse use, Text *out, Error *err)
     add_style(out, use);
     if (use == SVG_FILE)
         text_addf(out, "<rect class=\"f%d\" width=\"100%%\" height=\"100%%\"/>\n", (int)INK_PAGE);
-    for (int i = 0; i < d->n; i++) TRY(add_shape(out, &d->shapes[i], err));
+    for (int i = 0; i < d->n; i++) TRY(add_shape(out, &d->marks[i], err));
     text_add(out, end);
     size_t n = strlen(end);
     if (out->n < n || strcmp(out->data + out->n - n, end) != 0)

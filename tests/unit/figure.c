@@ -54,16 +54,16 @@ static void assert_texts_apart(Arena *a, const Figure *f)
     draw(a, f, &d);
     int n_texts = 0, n_wrong = 0;
     for (int i = 0; i < d.n; i++) {
-        if (d.shapes[i].kind != SHAPE_TEXT) continue;
-        Box b = text_box(&d.shapes[i]);
+        if (d.marks[i].kind != MARK_TEXT) continue;
+        Box b = text_box(&d.marks[i]);
         n_texts++;
         if (b.left < 0 || b.top < 0 || b.right > d.width || b.bottom > d.height) {
-            print_error("'%s' leaves the figure\n", d.shapes[i].text);
+            print_error("'%s' leaves the figure\n", d.marks[i].text);
             n_wrong++;
         }
         for (int k = i + 1; k < d.n; k++) {
-            if (d.shapes[k].kind != SHAPE_TEXT || !boxes_meet(b, text_box(&d.shapes[k]))) continue;
-            print_error("'%s' stands on '%s'\n", d.shapes[i].text, d.shapes[k].text);
+            if (d.marks[k].kind != MARK_TEXT || !boxes_meet(b, text_box(&d.marks[k]))) continue;
+            print_error("'%s' stands on '%s'\n", d.marks[i].text, d.marks[k].text);
             n_wrong++;
         }
     }
@@ -207,12 +207,12 @@ TEST(figure, legend_stands_off_the_data)
     draw(a, &s->figure, &d);
     double right = 0;
     for (int i = 0; i < d.n; i++)
-        if (d.shapes[i].kind == SHAPE_LINE && d.shapes[i].ink == INK_GRID)
-            right = fmax(right, d.shapes[i].xy[2]);
+        if (d.marks[i].kind == MARK_LINE && d.marks[i].ink == INK_GRID)
+            right = fmax(right, d.marks[i].xy[2]);
     int seen = 0;
     for (int i = 0; i < d.n; i++) {
-        if (d.shapes[i].kind != SHAPE_TEXT || strncmp(d.shapes[i].text, "squash", 6) != 0) continue;
-        assert_true(text_box(&d.shapes[i]).left > right);
+        if (d.marks[i].kind != MARK_TEXT || strncmp(d.marks[i].text, "squash", 6) != 0) continue;
+        assert_true(text_box(&d.marks[i]).left > right);
         seen++;
     }
     assert_int_equal(seen, 3);
@@ -229,14 +229,14 @@ TEST(figure, lines_stay_within_the_axes_own_limits)
     draw(a, &s->figure, &d);
     double top = 1e9, bottom = 0;
     for (int i = 0; i < d.n; i++) {
-        if (d.shapes[i].kind != SHAPE_LINE || d.shapes[i].ink != INK_GRID) continue;
-        top = fmin(top, d.shapes[i].xy[1]);
-        bottom = fmax(bottom, d.shapes[i].xy[3]);
+        if (d.marks[i].kind != MARK_LINE || d.marks[i].ink != INK_GRID) continue;
+        top = fmin(top, d.marks[i].xy[1]);
+        bottom = fmax(bottom, d.marks[i].xy[3]);
     }
     for (int i = 0; i < d.n; i++)
-        for (int k = 0; d.shapes[i].ink == INK_LOOK && k < d.shapes[i].n; k++) {
-            double y = d.shapes[i].xy[2 * k + 1];
-            if (d.shapes[i].kind == SHAPE_LINE) assert_true(y > top - 1 && y < bottom + 1);
+        for (int k = 0; d.marks[i].ink == INK_LOOK && k < d.marks[i].n; k++) {
+            double y = d.marks[i].xy[2 * k + 1];
+            if (d.marks[i].kind == MARK_LINE) assert_true(y > top - 1 && y < bottom + 1);
         }
     arena_free(a);
 }
@@ -253,7 +253,7 @@ TEST(figure, a_long_line_has_few_points)
     Drawing d;
     draw(a, &(Figure){.charts = &c, .n_charts = 1}, &d);
     int n = 0;
-    for (int i = 0; i < d.n; i++) n += d.shapes[i].n;
+    for (int i = 0; i < d.n; i++) n += d.marks[i].n;
     assert_in_range(n, 700, 4 * 720 + 200);
     arena_free(a);
 }
@@ -266,8 +266,8 @@ TEST(figure, series_differ_without_colour)
     draw(a, &s->figure, &d);
     bool seen[N_DASHES] = {0};
     for (int i = 0; i < d.n; i++)
-        if (d.shapes[i].kind == SHAPE_LINE && d.shapes[i].ink >= INK_LOOK)
-            seen[d.shapes[i].dash] = true;
+        if (d.marks[i].kind == MARK_LINE && d.marks[i].ink >= INK_LOOK)
+            seen[d.marks[i].dash] = true;
     for (int i = 0; i < (int)N_DASHES; i++) assert_true(seen[i]);
     arena_free(a);
 }
