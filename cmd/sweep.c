@@ -8,9 +8,7 @@
 
 #include <string.h>
 
-/* What stands after `seqlab train` to make the run; words that a shell would take apart are
- * quoted. */
-static const char *command_of(const SweepRun *run, Arena *a)
+const char *sweep_command(const SweepRun *run, Arena *a)
 {
     Text text = {0};
     text_add(&text, run->file);
@@ -41,7 +39,7 @@ static void json_run(Json *j, const Sweep *s, int i, RunStatus status, Arena *a)
     json_begin(j, "needs", '[');
     for (int k = 0; k < run->n_needs; k++) json_add_text(j, NULL, s->runs[run->needs[k]].id);
     json_end(j, ']');
-    json_add_text(j, "command", arena_printf(a, "seqlab train %s", command_of(run, a)));
+    json_add_text(j, "command", arena_printf(a, "seqlab train %s", sweep_command(run, a)));
     json_end(j, '}');
 }
 
@@ -197,6 +195,10 @@ static bool sweep(const Invocation *in, Error *err)
     bool ok = true;
     if (in->flags.dry_run)
         print_runs(&s, in);
+    else if (in->flags.status)
+        ok = sweep_status(&s, in, err);
+    else if (in->flags.launcher == LAUNCH_SLURM)
+        ok = sweep_slurm(&s, in, err);
     else
         ok = run_local(&s, in, err);
     sweep_close(&s);
@@ -207,12 +209,17 @@ const Command command_sweep = {
     .name = "sweep",
     .summary = "Make all runs that an experiment file asks for, each once",
     .usage = "FILE.yaml [key=value ...]",
-    .flags = "dry-run jobs retry force log-every results threads json",
+    .flags =
+        "dry-run jobs launcher submit-only wait status retry force log-every results threads json",
     .help = "The file's sweep: block gives the settings; runs that others start from (base:) are\n"
             "made first. A run that is done is not made again; one that was interrupted goes on,\n"
             "so the same command continues a sweep that was stopped or killed. Workers are\n"
             "processes that share the cores; INT and TERM stop them with their checkpoints.\n"
-            "Several sweeps may work on one results folder. Exit code 5: some runs failed.\n",
+            "Several sweeps may work on one results folder. Exit code 5: some runs failed.\n"
+            "\n"
+            "--launcher=slurm submits job arrays, with the resources of the file's slurm: block,\n"
+            "prints their ids and returns. Called again, it submits what is neither done nor in\n"
+            "the queue.\n",
     .computes = true,
     .run = sweep,
 };

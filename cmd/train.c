@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "cmd/json_write.h"
 #include "run/check_nan.h"
+#include "run/requeue.h"
 #include "run/stop.h"
 #include "run/trainer.h"
 
@@ -140,7 +141,9 @@ static bool train_target(Target *t, const Invocation *in, Error *err)
     if (console.held[0]) print_line(&console, console.held);
     progress_clear(&console.bar);
     if (!ok) {
-        if (err->kind == FAIL_STOPPED) error_note(err, "'seqlab train %s' goes on", t->folder);
+        if (err->kind != FAIL_STOPPED) return false;
+        error_note(err, "'seqlab train %s' goes on", t->folder);
+        requeue_after_warning(err);
         return false;
     }
     const char *more = how.profile ? " and profiles it" : "";
@@ -200,7 +203,9 @@ const Command command_train = {
             "configuration and the data, so a result that exists is not computed again.\n"
             "key=value overrides the file (train.seed=3, methods.0.name=cutmix); 'seqlab help\n"
             "KEY' says what a key means. INT, TERM and USR1 finish the step, write a checkpoint\n"
-            "and exit with 75: the same command goes on from there, to the same bits.\n"
+            "and exit with 75: the same command goes on from there, to the same bits. In a job\n"
+            "of Slurm, USR1 (#SBATCH --requeue --signal=USR1@120) also puts the job back into\n"
+            "the queue.\n"
             "\n"
             "stdout gets the run's folder and its last metrics. With --profile also where the\n"
             "time went: parts of the run, ops, and the longest kernels with their share of what\n"
