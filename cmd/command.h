@@ -27,7 +27,7 @@ typedef struct Command {
 } Command;
 
 extern const Command command_train, command_sweep, command_eval, command_data, command_bench,
-    command_list, command_help;
+    command_list, command_help, command_plot;
 
 /* By name, or NULL. */
 const Command *command_find(const char *name);

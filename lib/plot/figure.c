@@ -43,13 +43,13 @@ bool figure_draw(Drawing *d, Arena *a, const Figure *f, Error *err)
     double width = f->width > 0 ? f->width : n_columns > 1 ? n_columns * PANEL_WIDTH : SINGLE_WIDTH;
     double panel_width = width / n_columns, heights[CHARTS_MAX] = {0}, sum = 0, head = 0;
     int n_rows = (f->n_charts + n_columns - 1) / n_columns;
-    for (int i = 0; i < f->n_charts; i++) {
-        double *h = &heights[i / n_columns];
-        *h = fmax(*h, panel_height(&f->charts[i], panel_width));
-    }
-    for (int r = 0; r < n_rows; r++) sum += heights[r];
     const char *name = f->title ? f->title : f->charts[0].title ? f->charts[0].title : "plot";
     *d = (Drawing){.arena = a, .title = text_clean(a, name), .width = width};
+    for (int i = 0; i < f->n_charts; i++) {
+        double *h = &heights[i / n_columns];
+        *h = fmax(*h, panel_height(d, &f->charts[i], panel_width));
+    }
+    for (int r = 0; r < n_rows; r++) sum += heights[r];
     if (f->title && f->n_charts > 1)
         head = panel_title(d, f->title, (Box){0, 0, width, 0}) - PANEL_PAD;
     double height = f->height > 0 ? f->height : ceil(sum + head), stretch = (height - head) / sum;

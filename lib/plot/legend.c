@@ -9,7 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { SAMPLE = 30, SAMPLE_GAP = 6, COLUMN_GAP = 18, SHIFT_MAX = 40 };
+enum { SAMPLE = 30, SAMPLE_GAP = 6, COLUMN_GAP = 18, SHIFT_MAX = 40, ROWS_MAX = 16 };
 
 static void collect(Panel *p)
 {
@@ -51,14 +51,14 @@ void legend_measure(Panel *p)
         widest = fmax(widest, text_width(l->entries[i].text, TICK_SIZE));
     }
     l->column_width = own + widest;
-    l->beside = l->column_width <= width * 0.34 && l->n * ROW <= height * 0.75;
+    l->beside = l->column_width <= width * 0.34 && l->n * ROW <= fmin(height, 420) * 0.75;
     if (l->beside) {
         l->width = l->column_width + 12;
         return;
     }
     l->n_columns = (int)((width + COLUMN_GAP) / (l->column_width + COLUMN_GAP));
     if (l->n_columns < 1) l->n_columns = 1;
-    cut(p, (int)(height * 0.4 / ROW) * l->n_columns);
+    cut(p, (int)fmin(height * 0.5 / ROW, ROWS_MAX) * l->n_columns);
     if (l->n < l->n_columns) l->n_columns = l->n;
     int rows = (l->n + l->n_columns - 1) / l->n_columns;
     l->height = rows * ROW + 6;

@@ -6,7 +6,14 @@
 
 #include <math.h>
 
-enum { TICK_LENGTH = 4, TICK_GAP = 4, Y_SPACING = 42, X_SPACING = 70, X_SPACING_LOG = 40 };
+enum {
+    TICK_LENGTH = 4,
+    TICK_GAP = 4,
+    Y_SPACING = 42,
+    X_SPACING = 70,
+    X_SPACING_LOG = 40,
+    AXES_HEIGHT = 420
+};
 
 static void see_series(AxisRange *x, AxisRange *y, const Chart *c, const ChartSeries *s)
 {
@@ -240,7 +247,7 @@ double panel_title(Drawing *d, const char *title, Box outer)
     return top + TITLE_SIZE + 14;
 }
 
-double panel_height(const Chart *c, double width)
+double panel_height(Drawing *d, const Chart *c, double width)
 {
     switch (c->kind) {
     case CHART_IMAGES:
@@ -250,7 +257,12 @@ double panel_height(const Chart *c, double width)
     case CHART_AXES:
         break;
     }
-    return rint(fmin(width * 0.62, 420));
+    Panel p = {
+        .d = d, .chart = c, .outer = {0, 0, width, 2 * AXES_HEIGHT}
+    };
+    legend_measure(&p);
+    double height = rint(fmin(width * 0.62, AXES_HEIGHT));
+    return p.legend.beside ? height : height + fmax(0, p.legend.height - 2 * ROW);
 }
 
 void panel_draw(Drawing *d, const Chart *c, Box outer)

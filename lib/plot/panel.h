@@ -37,7 +37,7 @@ typedef struct Panel {
 } Panel;
 
 /* The height that suits a chart of this width. */
-double panel_height(const Chart *c, double width);
+double panel_height(Drawing *d, const Chart *c, double width);
 void panel_draw(Drawing *d, const Chart *c, Box outer);
 
 /* Whether a place is within the axes, half a pixel of tolerance. */

@@ -63,18 +63,15 @@ static bool has_bars(const Chart *c)
     return false;
 }
 
-static void put_bar(const Terminal *t, const ChartSeries *s, int i, double most, int room)
+static void put_bar(const Terminal *t, const ChartSeries *s, const char *value, double length)
 {
     static const char *const parts[] = {"",       "\u258f", "\u258e", "\u258d",
                                         "\u258c", "\u258b", "\u258a", "\u2589"};
-    double length = most > 0 ? fabs(s->y[i]) / most * room : 0;
     int whole = (int)length, eighths = (int)((length - whole) * 8);
-    char value[TICK_TEXT];
     terminal_color(t, s->look);
     terminal_repeat(t, t->style->utf8 ? "\u2588" : "#", whole);
     if (t->style->utf8) text_add(t->out, parts[eighths]);
     terminal_color(t, -1);
-    axis_value_text(value, s->y[i], TICKS_AUTO);
     text_addf(t->out, " %s\n", value);
 }
 
@@ -105,7 +102,9 @@ static void put_bars(const Terminal *t, const Chart *c)
             terminal_put(t, c->x.names[i], widest, true);
             text_add(t->out, " ");
             if (widest_series) terminal_put(t, s->name ? s->name : "", widest_series, false);
-            put_bar(t, s, i, most, room > 4 ? room : 4);
+            char value[TICK_TEXT];
+            axis_value_text(value, s->y[i], c->y.format);
+            put_bar(t, s, value, most > 0 ? fabs(s->y[i]) / most * (room > 4 ? room : 4) : 0);
         }
     }
 }

@@ -110,22 +110,42 @@ static int stretch(const Panel *p, const ChartSeries *s, const double *y, int fr
     return n;
 }
 
+/* Thinner the more there are, or they would hide each other's lines. */
+static double band_alpha(const Chart *c)
+{
+    int n = 0;
+    for (int i = 0; i < c->n_series; i++)
+        n += c->series[i].kind == SERIES_STEPS ||
+             (c->series[i].kind == SERIES_LINE && c->series[i].low);
+    return n <= 3 ? 0.2 : n <= 6 ? 0.12 : 0.07;
+}
+
+/* A logarithmic axis has no place for what reaches down to 0: that ends at its edge. */
+static double low_position(const Panel *p, double low)
+{
+    return p->y.is_log && low <= 0 ? p->y.from : axis_position(&p->y, low);
+}
+
+static bool has_band(const Panel *p, const ChartSeries *s, int i)
+{
+    bool low = axis_has(&p->y, s->low[i]) || (p->y.is_log && s->low[i] <= 0);
+    return axis_has(&p->x, s->x[i]) && low && axis_has(&p->y, s->high[i]);
+}
+
 /* The band is cut above and below by moving its corners to the axes' edges; points that share a
  * pixel's column give one, as wide as all of them. */
 static void draw_band(Panel *p, const ChartSeries *s)
 {
-    Pen pen = {.ink = ink_of(s->look), .alpha = 0.2};
+    Pen pen = {.ink = ink_of(s->look), .alpha = band_alpha(p->chart)};
     double *xy = arena_new_array(p->d->arena, double, 4 * s->n + 4);
     double *lows = arena_new_array(p->d->arena, double, s->n + 1);
     bool dense = s->n > 4 * (p->axes.right - p->axes.left);
     for (int i = 0; i < s->n; i++) {
         int n = 0;
-        for (; i < s->n && axis_has(&p->x, s->x[i]) && axis_has(&p->y, s->low[i]) &&
-               axis_has(&p->y, s->high[i]);
-             i++) {
+        for (; i < s->n && has_band(p, s, i); i++) {
             double x = axis_position(&p->x, s->x[i]);
             if (x < p->axes.left - 1e-6 || x > p->axes.right + 1e-6) continue;
-            double high = axis_position(&p->y, s->high[i]), low = axis_position(&p->y, s->low[i]);
+            double high = axis_position(&p->y, s->high[i]), low = low_position(p, s->low[i]);
             bool same = dense && n > 0 && floor(x) == floor(xy[2 * n - 2]);
             if (same) high = fmin(high, xy[2 * n - 1]), low = fmax(low, lows[n - 1]);
             n += !same;
@@ -225,13 +245,14 @@ static void draw_markers(Panel *p, const ChartSeries *s)
 static void draw_whiskers(Panel *p, const ChartSeries *s, double shift, Ink ink)
 {
     Pen pen = {.ink = ink, .alpha = 1, .width = 1.4};
+    Pen halo = {.ink = INK_PAGE, .alpha = 0.8, .width = 4}; /* bars may be as dark as the line */
     for (int i = 0; i < s->n; i++) {
-        if (!axis_has(&p->x, s->x[i]) || !axis_has(&p->y, s->low[i]) ||
-            !axis_has(&p->y, s->high[i]) || s->low[i] == s->high[i])
-            continue;
+        if (!has_band(p, s, i) || s->low[i] == s->high[i]) continue;
         double x = axis_position(&p->x, s->x[i]) + shift;
-        double low = axis_position(&p->y, s->low[i]), high = axis_position(&p->y, s->high[i]);
+        double low = low_position(p, s->low[i]), high = axis_position(&p->y, s->high[i]);
+        if (s->kind == SERIES_BARS) clipped_line(p, &halo, (double[]){x, low, x, high}, 2);
         clipped_line(p, &pen, (double[]){x, low, x, high}, 2);
+        for (double at = high; at < low; at += 4) panel_take(p, x, at, 2);
         clipped_line(p, &pen, (double[]){x - 4, low, x + 4, low}, 2);
         clipped_line(p, &pen, (double[]){x - 4, high, x + 4, high}, 2);
     }
@@ -309,7 +330,8 @@ static void draw_bars(Panel *p, const ChartSeries *s)
 
 static void draw_steps(Panel *p, const ChartSeries *s)
 {
-    Pen line = series_pen(s), fill = {.ink = ink_of(s->look), .alpha = 0.25, .tip = s->name};
+    Pen line = series_pen(s),
+        fill = {.ink = ink_of(s->look), .alpha = band_alpha(p->chart), .tip = s->name};
     double *xy = arena_new_array(p->d->arena, double, 4 * s->n + 4), zero = base_line(p);
     int n = 0;
     line.width = 1.6;
@@ -360,9 +382,8 @@ void series_sample(const Panel *p, const ChartSeries *s, double x, double y, dou
 {
     Panel own = *p;
     own.axes = (Box){x, y - 6, x + width, y + 6};
-    Pen pen = series_pen(s), band = {.ink = ink_of(s->look), .alpha = 0.2};
+    Pen pen = series_pen(s), band = {.ink = ink_of(s->look), .alpha = band_alpha(p->chart)};
     if (s->kind == SERIES_BARS || s->kind == SERIES_STEPS) {
-        band.alpha = 0.25;
         if (s->kind == SERIES_BARS) {
             draw_bar(&own, s->look, NULL, own.axes);
             return;

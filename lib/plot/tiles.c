@@ -109,11 +109,12 @@ static void draw_cell_names(Panel *p, const Matrix *m)
     l.upwards = m->upright;
     if (!m->upright) l.align = 0.5;
     every = m->upright ? (int)ceil((TICK_SIZE + 2) / m->cell_w) : 1;
+    double room = m->upright ? m->names_height - 8 + 0.01 : m->cell_w;
     for (int k = 0; k < m->n_columns; k += every) {
         double x = p->axes.left + (k + 0.5) * m->cell_w;
         if (m->upright) x += TICK_SIZE * 0.36;
         draw_text(p->d, &l, x, p->axes.bottom + (m->upright ? 6 : 6 + TICK_SIZE * 0.8),
-                  text_fit(p->d->arena, c->x.names[k], TICK_SIZE, m->names_height - 8 + 0.01));
+                  text_fit(p->d->arena, c->x.names[k], TICK_SIZE, room));
     }
 }
 

@@ -23,8 +23,8 @@ static double number_at(const char *at, const char *end)
     return rest == text ? (double)NAN : value;
 }
 
-/* Calls for every "name": of the line. Values of metrics.jsonl hold no quotes within strings, so a
- * name is what stands between two quotes with a colon behind. */
+/* The next "name": of the text; what follows its colon, or NULL. Values of metrics.jsonl hold no
+ * quotes within strings, so a name is what stands between two quotes with a colon behind. */
 static const char *next_name(const char *at, const char *end, const char **name, size_t *length)
 {
     while ((at = memchr(at, '"', (size_t)(end - at))) != NULL) {
@@ -46,6 +46,16 @@ double metric_number(const char *text, size_t n, const char *name)
     while ((at = next_name(at, end, &found, &length)) != NULL)
         if (length == strlen(name) && memcmp(found, name, length) == 0) return number_at(at, end);
     return (double)NAN;
+}
+
+int metric_names(const char *text, size_t n, const char *names[], int most, Arena *a)
+{
+    const char *at = text, *end = text + n, *name;
+    size_t length;
+    int found = 0;
+    while (found < most && (at = next_name(at, end, &name, &length)) != NULL)
+        names[found++] = arena_string_n(a, name, length);
+    return found;
 }
 
 static void read_line(MetricLog *log, const char *line, const char *end, const char *const names[],

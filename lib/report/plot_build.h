@@ -36,8 +36,11 @@ void plot_pair_add(PlotPairs *p, double x, double y);
 /* "train.loss (nats)"; top1 without a unit is written as a percentage. */
 ChartAxis plot_metric_axis(Arena *a, const PlotSpec *spec, const char *metric);
 bool plot_less_is_better(const char *metric);
-/* Whether an axis of these values is logarithmic. */
-bool plot_is_log(int scale, const double *values, int n);
+/* Whether an axis of these values is logarithmic: asked for, or they span a factor of `span`. */
+bool plot_is_log(int scale, const double *values, int n, double span);
+/* The same for a metric's axis and all series drawn on it; accuracies are not by themselves. */
+bool plot_metric_is_log(const PlotSpec *spec, const Chart *c);
+enum { PLOT_X_SPAN = 30, PLOT_Y_SPAN = 100 };
 /* The spec's, else the first that the runs have: test before valid, accuracy before loss. */
 const char *plot_default_metric(const PlotRuns *r, const PlotSpec *spec);
 void plot_references(Chart *c, const PlotSpec *spec);

@@ -75,7 +75,7 @@ bool plot_curve(Chart *c, const PlotRuns *r, const PlotSpec *spec, Error *err)
     if (n_values == 0) return plot_no_values(r, spec, metric, false, err);
     c->x.is_log = spec->x_scale == PLOT_LOG;
     c->y = plot_metric_axis(r->arena, spec, metric);
-    c->y.is_log = spec->y_scale == PLOT_LOG;
+    c->y.is_log = plot_metric_is_log(spec, c);
     if (spec->smooth > 1)
         c->y.label =
             arena_printf(r->arena, "%s, mean of %lld", c->y.label, (long long)spec->smooth);
@@ -129,13 +129,13 @@ static void label_sweep(Chart *c, const PlotRuns *r, const PlotSpec *spec, const
 {
     c->x = (ChartAxis){.label = spec->x};
     if (v->numeric) {
-        c->x.is_log = plot_is_log(spec->x_scale, v->numbers, v->n);
+        c->x.is_log = plot_is_log(spec->x_scale, v->numbers, v->n, PLOT_X_SPAN);
     } else {
         c->x.names = v->names;
         c->x.n_names = v->n;
     }
     c->y = plot_metric_axis(r->arena, spec, metric);
-    c->y.is_log = spec->y_scale == PLOT_LOG;
+    c->y.is_log = plot_metric_is_log(spec, c);
     c->title = spec->title ? spec->title
                            : arena_printf(r->arena, "%s: %s by %s", plot_last_part(r->name), metric,
                                           plot_short_key(spec->x, r->arena));

@@ -4,27 +4,12 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* The points that no other one beats in both: from small x on, each better than all before. */
-static ChartSeries front_of(const PlotRuns *r, const ChartSeries *points, bool less)
-{
-    double *x = arena_new_array(r->arena, double, 2 * points->n);
-    double *y = arena_new_array(r->arena, double, 2 * points->n), best = 0;
-    int n = 0;
-    for (int i = 0; i < points->n; i++) {
-        bool better = less ? points->y[i] < best : points->y[i] > best;
-        if (n > 0 && !better) continue;
-        bool same_x = n > 0 && x[n - 1] == points->x[i];
-        if (n > 0 && !same_x) x[n] = points->x[i], y[n] = best, n++;
-        best = points->y[i];
-        x[n] = points->x[i], y[n] = best, n++;
-    }
-    return (ChartSeries){
-        .kind = SERIES_LINE, .name = "front", .n = n, .x = x, .y = y, .look = 1, .plain = true};
-}
+enum { NOTES_FOR_ALL = 8 }; /* of more points only the front's are named */
 
 typedef struct ParetoPoint {
     double x, y, low, high;
     const char *name;
+    bool in_front;
 } ParetoPoint;
 
 static int by_cost(const void *a, const void *b)
@@ -32,6 +17,40 @@ static int by_cost(const void *a, const void *b)
     const ParetoPoint *p = a, *q = b;
     if (p->x != q->x) return p->x < q->x ? -1 : 1;
     return (p->y > q->y) - (p->y < q->y);
+}
+
+/* Marks the points that no other one equals or beats in both, of points in rising cost. */
+static void mark_front(ParetoPoint *points, int n, bool less)
+{
+    double best = 0;
+    bool any = false;
+    for (int i = 0; i < n;) {
+        int end = i, own = i; /* the best of those that cost the same */
+        for (; end < n && points[end].x == points[i].x; end++)
+            if (less ? points[end].y < points[own].y : points[end].y > points[own].y) own = end;
+        bool better = less ? points[own].y < best : points[own].y > best;
+        if (!any || better) {
+            best = points[own].y;
+            points[own].in_front = any = true;
+        }
+        i = end;
+    }
+}
+
+/* What is to be had for a cost: steps, up to the largest cost. */
+static ChartSeries front_of(Arena *a, const ParetoPoint *points, int n_points)
+{
+    double *x = arena_new_array(a, double, 2 * n_points + 1);
+    double *y = arena_new_array(a, double, 2 * n_points + 1);
+    int n = 0;
+    for (int i = 0; i < n_points; i++) {
+        if (!points[i].in_front) continue;
+        if (n > 0) x[n] = points[i].x, y[n] = y[n - 1], n++;
+        x[n] = points[i].x, y[n] = points[i].y, n++;
+    }
+    x[n] = points[n_points - 1].x, y[n] = y[n - 1], n++;
+    return (ChartSeries){
+        .kind = SERIES_LINE, .name = "front", .n = n, .x = x, .y = y, .look = 1, .plain = true};
 }
 
 /* The mean of one setting's runs. */
@@ -50,8 +69,8 @@ static bool pareto_point(ParetoPoint *out, const PlotRuns *r, const PlotSpec *sp
     }
     if (values.n == 0) return false;
     PlotPoints mean = plot_points(r->arena, values.at, values.n, (PlotBand)spec->band);
-    *out =
-        (ParetoPoint){x_sum / values.n, mean.y[0], mean.low[0], mean.high[0], settings->names[k]};
+    *out = (ParetoPoint){x_sum / values.n, mean.y[0],          mean.low[0],
+                         mean.high[0],     settings->names[k], false};
     return true;
 }
 
@@ -65,10 +84,10 @@ static ChartSeries pareto_series(Chart *c, const PlotRuns *r, const ParetoPoint 
     for (int i = 0; i < n; i++) {
         x[i] = points[i].x, y[i] = points[i].y, low[i] = points[i].low, high[i] = points[i].high;
         tips[i] = points[i].name;
-        notes[i] = (ChartNote){x[i], y[i], points[i].name};
+        if (points[i].in_front || n <= NOTES_FOR_ALL)
+            notes[c->n_notes++] = (ChartNote){x[i], y[i], points[i].name};
     }
     c->notes = notes;
-    c->n_notes = n;
     return (ChartSeries){.kind = SERIES_POINTS,
                          .name = "settings",
                          .n = n,
@@ -94,13 +113,14 @@ bool plot_pareto(Chart *c, const PlotRuns *r, const PlotSpec *spec, Error *err)
         return plot_no_values(r, spec, have ? metrics[1] : metrics[0], true, err);
     }
     qsort(points, (size_t)n, sizeof *points, by_cost);
+    mark_front(points, n, plot_less_is_better(metrics[1]));
     series[1] = pareto_series(c, r, points, n);
-    series[0] = front_of(r, &series[1], plot_less_is_better(metrics[1]));
+    series[0] = front_of(r->arena, points, n);
     PlotSpec plain = plot_spec_default(PLOT_PARETO);
     c->x = plot_metric_axis(r->arena, &plain, metrics[0]);
-    c->x.is_log = plot_is_log(spec->x_scale, series[1].x, n);
+    c->x.is_log = plot_is_log(spec->x_scale, series[1].x, n, PLOT_X_SPAN);
     c->y = plot_metric_axis(r->arena, spec, metrics[1]);
-    c->y.is_log = spec->y_scale == PLOT_LOG;
+    c->y.is_log = plot_metric_is_log(spec, c);
     c->title = spec->title ? spec->title
                            : arena_printf(r->arena, "%s: %s against %s", plot_last_part(r->name),
                                           metrics[1], c->x.label);

@@ -1,12 +1,11 @@
 /* plot_values -- what the plots of numbers share: pairs to points, axes of metrics, messages. */
+#include "base/text.h"
+#include "report/metric_log.h"
 #include "report/plot_build.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define LOG_SPAN                                                                                   \
-    30 /* from this ratio of largest to smallest on, an automatic axis is logarithmic */
 
 bool plot_fail(const PlotSpec *spec, Error *err, const char *text)
 {
@@ -43,7 +42,7 @@ bool plot_less_is_better(const char *metric)
     return false;
 }
 
-bool plot_is_log(int scale, const double *values, int n)
+bool plot_is_log(int scale, const double *values, int n, double span)
 {
     double low = (double)INFINITY, high = 0;
     if (scale != PLOT_AUTO) return scale == PLOT_LOG;
@@ -52,7 +51,20 @@ bool plot_is_log(int scale, const double *values, int n)
         low = fmin(low, values[i]);
         high = fmax(high, values[i]);
     }
-    return n > 1 && high >= low * LOG_SPAN;
+    return n > 1 && high >= low * span;
+}
+
+bool plot_metric_is_log(const PlotSpec *spec, const Chart *c)
+{
+    double low = (double)INFINITY, high = 0;
+    if (spec->y_scale != PLOT_AUTO) return spec->y_scale == PLOT_LOG;
+    if (c->y.format == TICKS_PERCENT) return false;
+    for (int k = 0; k < c->n_series; k++) {
+        const ChartSeries *s = &c->series[k];
+        if (s->kind == SERIES_BARS) return false;
+        for (int i = 0; i < s->n; i++) low = fmin(low, s->y[i]), high = fmax(high, s->y[i]);
+    }
+    return low > 0 && high >= low * PLOT_Y_SPAN;
 }
 
 /* Equal x: by y, so that sums do not depend on the order of the runs. */
@@ -119,13 +131,34 @@ const char *plot_last_part(const char *name)
     return slash ? slash + 1 : name;
 }
 
+/* The known name that is nearest to one that no run has, or NULL. */
+static const char *nearest_metric(const PlotRuns *r, const char *metric)
+{
+    enum { NAMES = 64 };
+    static const char *const fields[] = {"run.parameters", "run.step",  "run.step_ms",
+                                         "run.wall_s",     "run.cpu_s", "run.peak_bytes",
+                                         "run.energy_wh"};
+    if (strncmp(metric, "run.", 4) == 0)
+        return text_nearest(metric, fields, sizeof fields / sizeof fields[0]);
+    for (int i = 0; i < r->n; i++) {
+        const char *names[NAMES], *text = r->at[i].record.final_metrics;
+        if (r->at[i].status == RUN_ABSENT || !*text) continue;
+        int n = metric_names(text, strlen(text), names, NAMES, r->arena);
+        return text_nearest(metric, names, n);
+    }
+    return NULL;
+}
+
 bool plot_no_values(const PlotRuns *r, const PlotSpec *spec, const char *metric, bool done,
                     Error *err)
 {
     if (r->n_done == 0 && done)
         return plot_fail(spec, err, arena_printf(r->arena, "no run of %s is done", r->name));
-    return plot_fail(
-        spec, err, arena_printf(r->arena, "no run of %s has the metric '%.60s'", r->name, metric));
+    const char *near = nearest_metric(r, metric);
+    return plot_fail(spec, err,
+                     arena_printf(r->arena, "no run of %s has the metric '%.60s'%s%s%s", r->name,
+                                  metric, near ? "; did you mean '" : "", near ? near : "",
+                                  near ? "'?" : ""));
 }
 
 const char *plot_default_metric(const PlotRuns *r, const PlotSpec *spec)
