@@ -75,6 +75,14 @@ static void put_bar(const Terminal *t, const ChartSeries *s, const char *value, 
     text_addf(t->out, " %s\n", value);
 }
 
+/* The series' point in a category, or -1. */
+static int bar_of(const ChartSeries *s, int category)
+{
+    for (int i = 0; s->kind == SERIES_BARS && i < s->n; i++)
+        if (s->x[i] == category && isfinite(s->y[i])) return i;
+    return -1;
+}
+
 /* A line a bar, from the left. */
 static void put_bars(const Terminal *t, const Chart *c)
 {
@@ -98,13 +106,14 @@ static void put_bars(const Terminal *t, const Chart *c)
     for (int i = 0; i < c->x.n_names; i++) {
         for (int k = 0; k < c->n_series; k++) {
             const ChartSeries *s = &c->series[k];
-            if (s->kind != SERIES_BARS || i >= s->n || !isfinite(s->y[i])) continue;
+            int at = bar_of(s, i);
+            if (at < 0) continue;
             terminal_put(t, c->x.names[i], widest, true);
             text_add(t->out, " ");
             if (widest_series) terminal_put(t, s->name ? s->name : "", widest_series, false);
             char value[TICK_TEXT];
-            axis_value_text(value, s->y[i], c->y.format);
-            put_bar(t, s, value, most > 0 ? fabs(s->y[i]) / most * (room > 4 ? room : 4) : 0);
+            axis_value_text(value, s->y[at], c->y.format);
+            put_bar(t, s, value, most > 0 ? fabs(s->y[at]) / most * (room > 4 ? room : 4) : 0);
         }
     }
 }

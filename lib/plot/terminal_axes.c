@@ -145,8 +145,8 @@ static void put_cell(const Plane *p, const Cell *c, int *look)
 {
     int wanted = c->look < 0 ? -1 : c->look;
     if (wanted != *look && c->look != EMPTY) {
-        terminal_color(p->t, -1);
-        terminal_color(p->t, wanted);
+        if (*look >= 0) terminal_color(p->t, -1);
+        if (wanted >= 0) terminal_color(p->t, wanted);
         *look = wanted;
     }
     if (c->letter)

@@ -40,7 +40,7 @@ bool plot_less_is_better(const char *metric);
 bool plot_is_log(int scale, const double *values, int n, double span);
 /* The same for a metric's axis and all series drawn on it; accuracies are not by themselves. */
 bool plot_metric_is_log(const PlotSpec *spec, const Chart *c);
-enum { PLOT_X_SPAN = 30, PLOT_Y_SPAN = 100 };
+enum { PLOT_X_SPAN = 30, PLOT_Y_SPAN = 50 };
 /* The spec's, else the first that the runs have: test before valid, accuracy before loss. */
 const char *plot_default_metric(const PlotRuns *r, const PlotSpec *spec);
 void plot_references(Chart *c, const PlotSpec *spec);

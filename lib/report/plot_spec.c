@@ -16,7 +16,7 @@ static const Option rows[] = {
     OPT_STRING(PlotSpec, unit, "", "behind the metric's name"),
     OPT_REAL(PlotSpec, scale, 1, -1e12, 1e12, "the metric is multiplied by it"),
     OPT_ENUM(PlotSpec, x_scale, "auto|linear|log", "auto", "auto: log when the values span more than a factor of 30"),
-    OPT_ENUM(PlotSpec, y_scale, "auto|linear|log", "auto", "auto: log for what is no share and spans more than a factor of 100; of a histogram: linear"),
+    OPT_ENUM(PlotSpec, y_scale, "auto|linear|log", "auto", "auto: log for what is no share and spans more than a factor of 50; of a histogram: linear"),
     OPT_ENUM(PlotSpec, band, "std|range|none", "std", "around the mean over the seeds: sample standard deviation, or smallest to largest"),
     OPT_INT(PlotSpec, smooth, 1, 1, 100000, "curve: mean of this many evaluations"),
     OPT_INT(PlotSpec, bins, 60, 2, 1000, "histogram: number of bins"),

@@ -152,8 +152,13 @@ static const char *nearest_metric(const PlotRuns *r, const char *metric)
 bool plot_no_values(const PlotRuns *r, const PlotSpec *spec, const char *metric, bool done,
                     Error *err)
 {
-    if (r->n_done == 0 && done)
-        return plot_fail(spec, err, arena_printf(r->arena, "no run of %s is done", r->name));
+    bool any = false;
+    for (int i = 0; i < r->n; i++)
+        any |= done ? r->at[i].status == RUN_DONE : r->at[i].status != RUN_ABSENT;
+    if (!any && r->sweep)
+        return fail(err, FAIL_DATA, NULL, "no run of %s is %s: run 'seqlab sweep %s' first",
+                    r->name, done ? "done" : "there", r->sweep->path);
+    if (!any) return fail(err, FAIL_DATA, NULL, "no run is done");
     const char *near = nearest_metric(r, metric);
     return plot_fail(spec, err,
                      arena_printf(r->arena, "no run of %s has the metric '%.60s'%s%s%s", r->name,
