@@ -64,10 +64,10 @@ static void look(Pool *p, int i, bool first)
     if (status == RUN_RUNNING) {
         run->state = POOL_ELSEWHERE;
         run->look_s = clock_s() + LOOK_AGAIN_S;
-    } else if (status == RUN_DONE && !(first && p->options.force)) {
+    } else if (status == RUN_DONE && (run->tried || !p->options.force)) {
         run->state = POOL_DONE;
         run->before = first;
-    } else if (status == RUN_FAILED && !(first && (p->options.retry || p->options.force))) {
+    } else if (status == RUN_FAILED && (run->tried || !(p->options.retry || p->options.force))) {
         run->state = POOL_FAILED;
         run->before = first;
         (void)snprintf(run->error, sizeof run->error, "%s", record.error ? record.error : "");
@@ -114,6 +114,7 @@ static bool start_worker(Pool *p, PoolWorker *w, int i, Error *err)
     w->run = i;
     w->start_s = clock_s();
     p->runs[i].state = POOL_ACTIVE;
+    p->runs[i].tried = true;
     return true;
 }
 
@@ -205,7 +206,7 @@ static bool start_some(Pool *p, const PoolReport *report, bool *open, Error *err
         PoolWorker *w = free_worker(p);
         if (before == POOL_BLOCKED) block(p, i, report);
         if (before != POOL_DONE || !w) continue;
-        if (!p->options.force) look(p, i, false);
+        look(p, i, false);
         if (r->state == POOL_WAITING) TRY(start_worker(p, w, i, err));
     }
     return true;

@@ -30,6 +30,7 @@ typedef enum PoolState {
 typedef struct PoolRun {
     PoolState state;
     bool before;     /* it was done, or had failed, when the pool began */
+    bool tried;      /* this pool has started it */
     bool left;       /* not to be run (search: it was not chosen) */
     int64_t until;   /* step at which it pauses; 0: none */
     int crashes;     /* since it last got further */
