@@ -28,10 +28,10 @@ static Mark *add(Drawing *d)
     return s;
 }
 
-static void add_points(Drawing *d, MarkKind kind, const Pen *pen, const double *xy, int n)
+static void add_points(Drawing *d, MarkKind kind, const Pen *pen, const Point *xy, int n)
 {
-    double *copy = arena_new_array(d->arena, double, 2 * n);
-    memcpy(copy, xy, 2 * (size_t)n * sizeof *copy);
+    Point *copy = arena_new_array(d->arena, Point, n);
+    memcpy(copy, xy, (size_t)n * sizeof *copy);
     *add(d) = (Mark){.kind = kind,
                      .ink = pen->ink,
                      .alpha = pen->alpha,
@@ -42,19 +42,24 @@ static void add_points(Drawing *d, MarkKind kind, const Pen *pen, const double *
                      .n = n};
 }
 
-void draw_line(Drawing *d, const Pen *pen, const double *xy, int n)
+void draw_line(Drawing *d, const Pen *pen, const Point *xy, int n)
 {
     if (n > 1) add_points(d, MARK_LINE, pen, xy, n);
 }
 
-void draw_area(Drawing *d, const Pen *pen, const double *xy, int n)
+void draw_area(Drawing *d, const Pen *pen, const Point *xy, int n)
 {
     if (n > 2) add_points(d, MARK_AREA, pen, xy, n);
 }
 
 void draw_rectangle(Drawing *d, const Pen *pen, double x, double y, double w, double h)
 {
-    const double xy[] = {x, y, x + w, y, x + w, y + h, x, y + h};
+    const Point xy[] = {
+        {x,     y    },
+        {x + w, y    },
+        {x + w, y + h},
+        {x,     y + h}
+    };
     draw_area(d, pen, xy, 4);
 }
 

@@ -33,14 +33,18 @@ typedef enum Dash {
 /* Lengths of lines and gaps by turns, 0 ends; in units of the line's width. */
 extern const double dash_pattern[N_DASHES][7];
 
+typedef struct Point {
+    double x, y;
+} Point;
+
 typedef enum MarkKind { MARK_LINE, MARK_AREA, MARK_DOT, MARK_TEXT, MARK_IMAGE } MarkKind;
 
 typedef struct Mark {
     MarkKind kind;
     Ink ink;
     double alpha;
-    const char *tip;  /* shown when the mouse is over it, or NULL */
-    const double *xy; /* LINE, AREA: n points */
+    const char *tip; /* shown when the mouse is over it, or NULL */
+    const Point *xy; /* LINE, AREA: n points */
     int n;
     Dash dash;
     double stroke;     /* LINE: width; DOT: of its outline, 0: filled */
@@ -75,8 +79,8 @@ typedef struct Lettering {
 } Lettering;
 
 /* Points are copied. Text is cleaned by text_clean; y is its baseline. */
-void draw_line(Drawing *d, const Pen *pen, const double *xy, int n);
-void draw_area(Drawing *d, const Pen *pen, const double *xy, int n);
+void draw_line(Drawing *d, const Pen *pen, const Point *xy, int n);
+void draw_area(Drawing *d, const Pen *pen, const Point *xy, int n);
 void draw_rectangle(Drawing *d, const Pen *pen, double x, double y, double w, double h);
 void draw_dot(Drawing *d, const Pen *pen, double x, double y, double radius);
 void draw_text(Drawing *d, const Lettering *l, double x, double y, const char *text);

@@ -147,13 +147,19 @@ void legend_draw(const Panel *p)
         double x = p->axes.right + 10, y = e->at;
         if (!l->beside) {
             x = p->outer.left + PANEL_PAD + i % l->n_columns * (l->column_width + COLUMN_GAP);
-            y = top + i / l->n_columns * ROW;
+            int row = i / l->n_columns;
+            y = top + row * ROW;
         }
         Pen pen = reference_pen();
         if (e->series)
             series_sample(p, e->series, x, y, SAMPLE);
         else if (e->reference)
-            draw_line(p->d, &pen, (double[]){x, y, x + SAMPLE, y}, 2);
+            draw_line(p->d, &pen,
+                      (Point[]){
+                          {x,          y},
+                          {x + SAMPLE, y}
+            },
+                      2);
         draw_text(p->d, &letters, x + SAMPLE + SAMPLE_GAP, y + TICK_SIZE * 0.36, e->text);
     }
 }

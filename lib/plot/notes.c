@@ -48,21 +48,20 @@ static void place_note(Panel *p, Lettering *l, double x, double y, const char *t
 /* Along lines of few points, which a note would be struck through by. */
 static void take_lines(Panel *p)
 {
-    enum { STEP = 6 };
+    enum { STEP = 6, STEPS_MAX = 10000 };
     for (int k = 0; k < p->chart->n_series; k++) {
         const ChartSeries *s = &p->chart->series[k];
-        double xy[4] = {0};
+        Point before = {0, 0};
         bool started = false;
         for (int i = 0; s->kind == SERIES_LINE && s->n <= DENSE && i < s->n; i++) {
             if (!axis_has(&p->x, s->x[i]) || !axis_has(&p->y, s->y[i])) continue;
-            xy[2] = axis_position(&p->x, s->x[i]), xy[3] = axis_position(&p->y, s->y[i]);
-            if (started) {
-                double n = ceil(hypot(xy[2] - xy[0], xy[3] - xy[1]) / STEP);
-                for (double t = 0; t <= n && n < 10000; t++)
-                    panel_take(p, xy[0] + (xy[2] - xy[0]) * t / fmax(n, 1),
-                               xy[1] + (xy[3] - xy[1]) * t / fmax(n, 1), 2);
-            }
-            xy[0] = xy[2], xy[1] = xy[3], started = true;
+            Point now = {axis_position(&p->x, s->x[i]), axis_position(&p->y, s->y[i])};
+            double n = ceil(hypot(now.x - before.x, now.y - before.y) / STEP);
+            for (double t = 0; started && t <= n && n < STEPS_MAX; t++)
+                panel_take(p, before.x + (now.x - before.x) * t / fmax(n, 1),
+                           before.y + (now.y - before.y) * t / fmax(n, 1), 2);
+            before = now;
+            started = true;
         }
     }
 }

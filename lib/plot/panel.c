@@ -62,7 +62,8 @@ static const double flat = TICK_LENGTH + TICK_GAP + TICK_SIZE;
 static double widest_name(const ChartAxis *axis)
 {
     double w = 0;
-    for (int i = 0; i < axis->n_names; i++) w = fmax(w, text_width(axis->names[i], TICK_SIZE));
+    for (int i = 0; axis->names && i < axis->n_names; i++)
+        w = fmax(w, text_width(axis->names[i], TICK_SIZE));
     return w;
 }
 
@@ -133,9 +134,20 @@ static void draw_y_axis(Panel *p)
         const Tick *t = &p->y_ticks.at[i];
         double y = axis_position(&p->y, t->value);
         bool minor = !t->text[0];
-        if (!minor) draw_line(p->d, &grid, (double[]){p->axes.left, y, p->axes.right, y}, 2);
+        if (!minor)
+            draw_line(p->d, &grid,
+                      (Point[]){
+                          {p->axes.left,  y},
+                          {p->axes.right, y}
+            },
+                      2);
         double length = minor ? TICK_LENGTH / 2.0 : TICK_LENGTH;
-        draw_line(p->d, &tick, (double[]){p->axes.left - length, y, p->axes.left, y}, 2);
+        draw_line(p->d, &tick,
+                  (Point[]){
+                      {p->axes.left - length, y},
+                      {p->axes.left,          y}
+        },
+                  2);
         draw_text(p->d, &l, p->axes.left - TICK_LENGTH - TICK_GAP, y + TICK_SIZE * 0.36, t->text);
     }
     l = (Lettering){.ink = INK_TEXT, .size = LABEL_SIZE, .align = 0.5, .upwards = true};
@@ -178,8 +190,19 @@ static void draw_numbers(Panel *p)
         const Tick *t = &p->x_ticks.at[i];
         double x = axis_position(&p->x, t->value);
         double length = t->text[0] ? TICK_LENGTH : TICK_LENGTH / 2.0;
-        if (t->text[0]) draw_line(p->d, &grid, (double[]){x, p->axes.top, x, y}, 2);
-        draw_line(p->d, &tick, (double[]){x, y, x, y + length}, 2);
+        if (t->text[0])
+            draw_line(p->d, &grid,
+                      (Point[]){
+                          {x, p->axes.top},
+                          {x, y          }
+            },
+                      2);
+        draw_line(p->d, &tick,
+                  (Point[]){
+                      {x, y         },
+                      {x, y + length}
+        },
+                  2);
         draw_text(p->d, &l, label_x(p, t), y + TICK_LENGTH + TICK_GAP + TICK_SIZE * 0.8, t->text);
     }
 }
@@ -206,8 +229,11 @@ static void draw_x_axis(Panel *p)
 static void draw_frame(const Panel *p)
 {
     Pen pen = {.ink = INK_MUTED, .alpha = 1, .width = 1};
-    const double xy[] = {p->axes.left,   p->axes.top,   p->axes.left,
-                         p->axes.bottom, p->axes.right, p->axes.bottom};
+    const Point xy[] = {
+        {p->axes.left,  p->axes.top   },
+        {p->axes.left,  p->axes.bottom},
+        {p->axes.right, p->axes.bottom}
+    };
     draw_line(p->d, &pen, xy, 3);
 }
 

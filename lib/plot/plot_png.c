@@ -75,13 +75,13 @@ static FT_Vector at(const Painter *p, double x, double y)
     return (FT_Vector){lrint(x * p->scale * 64), lrint((p->to->height - y * p->scale) * 64)};
 }
 
-static void paint_area(Painter *p, const double *xy, int n)
+static void paint_area(Painter *p, const Point *xy, int n)
 {
     FT_Outline outline;
     if (n > FT_OUTLINE_POINTS_MAX || FT_Outline_New(p->library, (FT_UInt)n, 1, &outline) != 0)
         return;
     for (int i = 0; i < n; i++) {
-        outline.points[i] = at(p, xy[2 * i], xy[2 * i + 1]);
+        outline.points[i] = at(p, xy[i].x, xy[i].y);
         outline.tags[i] = FT_CURVE_TAG_ON;
     }
     outline.contours[0] = (short)(n - 1);
@@ -89,17 +89,17 @@ static void paint_area(Painter *p, const double *xy, int n)
     (void)FT_Outline_Done(p->library, &outline);
 }
 
-static void paint_stroke(Painter *p, const double *xy, int n, double width, bool closed)
+static void paint_stroke(Painter *p, const Point *xy, int n, double width, bool closed)
 {
     FT_Outline outline;
     FT_UInt n_points = 0, n_contours = 0;
     FT_Stroker_Set(p->stroker, lrint(width * p->scale * 32), FT_STROKER_LINECAP_BUTT,
                    FT_STROKER_LINEJOIN_ROUND, 0);
-    FT_Vector before = at(p, xy[0], xy[1]);
+    FT_Vector before = at(p, xy[0].x, xy[0].y);
     bool moved = false;
     if (FT_Stroker_BeginSubPath(p->stroker, &before, !closed) != 0) return;
     for (int i = 1; i < n; i++) {
-        FT_Vector v = at(p, xy[2 * i], xy[2 * i + 1]);
+        FT_Vector v = at(p, xy[i].x, xy[i].y);
         if (v.x == before.x && v.y == before.y) continue;
         if (FT_Stroker_LineTo(p->stroker, &v) != 0) return;
         before = v;
@@ -117,36 +117,36 @@ static void paint_stroke(Painter *p, const double *xy, int n, double width, bool
 }
 
 /* In pieces, since an outline holds no more than 32,767 points. */
-static void paint_line(Painter *p, const double *xy, int n, double width)
+static void paint_line(Painter *p, const Point *xy, int n, double width)
 {
     for (int i = 0; i + 1 < n; i += CHUNK - 1)
-        paint_stroke(p, xy + 2 * i, n - i < CHUNK ? n - i : CHUNK, width, false);
+        paint_stroke(p, xy + i, n - i < CHUNK ? n - i : CHUNK, width, false);
 }
 
 /* Walks along the line, and draws what lies under the pattern's odd parts. */
 static void paint_dashed(Painter *p, const Mark *s)
 {
     const double *pattern = dash_pattern[s->dash];
-    double *piece = malloc(2 * ((size_t)s->n + 1) * sizeof *piece);
+    Point *piece = malloc(((size_t)s->n + 1) * sizeof *piece);
     if (!piece) return;
     int part = 0, m = 1;
     double left = pattern[0] * s->stroke;
-    memcpy(piece, s->xy, 2 * sizeof *piece);
+    piece[0] = s->xy[0];
     for (int i = 0; i + 1 < s->n; i++) {
-        double x = s->xy[2 * i], y = s->xy[2 * i + 1];
-        double dx = s->xy[2 * i + 2] - x, dy = s->xy[2 * i + 3] - y, length = hypot(dx, dy);
+        double x = s->xy[i].x, y = s->xy[i].y;
+        double dx = s->xy[i + 1].x - x, dy = s->xy[i + 1].y - y, length = hypot(dx, dy);
         double done = 0;
         while (length - done > left) {
             done += left;
-            piece[2 * m] = x + dx * done / length, piece[2 * m + 1] = y + dy * done / length;
+            piece[m] = (Point){x + dx * done / length, y + dy * done / length};
             if (part % 2 == 0) paint_line(p, piece, m + 1, s->stroke);
-            memcpy(piece, piece + 2 * (ptrdiff_t)m, 2 * sizeof *piece);
+            piece[0] = piece[m];
             m = 1;
             if (pattern[++part] == 0) part = 0;
             left = pattern[part] * s->stroke;
         }
         left -= length - done;
-        piece[2 * m] = x + dx, piece[2 * m + 1] = y + dy, m++;
+        piece[m++] = s->xy[i + 1];
     }
     if (part % 2 == 0 && m > 1) paint_line(p, piece, m, s->stroke);
     free(piece);
@@ -155,17 +155,21 @@ static void paint_dashed(Painter *p, const Mark *s)
 /* Straight lines along an axis, as thick as whole pixels and on them. */
 static bool paint_hairline(Painter *p, const Mark *s)
 {
-    const double *v = s->xy;
-    if (s->n != 2 || s->dash != DASH_NONE || (v[0] != v[2] && v[1] != v[3])) return false;
+    const Point *v = s->xy;
+    if (s->n != 2 || s->dash != DASH_NONE || (v[0].x != v[1].x && v[0].y != v[1].y)) return false;
     if (s->ink != INK_GRID && s->ink != INK_MUTED) return false;
     double w = rint(s->stroke * p->scale), unit = 1 / p->scale;
-    double x0 = rint(fmin(v[0], v[2]) * p->scale - w / 2),
-           x1 = rint(fmax(v[0], v[2]) * p->scale - w / 2);
-    double y0 = rint(fmin(v[1], v[3]) * p->scale - w / 2),
-           y1 = rint(fmax(v[1], v[3]) * p->scale - w / 2);
+    double x0 = rint(fmin(v[0].x, v[1].x) * p->scale - w / 2),
+           x1 = rint(fmax(v[0].x, v[1].x) * p->scale - w / 2);
+    double y0 = rint(fmin(v[0].y, v[1].y) * p->scale - w / 2),
+           y1 = rint(fmax(v[0].y, v[1].y) * p->scale - w / 2);
     x1 += w, y1 += w;
-    const double xy[] = {x0 * unit, y0 * unit, x1 * unit, y0 * unit,
-                         x1 * unit, y1 * unit, x0 * unit, y1 * unit};
+    const Point xy[] = {
+        {x0 * unit, y0 * unit},
+        {x1 * unit, y0 * unit},
+        {x1 * unit, y1 * unit},
+        {x0 * unit, y1 * unit}
+    };
     paint_area(p, xy, 4);
     return true;
 }
@@ -175,9 +179,10 @@ static void paint_dot(Painter *p, const Mark *s)
     enum { CORNERS = 24 };
     /* cos and sin of 15 degrees: the circle by turning a point */
     static const double c = 0.96592582628906829, q = 0.25881904510252076;
-    double xy[2 * CORNERS], x = s->w, y = 0;
+    Point xy[CORNERS];
+    double x = s->w, y = 0;
     for (int i = 0; i < CORNERS; i++) {
-        xy[2 * i] = s->x + x, xy[2 * i + 1] = s->y + y;
+        xy[i] = (Point){s->x + x, s->y + y};
         double turned = c * x - q * y;
         y = q * x + c * y;
         x = turned;

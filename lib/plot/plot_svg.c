@@ -54,14 +54,14 @@ static void add_escaped(Text *t, const char *s)
     }
 }
 
-static void add_points(Text *t, const double *xy, int n)
+static void add_points(Text *t, const Point *xy, int n)
 {
     text_add(t, " points=\"");
     for (int i = 0; i < n; i++) {
         if (i) text_add(t, " ");
-        add_number(t, xy[2 * i]);
+        add_number(t, xy[i].x);
         text_add(t, ",");
-        add_number(t, xy[2 * i + 1]);
+        add_number(t, xy[i].y);
     }
     text_add(t, "\"");
 }
@@ -133,15 +133,17 @@ static void add_text(Text *t, const Mark *s)
 /* RFC 4648, section 4. */
 static void add_base64(Text *t, const unsigned char *data, size_t n)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char digits[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
+    enum { NONE = 64 };
     for (size_t i = 0; i < n; i += 3) {
         size_t left = n - i;
         unsigned long v = (unsigned long)data[i] << 16;
         if (left > 1) v |= (unsigned long)data[i + 1] << 8;
         if (left > 2) v |= data[i + 2];
         const char four[5] = {digits[v >> 18], digits[v >> 12 & 63],
-                              left > 1 ? digits[v >> 6 & 63] : '=', left > 2 ? digits[v & 63] : '=',
-                              '\0'};
+                              digits[left > 1 ? v >> 6 & 63 : NONE],
+                              digits[left > 2 ? v & 63 : NONE], '\0'};
         text_add(t, four);
     }
 }

@@ -29,12 +29,12 @@ Pen reference_pen(void)
     return (Pen){.ink = INK_TEXT, .alpha = 1, .width = 1.5, .dash = DASH_SHORT};
 }
 
-/* The part of a segment within the box (Y.-D. Liang and B. A. Barsky, 1984); false: none. */
-static bool clip(const Box *b, double s[4])
+/* Cuts a segment to the box (Y.-D. Liang and B. A. Barsky, 1984); false: nothing is left. */
+static bool clip(const Box *b, Point *p, Point *q)
 {
-    double dx = s[2] - s[0], dy = s[3] - s[1], from = 0, to = 1;
+    double dx = q->x - p->x, dy = q->y - p->y, from = 0, to = 1;
     const double step[] = {-dx, dx, -dy, dy};
-    const double room[] = {s[0] - b->left, b->right - s[0], s[1] - b->top, b->bottom - s[1]};
+    const double room[] = {p->x - b->left, b->right - p->x, p->y - b->top, b->bottom - p->y};
     for (int k = 0; k < 4; k++) {
         if (step[k] == 0) {
             if (room[k] < 0) return false;
@@ -45,26 +45,26 @@ static bool clip(const Box *b, double s[4])
         }
     }
     if (from > to) return false;
-    double x = s[0], y = s[1];
-    s[0] = x + from * dx, s[1] = y + from * dy;
-    s[2] = x + to * dx, s[3] = y + to * dy;
+    const Point start = *p;
+    *p = (Point){start.x + from * dx, start.y + from * dy};
+    *q = (Point){start.x + to * dx, start.y + to * dy};
     return true;
 }
 
 /* Draws what of the line through n points lies in the axes. */
-static void clipped_line(Panel *p, const Pen *pen, const double *xy, int n)
+static void clipped_line(Panel *p, const Pen *pen, const Point *xy, int n)
 {
-    double *out = arena_new_array(p->d->arena, double, 2 * n + 2);
+    Point *out = arena_new_array(p->d->arena, Point, n + 1);
     int m = 0;
     for (int i = 0; i + 1 < n; i++) {
-        double s[4] = {xy[2 * i], xy[2 * i + 1], xy[2 * i + 2], xy[2 * i + 3]};
-        if (!clip(&p->axes, s)) continue;
-        if (m == 0 || out[2 * m - 2] != s[0] || out[2 * m - 1] != s[1]) {
+        Point from = xy[i], to = xy[i + 1];
+        if (!clip(&p->axes, &from, &to)) continue;
+        if (m == 0 || out[m - 1].x != from.x || out[m - 1].y != from.y) {
             draw_line(p->d, pen, out, m);
             m = 0;
-            out[2 * m] = s[0], out[2 * m + 1] = s[1], m++;
+            out[m++] = from;
         }
-        out[2 * m] = s[2], out[2 * m + 1] = s[3], m++;
+        out[m++] = to;
     }
     draw_line(p->d, pen, out, m);
 }
@@ -75,21 +75,21 @@ static double clamp(double v, double low, double high)
 }
 
 /* Keeps of points that share a pixel's column those that matter; in place; gives their number. */
-static int thin(double *xy, int n)
+static int thin(Point *xy, int n)
 {
     int m = 0;
     for (int i = 0; i < n;) {
-        double column = floor(xy[2 * i]);
+        double column = floor(xy[i].x);
         int end = i, low = i, high = i;
-        for (; end < n && floor(xy[2 * end]) == column; end++) {
-            if (xy[2 * end + 1] < xy[2 * low + 1]) low = end;
-            if (xy[2 * end + 1] > xy[2 * high + 1]) high = end;
+        for (; end < n && floor(xy[end].x) == column; end++) {
+            if (xy[end].y < xy[low].y) low = end;
+            if (xy[end].y > xy[high].y) high = end;
         }
         int keep[4] = {i, low < high ? low : high, low < high ? high : low, end - 1};
         for (int k = 0, last = -1; k < 4; k++) {
             if (keep[k] <= last) continue;
             last = keep[k];
-            memmove(xy + 2 * m++, xy + 2 * last, 2 * sizeof *xy);
+            xy[m++] = xy[last];
         }
         i = end;
     }
@@ -98,13 +98,12 @@ static int thin(double *xy, int n)
 
 /* Positions of the points from `from` up to the next gap; *end is where that is. */
 static int stretch(const Panel *p, const ChartSeries *s, const double *y, int from, int *end,
-                   double *xy)
+                   Point *xy)
 {
     int n = 0, i = from;
     while (i < s->n && !(axis_has(&p->x, s->x[i]) && axis_has(&p->y, y[i]))) i++;
     for (; i < s->n && axis_has(&p->x, s->x[i]) && axis_has(&p->y, y[i]); i++, n++) {
-        xy[2 * n] = axis_position(&p->x, s->x[i]);
-        xy[2 * n + 1] = axis_position(&p->y, y[i]);
+        xy[n] = (Point){axis_position(&p->x, s->x[i]), axis_position(&p->y, y[i])};
     }
     *end = i;
     return n;
@@ -137,7 +136,7 @@ static bool has_band(const Panel *p, const ChartSeries *s, int i)
 static void draw_band(Panel *p, const ChartSeries *s)
 {
     Pen pen = {.ink = ink_of(s->look), .alpha = band_alpha(p->chart)};
-    double *xy = arena_new_array(p->d->arena, double, 4 * s->n + 4);
+    Point *xy = arena_new_array(p->d->arena, Point, 2 * s->n + 2);
     double *lows = arena_new_array(p->d->arena, double, s->n + 1);
     bool dense = s->n > 4 * (p->axes.right - p->axes.left);
     for (int i = 0; i < s->n; i++) {
@@ -146,35 +145,33 @@ static void draw_band(Panel *p, const ChartSeries *s)
             double x = axis_position(&p->x, s->x[i]);
             if (x < p->axes.left - 1e-6 || x > p->axes.right + 1e-6) continue;
             double high = axis_position(&p->y, s->high[i]), low = low_position(p, s->low[i]);
-            bool same = dense && n > 0 && floor(x) == floor(xy[2 * n - 2]);
-            if (same) high = fmin(high, xy[2 * n - 1]), low = fmax(low, lows[n - 1]);
+            bool same = dense && n > 0 && floor(x) == floor(xy[n - 1].x);
+            if (same) high = fmin(high, xy[n - 1].y), low = fmax(low, lows[n - 1]);
             n += !same;
-            xy[2 * n - 2] = x;
-            xy[2 * n - 1] = clamp(high, p->axes.top, p->axes.bottom);
+            xy[n - 1] = (Point){x, clamp(high, p->axes.top, p->axes.bottom)};
             lows[n - 1] = clamp(low, p->axes.top, p->axes.bottom);
         }
         for (int k = 0; k < n; k++) {
-            xy[2 * (n + k)] = xy[2 * (n - 1 - k)];
-            xy[2 * (n + k) + 1] = lows[n - 1 - k];
+            xy[n + k] = (Point){xy[n - 1 - k].x, lows[n - 1 - k]};
         }
         draw_area(p->d, &pen, xy, 2 * n);
     }
 }
 
-static void polygon(Drawing *d, const Pen *pen, double x, double y, const double (*at)[2], int n)
+static void polygon(Drawing *d, const Pen *pen, double x, double y, const Point at[], int n)
 {
-    double xy[24];
+    Point xy[12];
     for (int i = 0; i < n; i++)
-        xy[2 * i] = x + MARKER_RADIUS * at[i][0], xy[2 * i + 1] = y + MARKER_RADIUS * at[i][1];
+        xy[i] = (Point){x + MARKER_RADIUS * at[i].x, y + MARKER_RADIUS * at[i].y};
     draw_area(d, pen, xy, n);
 }
 
 // clang-format off
-static const double square[][2] = {{-0.9, -0.9}, {0.9, -0.9}, {0.9, 0.9}, {-0.9, 0.9}};
-static const double up[][2] = {{0, -1.25}, {1.15, 0.85}, {-1.15, 0.85}};
-static const double down[][2] = {{0, 1.25}, {-1.15, -0.85}, {1.15, -0.85}};
-static const double diamond[][2] = {{0, -1.3}, {1.1, 0}, {0, 1.3}, {-1.1, 0}};
-static const double plus[][2] = {{-0.4, -1.2}, {0.4, -1.2}, {0.4, -0.4}, {1.2, -0.4},
+static const Point square[] = {{-0.9, -0.9}, {0.9, -0.9}, {0.9, 0.9}, {-0.9, 0.9}};
+static const Point up[] = {{0, -1.25}, {1.15, 0.85}, {-1.15, 0.85}};
+static const Point down[] = {{0, 1.25}, {-1.15, -0.85}, {1.15, -0.85}};
+static const Point diamond[] = {{0, -1.3}, {1.1, 0}, {0, 1.3}, {-1.1, 0}};
+static const Point plus[] = {{-0.4, -1.2}, {0.4, -1.2}, {0.4, -0.4}, {1.2, -0.4},
                                  {1.2, 0.4},   {0.4, 0.4},  {0.4, 1.2},  {-0.4, 1.2},
                                  {-0.4, 0.4},  {-1.2, 0.4}, {-1.2, -0.4}, {-0.4, -0.4}};
 // clang-format on
@@ -250,11 +247,32 @@ static void draw_whiskers(Panel *p, const ChartSeries *s, double shift, Ink ink)
         if (!has_band(p, s, i) || s->low[i] == s->high[i]) continue;
         double x = axis_position(&p->x, s->x[i]) + shift;
         double low = low_position(p, s->low[i]), high = axis_position(&p->y, s->high[i]);
-        if (s->kind == SERIES_BARS) clipped_line(p, &halo, (double[]){x, low, x, high}, 2);
-        clipped_line(p, &pen, (double[]){x, low, x, high}, 2);
+        if (s->kind == SERIES_BARS)
+            clipped_line(p, &halo,
+                         (Point[]){
+                             {x, low },
+                             {x, high}
+            },
+                         2);
+        clipped_line(p, &pen,
+                     (Point[]){
+                         {x, low },
+                         {x, high}
+        },
+                     2);
         for (double at = high; at < low; at += 4) panel_take(p, x, at, 2);
-        clipped_line(p, &pen, (double[]){x - 4, low, x + 4, low}, 2);
-        clipped_line(p, &pen, (double[]){x - 4, high, x + 4, high}, 2);
+        clipped_line(p, &pen,
+                     (Point[]){
+                         {x - 4, low},
+                         {x + 4, low}
+        },
+                     2);
+        clipped_line(p, &pen,
+                     (Point[]){
+                         {x - 4, high},
+                         {x + 4, high}
+        },
+                     2);
     }
 }
 
@@ -262,7 +280,7 @@ static void draw_curve(Panel *p, const ChartSeries *s)
 {
     Pen pen = series_pen(s);
     pen.tip = s->name;
-    double *xy = arena_new_array(p->d->arena, double, 2 * s->n + 2);
+    Point *xy = arena_new_array(p->d->arena, Point, s->n + 1);
     for (int from = 0; from < s->n;) {
         int n = stretch(p, s, s->y, from, &from, xy);
         if (n > 4 * (p->axes.right - p->axes.left)) n = thin(xy, n);
@@ -282,10 +300,20 @@ static void hatch(Panel *p, Box b, int look)
     enum { STEP = 7 };
     if (kind == 1 || kind == 3)
         for (double at = STEP; at < w + h; at += STEP)
-            clipped_line(p, &pen, (double[]){b.left, b.bottom - at, b.left + at, b.bottom}, 2);
+            clipped_line(p, &pen,
+                         (Point[]){
+                             {b.left,      b.bottom - at},
+                             {b.left + at, b.bottom     }
+            },
+                         2);
     if (kind == 2 || kind == 3)
         for (double at = STEP; at < w + h; at += STEP)
-            clipped_line(p, &pen, (double[]){b.left, b.top + at, b.left + at, b.top}, 2);
+            clipped_line(p, &pen,
+                         (Point[]){
+                             {b.left,      b.top + at},
+                             {b.left + at, b.top     }
+            },
+                         2);
     p->axes = whole;
 }
 
@@ -332,7 +360,8 @@ static void draw_steps(Panel *p, const ChartSeries *s)
 {
     Pen line = series_pen(s),
         fill = {.ink = ink_of(s->look), .alpha = band_alpha(p->chart), .tip = s->name};
-    double *xy = arena_new_array(p->d->arena, double, 4 * s->n + 4), zero = base_line(p);
+    Point *xy = arena_new_array(p->d->arena, Point, 2 * s->n + 2);
+    double zero = base_line(p);
     int n = 0;
     line.width = 1.6;
     for (int i = 0; i < s->n; i++) {
@@ -341,12 +370,13 @@ static void draw_steps(Panel *p, const ChartSeries *s)
         double left = clamp(axis_position(&p->x, s->x[i]), p->axes.left, p->axes.right);
         double right = clamp(axis_position(&p->x, s->x[i + 1]), p->axes.left, p->axes.right);
         y = clamp(y, p->axes.top, p->axes.bottom);
-        if (n == 0) xy[0] = left, xy[1] = zero, n = 1;
-        xy[2 * n] = left, xy[2 * n + 1] = y, n++;
-        xy[2 * n] = right, xy[2 * n + 1] = y, n++;
+        if (n == 0) xy[n++] = (Point){left, zero};
+        xy[n++] = (Point){left, y};
+        xy[n++] = (Point){right, y};
     }
     if (n == 0) return;
-    xy[2 * n] = xy[2 * n - 2], xy[2 * n + 1] = zero, n++;
+    xy[n] = (Point){xy[n - 1].x, zero};
+    n++;
     draw_area(p->d, &fill, xy, n);
     draw_line(p->d, &line, xy, n);
 }
@@ -366,7 +396,12 @@ void series_draw(Panel *p)
         if (!axis_has(&p->y, c->references[i].y)) continue;
         double y = axis_position(&p->y, c->references[i].y);
         pen.tip = c->references[i].label;
-        clipped_line(p, &pen, (double[]){p->axes.left, y, p->axes.right, y}, 2);
+        clipped_line(p, &pen,
+                     (Point[]){
+                         {p->axes.left,  y},
+                         {p->axes.right, y}
+        },
+                     2);
     }
     for (int i = 0; i < c->n_series; i++)
         if (c->series[i].kind == SERIES_LINE) draw_curve(p, &c->series[i]);
@@ -391,7 +426,13 @@ void series_sample(const Panel *p, const ChartSeries *s, double x, double y, dou
         draw_rectangle(p->d, &band, x, y - 5, width, 10);
     } else if (s->kind == SERIES_LINE && s->low)
         draw_rectangle(p->d, &band, x, y - 5, width, 10);
-    if (s->kind != SERIES_POINTS) draw_line(p->d, &pen, (double[]){x, y, x + width, y}, 2);
+    if (s->kind != SERIES_POINTS)
+        draw_line(p->d, &pen,
+                  (Point[]){
+                      {x,         y},
+                      {x + width, y}
+        },
+                  2);
     bool marked = s->kind == SERIES_POINTS || (s->kind == SERIES_LINE && !s->plain);
     if (marked) draw_marker(p->d, s->look, NULL, x + width / 2, y);
 }

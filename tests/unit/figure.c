@@ -208,7 +208,7 @@ TEST(figure, legend_stands_off_the_data)
     double right = 0;
     for (int i = 0; i < d.n; i++)
         if (d.marks[i].kind == MARK_LINE && d.marks[i].ink == INK_GRID)
-            right = fmax(right, d.marks[i].xy[2]);
+            right = fmax(right, d.marks[i].xy[1].x);
     int seen = 0;
     for (int i = 0; i < d.n; i++) {
         if (d.marks[i].kind != MARK_TEXT || strncmp(d.marks[i].text, "squash", 6) != 0) continue;
@@ -230,12 +230,12 @@ TEST(figure, lines_stay_within_the_axes_own_limits)
     double top = 1e9, bottom = 0;
     for (int i = 0; i < d.n; i++) {
         if (d.marks[i].kind != MARK_LINE || d.marks[i].ink != INK_GRID) continue;
-        top = fmin(top, d.marks[i].xy[1]);
-        bottom = fmax(bottom, d.marks[i].xy[3]);
+        top = fmin(top, d.marks[i].xy[0].y);
+        bottom = fmax(bottom, d.marks[i].xy[1].y);
     }
     for (int i = 0; i < d.n; i++)
         for (int k = 0; d.marks[i].ink == INK_LOOK && k < d.marks[i].n; k++) {
-            double y = d.marks[i].xy[2 * k + 1];
+            double y = d.marks[i].xy[k].y;
             if (d.marks[i].kind == MARK_LINE) assert_true(y > top - 1 && y < bottom + 1);
         }
     arena_free(a);
