@@ -165,7 +165,8 @@ static void linear_ticks(Ticks *t, AxisRange r, int about, TickFormat format)
     double step = steps[s] * power_of_10(k);
     double first = ceil(r.low / step - 1e-9), last = floor(r.high / step + 1e-9);
     t->n = 0;
-    for (double i = first; i <= last && t->n < TICKS_MAX; i++) {
+    for (int n = 0; first + n <= last && n < TICKS_MAX; n++) {
+        double i = first + n;
         Tick *at = &t->at[t->n++];
         at->value = k < 0 ? i * steps[s] / power_of_10(-k) : i * step;
         label(at, size, k, format);

@@ -56,10 +56,10 @@ static void take_lines(Panel *p)
         for (int i = 0; s->kind == SERIES_LINE && s->n <= DENSE && i < s->n; i++) {
             if (!axis_has(&p->x, s->x[i]) || !axis_has(&p->y, s->y[i])) continue;
             Point now = {axis_position(&p->x, s->x[i]), axis_position(&p->y, s->y[i])};
-            double n = ceil(hypot(now.x - before.x, now.y - before.y) / STEP);
-            for (double t = 0; started && t <= n && n < STEPS_MAX; t++)
-                panel_take(p, before.x + (now.x - before.x) * t / fmax(n, 1),
-                           before.y + (now.y - before.y) * t / fmax(n, 1), 2);
+            int n = 1 + (int)fmin(hypot(now.x - before.x, now.y - before.y) / STEP, STEPS_MAX);
+            for (int t = 0; started && t <= n; t++)
+                panel_take(p, before.x + (now.x - before.x) * t / n,
+                           before.y + (now.y - before.y) * t / n, 2);
             before = now;
             started = true;
         }

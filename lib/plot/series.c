@@ -260,7 +260,7 @@ static void draw_whiskers(Panel *p, const ChartSeries *s, double shift, Ink ink)
                          {x, high}
         },
                      2);
-        for (double at = high; at < low; at += 4) panel_take(p, x, at, 2);
+        for (int k = 0; k < (low - high) / 4; k++) panel_take(p, x, high + 4 * k, 2);
         clipped_line(p, &pen,
                      (Point[]){
                          {x - 4, low},
@@ -299,7 +299,7 @@ static void hatch(Panel *p, Box b, int look)
     unsigned kind = (unsigned)look % 4;
     enum { STEP = 7 };
     if (kind == 1 || kind == 3)
-        for (double at = STEP; at < w + h; at += STEP)
+        for (int at = STEP; at < w + h; at += STEP)
             clipped_line(p, &pen,
                          (Point[]){
                              {b.left,      b.bottom - at},
@@ -307,7 +307,7 @@ static void hatch(Panel *p, Box b, int look)
             },
                          2);
     if (kind == 2 || kind == 3)
-        for (double at = STEP; at < w + h; at += STEP)
+        for (int at = STEP; at < w + h; at += STEP)
             clipped_line(p, &pen,
                          (Point[]){
                              {b.left,      b.top + at},

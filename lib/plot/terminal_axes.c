@@ -52,9 +52,9 @@ static void line(const Plane *p, const double from[2], const double to[2], int l
 {
     double across = fabs(to[0] - from[0]), down = fabs(to[1] - from[1]);
     double most = 4.0 * (p->width * p->dots_across + p->height * p->dots_down);
-    double n = fmin(ceil(fmax(across, down)), most);
+    int n = (int)fmin(ceil(fmax(across, down)), most);
     if (n < 1) n = 1;
-    for (double i = 0; i <= n; i++)
+    for (int i = 0; i <= n; i++)
         dot(p, from[0] + (to[0] - from[0]) * i / n, from[1] + (to[1] - from[1]) * i / n, look);
 }
 
@@ -171,7 +171,7 @@ static void put_rows(const Plane *p, const Ticks *ticks, int margin)
         terminal_put(t, text, margin, true);
         text_add(t->out, !t->style->utf8 ? (*text ? " +" : " |") : *text ? " \u2524" : " \u2502");
         int look = -1, last = p->width;
-        const Cell *cells = p->cells + row * p->width;
+        const Cell *cells = &p->cells[row * p->width];
         while (last > 0 && cells[last - 1].look == EMPTY) last--;
         for (int i = 0; i < last; i++) put_cell(p, &cells[i], &look);
         if (look >= 0) terminal_color(t, -1);

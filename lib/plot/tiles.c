@@ -204,8 +204,9 @@ void panel_images(Panel *p)
     Lettering l = {.ink = INK_TEXT, .size = TICK_SIZE, .align = 0.5};
     for (int i = 0; i < c->n_tiles; i++) {
         const ChartTile *tile = &c->tiles[i];
-        double x = p->outer.left + PANEL_PAD + i % t.n_columns * (t.tile + TILE_GAP);
-        double y = p->axes.top + i / t.n_columns * (t.tile + t.caption + TILE_GAP);
+        int row = i / t.n_columns, column = i % t.n_columns;
+        double x = p->outer.left + PANEL_PAD + column * (t.tile + TILE_GAP);
+        double y = p->axes.top + row * (t.tile + t.caption + TILE_GAP);
         double scale = t.tile / (tile->width > tile->height ? tile->width : tile->height);
         double w = tile->width * scale, h = tile->height * scale;
         draw_image(p->d, tile, x + (t.tile - w) / 2, y + (t.tile - h) / 2, w, h);

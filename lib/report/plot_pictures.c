@@ -127,7 +127,8 @@ static bool open_data(const PlotRuns *r, const PlotSpec *spec, const Dataset **d
     Experiment *e = arena_new_array(r->arena, Experiment, 1);
     for (int i = 0; r->sweep && i < r->sweep->n_runs; i++)
         if (r->sweep->runs[i].asked) return sweep_experiment(r->sweep, i, r->arena, e, data, err);
-    return plot_fail(spec, err, "images need an experiment file, or a run");
+    (void)plot_fail(spec, err, "images need an experiment file, or a run");
+    return false;
 }
 
 static const char *caption_of(const PlotRuns *r, const Dataset *d, const Split *split, int64_t at)
