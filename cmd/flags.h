@@ -15,7 +15,8 @@ typedef enum LauncherKind { LAUNCH_LOCAL, LAUNCH_SLURM } LauncherKind;
 typedef struct Flags {
     bool help, json, quiet, verbose;
     int color; /* ColorMode */
-    bool dry_run, force, resume, retry, status, wait, submit_only, best, check_nan, profile;
+    bool dry_run, force, resume, retry, status, wait, submit_only, diff, export, orphans, remove,
+        yes, best, check_nan, profile;
     bool log_x, log_y, show, png, dark;
     int split;              /* SplitId */
     int kind;               /* PlotKind; -1: not given */

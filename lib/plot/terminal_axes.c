@@ -171,7 +171,7 @@ static void put_rows(const Plane *p, const Ticks *ticks, int margin)
         terminal_put(t, text, margin, true);
         text_add(t->out, !t->style->utf8 ? (*text ? " +" : " |") : *text ? " \u2524" : " \u2502");
         int look = -1, last = p->width;
-        const Cell *cells = &p->cells[row * p->width];
+        const Cell *cells = &p->cells[(ptrdiff_t)row * p->width];
         while (last > 0 && cells[last - 1].look == EMPTY) last--;
         for (int i = 0; i < last; i++) put_cell(p, &cells[i], &look);
         if (look >= 0) terminal_color(t, -1);
