@@ -35,7 +35,6 @@ void plot_pair_add(PlotPairs *p, double x, double y);
 
 /* "train.loss (nats)"; top1 without a unit is written as a percentage. */
 ChartAxis plot_metric_axis(Arena *a, const PlotSpec *spec, const char *metric);
-bool plot_less_is_better(const char *metric);
 /* Whether an axis of these values is logarithmic: asked for, or they span a factor of `span`. */
 bool plot_is_log(int scale, const double *values, int n, double span);
 /* The same for a metric's axis and all series drawn on it; accuracies are not by themselves. */

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "report/metric_log.h"
+#include "run/run_record.h"
 
 #include <math.h>
 #include <string.h>
@@ -123,29 +124,11 @@ PlotSettings plot_settings(const PlotRuns *r, const PlotSpec *spec, bool done_on
     return s;
 }
 
-static double record_number(const RunRecord *r, const char *name)
-{
-    const struct {
-        const char *name;
-        double value;
-    } numbers[] = {
-        {"parameters", (double)r->n_parameters},
-        {"step",       (double)r->step        },
-        {"step_ms",    r->step_ms             },
-        {"wall_s",     r->wall_s              },
-        {"cpu_s",      r->cpu_s               },
-        {"peak_bytes", (double)r->peak_bytes  },
-        {"energy_wh",  r->energy_wh           }
-    };
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-        if (strcmp(numbers[i].name, name) == 0)
-            return numbers[i].value < 0 ? (double)NAN : numbers[i].value;
-    return (double)NAN;
-}
-
 double plot_run_number(const PlotRun *run, const char *metric)
 {
-    if (strncmp(metric, "run.", 4) == 0) return record_number(&run->record, metric + 4);
+    double value;
+    if (strncmp(metric, "run.", 4) == 0)
+        return run_record_number(&run->record, metric + 4, &value) ? value : (double)NAN;
     return metric_number(run->record.final_metrics, strlen(run->record.final_metrics), metric);
 }
 

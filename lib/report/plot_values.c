@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "report/metric_log.h"
 #include "report/plot_build.h"
+#include "run/run_record.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -31,15 +32,6 @@ ChartAxis plot_metric_axis(Arena *a, const PlotSpec *spec, const char *metric)
     if (!unit && ends_with(metric, "_wh")) unit = "Wh";
     if (unit) axis.label = arena_printf(a, "%s (%s)", axis.label, unit);
     return axis;
-}
-
-bool plot_less_is_better(const char *metric)
-{
-    static const char *const words[] = {"loss", "perplexity", "error", "_s",
-                                        "_ms",  "_bytes",     "_wh"};
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (ends_with(metric, words[i])) return true;
-    return false;
 }
 
 bool plot_is_log(int scale, const double *values, int n, double span)
@@ -135,15 +127,17 @@ const char *plot_last_part(const char *name)
 static const char *nearest_metric(const PlotRuns *r, const char *metric)
 {
     enum { NAMES = 64 };
-    static const char *const fields[] = {"run.parameters", "run.step",  "run.step_ms",
-                                         "run.wall_s",     "run.cpu_s", "run.peak_bytes",
-                                         "run.energy_wh"};
-    if (strncmp(metric, "run.", 4) == 0)
-        return text_nearest(metric, fields, sizeof fields / sizeof fields[0]);
+    const char *names[NAMES];
+    int n = 0;
+    if (strncmp(metric, "run.", 4) == 0) {
+        for (; n < NAMES && run_record_name(n); n++)
+            names[n] = arena_printf(r->arena, "run.%s", run_record_name(n));
+        return text_nearest(metric, names, n);
+    }
     for (int i = 0; i < r->n; i++) {
-        const char *names[NAMES], *text = r->at[i].record.final_metrics;
+        const char *text = r->at[i].record.final_metrics;
         if (r->at[i].status == RUN_ABSENT || !*text) continue;
-        int n = metric_names(text, strlen(text), names, NAMES, r->arena);
+        n = metric_names(text, strlen(text), names, NAMES, r->arena);
         return text_nearest(metric, names, n);
     }
     return NULL;
