@@ -21,10 +21,4 @@ typedef struct MetricLog {
 bool metric_log_read(MetricLog *log, Arena *a, const char *folder, const char *const names[],
                      int n_names, Error *err) MUST_CHECK;
 
-/* The names in a text of such objects, up to `most`; the arena's. */
-int metric_names(const char *text, size_t n, const char *names[], int most, Arena *a);
-
-/* The number called `name` in one line or text of such objects; NaN when it is not there. */
-double metric_number(const char *text, size_t n, const char *name);
-
 #endif

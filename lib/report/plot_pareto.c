@@ -1,6 +1,6 @@
 /* plot_pareto -- a metric against what it costs, a point a setting, and the front. */
 #include "report/plot_build.h"
-#include "table/table.h"
+#include "run/metric_lines.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -114,7 +114,7 @@ bool plot_pareto(Chart *c, const PlotRuns *r, const PlotSpec *spec, Error *err)
         return plot_no_values(r, spec, have ? metrics[1] : metrics[0], true, err);
     }
     qsort(points, (size_t)n, sizeof *points, by_cost);
-    mark_front(points, n, table_less_is_better(metrics[1]));
+    mark_front(points, n, metric_less_is_better(metrics[1]));
     series[1] = pareto_series(c, r, points, n);
     series[0] = front_of(r->arena, points, n);
     PlotSpec plain = plot_spec_default(PLOT_PARETO);

@@ -2,7 +2,7 @@
 #include "report/plot_runs.h"
 
 #include "base/text.h"
-#include "report/metric_log.h"
+#include "run/metric_lines.h"
 #include "run/run_record.h"
 
 #include <math.h>
@@ -129,7 +129,8 @@ double plot_run_number(const PlotRun *run, const char *metric)
     double value;
     if (strncmp(metric, "run.", 4) == 0)
         return run_record_number(&run->record, metric + 4, &value) ? value : (double)NAN;
-    return metric_number(run->record.final_metrics, strlen(run->record.final_metrics), metric);
+    const char *text = run->record.final_metrics;
+    return metric_line_number(text, strlen(text), metric, &value) ? value : (double)NAN;
 }
 
 bool plot_runs_have(const PlotRuns *r, const char *metric)

@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "report/metric_log.h"
 #include "report/plot_build.h"
+#include "run/metric_lines.h"
 #include "run/run_record.h"
 
 #include <math.h>

@@ -32,6 +32,32 @@ bool metric_line_number(const char *line, size_t n, const char *name, double *ou
     return false;
 }
 
+/* The next "name": of the text; what follows its colon, or NULL. Values of metrics.jsonl hold no
+ * quotes within strings, so a name is what stands between two quotes with a colon behind. */
+static const char *next_name(const char *at, const char *end, const char **name, size_t *length)
+{
+    while ((at = memchr(at, '"', (size_t)(end - at))) != NULL) {
+        const char *start = at + 1, *close = memchr(start, '"', (size_t)(end - start));
+        if (!close) return NULL;
+        at = close + 1;
+        if (at >= end || *at != ':') continue;
+        *name = start;
+        *length = (size_t)(close - start);
+        return at + 1;
+    }
+    return NULL;
+}
+
+int metric_names(const char *text, size_t n, const char *names[], int most, Arena *a)
+{
+    const char *at = text, *end = text + n, *name;
+    size_t length;
+    int found = 0;
+    while (found < most && (at = next_name(at, end, &name, &length)) != NULL)
+        names[found++] = arena_string_n(a, name, length);
+    return found;
+}
+
 bool metric_lines_next(MetricLines *rest, MetricLines *line)
 {
     const char *newline = rest->n ? memchr(rest->text, '\n', rest->n) : NULL;

@@ -3,8 +3,7 @@
 #ifndef SEQLAB_RUN_METRIC_LINES_H
 #define SEQLAB_RUN_METRIC_LINES_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "base/arena.h"
 
 /* A part of a file's text, or one line without its newline. */
 typedef struct MetricLines {
@@ -17,6 +16,9 @@ bool metric_lines_next(MetricLines *rest, MetricLines *line);
 
 /* The number called `name` in one line; false where there is none. */
 bool metric_line_number(const char *line, size_t n, const char *name, double *out);
+
+/* The names in a line or in run.json's last evaluation, up to `most`; the arena's. */
+int metric_names(const char *text, size_t n, const char *names[], int most, Arena *a);
 
 /* Whether less is better, by the words in a metric's name: loss, perplexity, error, times, bytes.
  */

@@ -12,19 +12,6 @@
 
 enum { METRICS_BYTES_MAX = 1 << 30 };
 
-int run_metric_names(const RunRecord *record, const char *names[], int most, Arena *a)
-{
-    int n = 0;
-    const char *at = record->final_metrics;
-    while (n < most && (at = strchr(at, '"')) != NULL) {
-        const char *end = strchr(++at, '"');
-        if (!end) break;
-        if (end[1] == ':') names[n++] = arena_string_n(a, at, (size_t)(end - at));
-        at = end + 1;
-    }
-    return n;
-}
-
 /* The evaluation that a metric asks for; false when there is none. */
 static bool find_line(const TableMetric *m, MetricLines rest, MetricLines *found)
 {

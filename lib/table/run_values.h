@@ -13,7 +13,4 @@
 bool run_values(const TableSpec *spec, const char *by, const char *folder, const RunRecord *record,
                 double values[], uint32_t *absent, double *by_value, Error *err) MUST_CHECK;
 
-/* The names of the metrics in the last evaluation; at most `most`. Arena's. */
-int run_metric_names(const RunRecord *record, const char *names[], int most, Arena *a);
-
 #endif

@@ -222,7 +222,9 @@ static void learn(Collector *c, const SweepRun *run, const RunRecord *record)
     add_fact(c, 1,
              arena_printf(a, "%s %.4s...", value_of(c, run, "data.name"), record->data_sha256));
     add_fact(c, 2, record->host);
-    if (c->n_done++ == 0) c->n_names = run_metric_names(record, c->names, NAMES, a);
+    if (c->n_done++ == 0)
+        c->n_names =
+            metric_names(record->final_metrics, strlen(record->final_metrics), c->names, NAMES, a);
 }
 
 static bool read_runs(Collector *c, Error *err)
