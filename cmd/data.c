@@ -5,6 +5,7 @@
 #include "cmd/folders.h"
 #include "cmd/json_write.h"
 #include "data/recipe.h"
+#include "run/datasets.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -214,7 +215,7 @@ static bool data(const Invocation *in, Error *err)
         return fail(err, FAIL_USAGE, &place, "an action is missing: list, get or verify");
     const struct Action *action = find_action(in->words[0], err);
     if (!action) return false;
-    Shelf s = {.folder = folder_of_data(in->arena, NULL)};
+    Shelf s = {.folder = data_folder(in->arena, NULL)};
     const char *recipes;
     int n;
     TRY(folder_of_recipes(in->arena, &recipes, err));

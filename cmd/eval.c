@@ -130,9 +130,9 @@ static bool evaluate_split(const Target *t, const Invocation *in, Network *n, Ev
     TRY(load_weights(t, in, n, err));
     LoaderOptions o = {
         .split = (SplitId)in->flags.split, .batch_size = n->eval.batch_size, .prefetch = true};
-    Loader *loader = loader_new(&t->data, &o, err);
+    Loader *loader = loader_new(t->data, &o, err);
     if (!loader) return false;
-    *out = (Evaluation){.n_classes = t->data.n_classes};
+    *out = (Evaluation){.n_classes = t->data->n_classes};
     int64_t cells = (int64_t)out->n_classes * out->n_classes;
     out->confusion = arena_new_array(in->arena, int64_t, cells);
     bool ok = evaluate(n, loader, out, err);
@@ -151,11 +151,11 @@ static bool report(const Target *t, const Invocation *in, const Evaluation *e, E
 {
     const char *png = png_path(t, in);
     if (in->flags.json)
-        print_json(e, &t->data, split_name[in->flags.split], png);
+        print_json(e, t->data, split_name[in->flags.split], png);
     else
-        print_text(e, &t->data);
+        print_text(e, t->data);
     if (!png) return true;
-    TRY(confusion_png(png, e, t->data.class_names, err));
+    TRY(confusion_png(png, e, t->data->class_names, err));
     if (!in->flags.quiet) (void)fprintf(stderr, "confusion matrix: %s\n", png);
     return true;
 }
@@ -163,8 +163,8 @@ static bool report(const Target *t, const Invocation *in, const Evaluation *e, E
 static bool eval_target(const Target *t, const Invocation *in, Error *err)
 {
     const Experiment *e = &t->experiment;
-    NetworkOptions o = {.sample = t->data.sample,
-                        .n_classes = t->data.n_classes,
+    NetworkOptions o = {.sample = t->data->sample,
+                        .n_classes = t->data->n_classes,
                         .eval = true,
                         .allocate = true,
                         .total_steps = steps_resolve(e->train.steps, 1),
@@ -187,9 +187,9 @@ static bool eval(const Invocation *in, Error *err)
     unsigned splits = by_id ? (unsigned)SPLITS_ALL : 1U << in->flags.split;
     TRY(target_open_data(t, in, splits, err));
     bool ok;
-    if (t->data.split[in->flags.split].n == 0)
+    if (t->data->split[in->flags.split].n == 0)
         ok = fail(err, FAIL_CONFIG, NULL, "%s: %s has no %s split", t->experiment.path,
-                  t->data.kind->name, split_name[in->flags.split]);
+                  t->data->kind->name, split_name[in->flags.split]);
     else
         ok = eval_target(t, in, err);
     target_close(t);

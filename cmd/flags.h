@@ -10,12 +10,17 @@
 
 #include <stdint.h>
 
+typedef enum LauncherKind { LAUNCH_LOCAL, LAUNCH_SLURM } LauncherKind;
+
 typedef struct Flags {
     bool help, json, quiet, verbose;
     int color; /* ColorMode */
-    bool dry_run, force, resume, best, check_nan, profile;
+    bool dry_run, force, resume, retry, status, wait, submit_only, diff, export, orphans, remove,
+        yes, best, check_nan, profile;
     int split;              /* SplitId */
+    int launcher;           /* LauncherKind */
     int64_t threads;        /* 0: from the environment */
+    int64_t jobs;           /* 0: as many as there are threads */
     double log_every, time; /* seconds */
     const char *results, *checkpoint, *output, *filter, *isa;
 } Flags;

@@ -5,42 +5,12 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-static bool is_folder(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
 
 static const char *from_environment(void)
 {
     const char *path = getenv("SEQLAB_DATA");
     return path && *path ? path : NULL;
-}
-
-/* `path` as seen from the current folder, when it lies below: messages are easier to read. */
-static const char *shorten(const char *path)
-{
-    char here[PATH_MAX];
-    if (!getcwd(here, sizeof here)) return path;
-    size_t n = strlen(here);
-    return strncmp(path, here, n) == 0 && path[n] == '/' ? path + n + 1 : path;
-}
-
-const char *folder_of_data(Arena *a, const char *file)
-{
-    const char *chosen = from_environment();
-    char path[PATH_MAX];
-    if (chosen) return chosen;
-    if (!file || !realpath(file, path)) return "data";
-    for (char *slash; (slash = strrchr(path, '/'));) {
-        *slash = '\0';
-        const char *data = arena_printf(a, "%s/data", path);
-        if (is_folder(data)) return shorten(data);
-    }
-    return "data";
 }
 
 static bool has_recipe(const char *folder, Arena *a)

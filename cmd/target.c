@@ -2,7 +2,6 @@
 #include "cmd/target.h"
 
 #include "base/text.h"
-#include "cmd/folders.h"
 #include "io/file.h"
 
 #include <string.h>
@@ -50,14 +49,15 @@ bool target_load(Target *t, const Invocation *in, Error *err)
 {
     TRY(check_words(in, err));
     const char *path = in->words[0];
-    *t = (Target){.results = in->flags.results, .is_run = !is_experiment_file(path, in->arena)};
+    *t = (Target){.results = in->flags.results,
+                  .is_run = !is_experiment_file(path, in->arena),
+                  .datasets = {.arena = in->arena}};
     if (t->is_run) {
         TRY(rundir_resolve(in->flags.results, path, t->folder, err));
         path = arena_printf(in->arena, "%s/config.yaml", t->folder);
     }
     TRY(experiment_load(&t->experiment, in->arena, path, in->words + 1, in->n_words - 1, err));
     if (t->is_run) t->results = results_of(in->arena, t->folder, t->experiment.name, t->results);
-    t->data_folder = folder_of_data(in->arena, path);
     return true;
 }
 
@@ -81,10 +81,9 @@ static const char *label_of(const Target *t, const Invocation *in)
 bool target_open_data(Target *t, const Invocation *in, unsigned splits, Error *err)
 {
     Experiment *e = &t->experiment;
-    TRY(dataset_open(&t->data, e->dataset, e->dataset_options, t->data_folder, splits, in->arena,
-                     err));
-    if (splits != SPLITS_ALL) return true;
-    experiment_identify(e, in->arena, t->data.sha256);
+    if (splits != SPLITS_ALL) return datasets_open(&t->datasets, e, splits, &t->data, err);
+    TRY(experiment_references(e, in->arena, err));
+    TRY(datasets_identify(&t->datasets, e, in->arena, &t->data, err));
     t->label = label_of(t, in);
     if (rundir_path(t->results, e, t->folder, err)) return true;
     target_close(t);
@@ -93,5 +92,5 @@ bool target_open_data(Target *t, const Invocation *in, unsigned splits, Error *e
 
 void target_close(Target *t)
 {
-    dataset_close(&t->data);
+    datasets_close(&t->datasets);
 }

@@ -5,12 +5,13 @@
 #define SEQLAB_CMD_TARGET_H
 
 #include "cmd/command.h"
+#include "run/datasets.h"
 #include "run/rundir.h"
 
 typedef struct Target {
     Experiment experiment;
-    Dataset data;
-    const char *data_folder;
+    Datasets datasets;
+    const Dataset *data;
     const char *results;
     bool is_run;       /* RUN was named */
     char folder[4096]; /* the named run's; of a FILE.yaml by target_open_data(SPLITS_ALL) */

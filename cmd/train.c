@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "cmd/json_write.h"
 #include "run/check_nan.h"
+#include "run/requeue.h"
 #include "run/stop.h"
 #include "run/trainer.h"
 
@@ -96,12 +97,36 @@ static void print_result(const Target *t, const Flags *flags, TrainOutcome outco
     json_print(&j);
 }
 
-static bool train_target(const Target *t, const Invocation *in, Error *err)
+static Console console_new(const Flags *flags, const char *label)
 {
-    Console console = {.flags = &in->flags,
-                       .label = t->label,
-                       .bar = progress_start(stderr, in->flags.quiet),
-                       .last_line_s = -1};
+    return (Console){.flags = flags,
+                     .label = label,
+                     .bar = progress_start(stderr, flags->quiet),
+                     .last_line_s = -1};
+}
+
+/* The runs that this one starts from, as far as they have not been made yet. */
+static bool train_needed(Target *t, Experiment *e, const Invocation *in, Error *err)
+{
+    const Dataset *data;
+    if (!e) return true;
+    TRY(train_needed(t, e->base.experiment, in, err));
+    TRY(datasets_identify(&t->datasets, e, in->arena, &data, err));
+    Console console = console_new(&in->flags, arena_printf(in->arena, "%.8s %s", e->id, e->name));
+    TrainReport report = {.owner = &console, .progress = on_progress, .line = on_line};
+    TrainFlags how = {.results = t->results, .command_line = in->line};
+    TrainOutcome outcome;
+    RunRecord record = {0};
+    const bool ok = train_run(e, data, &how, &report, &outcome, &record, err);
+    if (console.held[0]) print_line(&console, console.held);
+    progress_clear(&console.bar);
+    if (!ok) error_note(err, "needed by %s", t->experiment.path);
+    return ok;
+}
+
+static bool train_target(Target *t, const Invocation *in, Error *err)
+{
+    Console console = console_new(&in->flags, t->label);
     TrainReport report = {.owner = &console, .progress = on_progress, .line = on_line};
     TrainFlags how = {.results = t->results,
                       .command_line = in->line,
@@ -111,11 +136,14 @@ static bool train_target(const Target *t, const Invocation *in, Error *err)
     TrainOutcome outcome;
     RunRecord record = {0};
     stop_install();
-    bool ok = train_run(&t->experiment, &t->data, &how, &report, &outcome, &record, err);
+    TRY(train_needed(t, t->experiment.base.experiment, in, err));
+    bool ok = train_run(&t->experiment, t->data, &how, &report, &outcome, &record, err);
     if (console.held[0]) print_line(&console, console.held);
     progress_clear(&console.bar);
     if (!ok) {
-        if (err->kind == FAIL_STOPPED) error_note(err, "'seqlab train %s' goes on", t->folder);
+        if (err->kind != FAIL_STOPPED) return false;
+        error_note(err, "'seqlab train %s' goes on", t->folder);
+        requeue_after_warning(err);
         return false;
     }
     const char *more = how.profile ? " and profiles it" : "";
@@ -130,18 +158,14 @@ static bool train_target(const Target *t, const Invocation *in, Error *err)
 /* What the file asks for and this command does not do must not pass in silence. */
 static bool check_file(const Experiment *e, const Flags *flags, Error *err)
 {
-    static const char *const others[] = {"base", "teacher"};
-    const Yaml *run = yaml_get(e->root, "run");
+    const Yaml *run = yaml_get(e->root, "run"), *teacher = yaml_get(e->root, "teacher");
     bool ok = true;
     if (run && strcmp(e->run, "train") != 0)
         ok = yaml_fail(run, err, "this file is for '%s', not for 'train'", e->run);
-    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
-        const Yaml *y = yaml_get(e->root, others[i]);
-        if (y && y->kind != YAML_NULL)
-            ok = yaml_fail_key(y, err, "'%s' has no meaning for 'train'", others[i]);
-    }
+    if (teacher && teacher->kind != YAML_NULL)
+        ok = yaml_fail_key(teacher, err, "'teacher' has no meaning for 'train'");
     if (ok && !flags->quiet && yaml_get(e->root, "sweep"))
-        (void)fprintf(stderr, "%s: one run; the sweep is not expanded\n", e->path);
+        (void)fprintf(stderr, "%s: one run; 'seqlab sweep' expands the sweep\n", e->path);
     return ok;
 }
 
@@ -149,7 +173,7 @@ static bool train_check_nan(const Target *t, Error *err)
 {
     char report[1024];
     stop_install();
-    TRY(check_nan(&t->experiment, &t->data, t->folder, report, err));
+    TRY(check_nan(&t->experiment, t->data, t->folder, report, err));
     (void)printf("%s\n", report);
     return true;
 }
@@ -179,7 +203,9 @@ const Command command_train = {
             "configuration and the data, so a result that exists is not computed again.\n"
             "key=value overrides the file (train.seed=3, methods.0.name=cutmix); 'seqlab help\n"
             "KEY' says what a key means. INT, TERM and USR1 finish the step, write a checkpoint\n"
-            "and exit with 75: the same command goes on from there, to the same bits.\n"
+            "and exit with 75: the same command goes on from there, to the same bits. In a job\n"
+            "of Slurm, USR1 (#SBATCH --requeue --signal=USR1@120) also puts the job back into\n"
+            "the queue.\n"
             "\n"
             "stdout gets the run's folder and its last metrics. With --profile also where the\n"
             "time went: parts of the run, ops, and the longest kernels with their share of what\n"

@@ -65,8 +65,8 @@ static void print_text(const Target *t, const Invocation *in, const Forecast *f)
     print_run(t, f);
     (void)printf("data        %s, %" PRId64 " training, %" PRId64 " validation, %" PRId64
                  " test examples, sha256 %.12s\n",
-                 t->data.kind->name, t->data.split[SPLIT_TRAIN].n, t->data.split[SPLIT_VALID].n,
-                 t->data.split[SPLIT_TEST].n, t->data.sha256);
+                 t->data->kind->name, t->data->split[SPLIT_TRAIN].n, t->data->split[SPLIT_VALID].n,
+                 t->data->split[SPLIT_TEST].n, t->data->sha256);
     (void)printf("steps       %" PRId64 ", %" PRId64 " an epoch\n", c->steps, c->steps_per_epoch);
     (void)printf("parameters  %" PRId64 "\n", c->n_parameters);
     print_memory(c);
@@ -130,7 +130,7 @@ static bool print_json(const Target *t, const Invocation *in, const Forecast *f,
     else
         json_add_real(&j, "step_s", c->step_s);
     json_add_int(&j, "threads", threads_count());
-    json_add_text(&j, "data_sha256", t->data.sha256);
+    json_add_text(&j, "data_sha256", t->data->sha256);
     json_add_yaml(&j, "config", tree);
     if (in->flags.verbose) print_json_parameters(&j, f->params);
     json_end(&j, '}');
@@ -142,7 +142,7 @@ bool train_dry_run(const Target *t, const Invocation *in, Error *err)
 {
     Forecast f = {0};
     Network network;
-    TRY(dry_run(&t->experiment, &t->data, in->arena, &network, &f.cost, err));
+    TRY(dry_run(&t->experiment, t->data, in->arena, &network, &f.cost, err));
     f.status = rundir_status(t->folder, &f.record, in->arena);
     f.params = network.params;
     bool ok = true;

@@ -10,7 +10,7 @@
 /* What an op's reference sees. */
 typedef struct Eval {
     const Node *n;
-    const double *src[8];
+    const double *src[10];
     double *y;
     int64_t count; /* elements of y */
     uint64_t step;

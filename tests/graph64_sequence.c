@@ -2,15 +2,50 @@
  * convolutions over time, the real transform; each by its formula, in double precision. */
 #include "tests/graph64_eval.h"
 
+#include "base/pcg.h"
+
+#include <stdlib.h>
 #include <string.h>
 
 /* -- Attention, by its formula */
 
 typedef struct Attention64 {
     const Node *n;
-    const double *q, *k, *v, *bias, *slopes, *lengths, *dy;
-    int64_t B, T, S, Hq, Hkv, D, group;
+    const double *q, *k, *v, *bias, *slopes, *lengths, *rope, *dy;
+    int64_t B, T, S, Hq, Hkv, D, group, dims, bias_stride[3];
+    uint64_t step;
+    double *turned_q, *turned_k;
 } Attention64;
+
+/* n rows (.., n, heads, D) of x turned by rows `from`.. of the table, into y; sign -1 turns back.
+ */
+static void turn64(const Attention64 *a, int64_t n, int64_t heads, int64_t from, double sign,
+                   const double *x, double *y)
+{
+    const int64_t half = a->dims / 2;
+    for (int64_t row = 0; row < a->B * n * heads; row++, x += a->D, y += a->D) {
+        const double *c = a->rope + (from + row / heads % n) * a->dims;
+        memcpy(y, x, (size_t)a->D * sizeof *y);
+        for (int64_t i = 0; i < half; i++) {
+            const bool near = a->n->args.attention.rope_interleaved;
+            const int64_t first = near ? 2 * i : i, second = near ? 2 * i + 1 : i + half;
+            const double u = x[first], v = x[second], sine = sign * c[half + i];
+            y[first] = u * c[i] - v * sine;
+            y[second] = u * sine + v * c[i];
+        }
+    }
+}
+
+/* Strides of the bias over (b, h, i), 0 where it is 1 or left out. */
+static void bias_strides64(const Shape *s, int64_t stride[3])
+{
+    int64_t step = s->dim[s->rank - 1];
+    for (int k = 2, at = s->rank - 2; k >= 0; k--, at--) {
+        const int64_t n = at >= 0 ? s->dim[at] : 1;
+        stride[k] = n > 1 ? step : 0;
+        step *= n;
+    }
+}
 
 static Attention64 attention_of(const Eval *e)
 {
@@ -20,10 +55,20 @@ static Attention64 attention_of(const Eval *e)
     a.B = q->dim[0], a.T = q->dim[1], a.S = k->dim[1];
     a.Hq = q->dim[2], a.Hkv = k->dim[2], a.D = q->dim[3], a.group = a.Hq / a.Hkv;
     int at = 3;
+    a.step = e->step;
+    if (args->attention.bias) bias_strides64(&e->n->src[at]->shape, a.bias_stride);
     if (args->attention.bias) a.bias = e->src[at++];
     if (args->attention.slopes) a.slopes = e->src[at++];
-    if (args->attention.lengths) a.lengths = e->src[at];
+    if (args->attention.lengths) a.lengths = e->src[at++];
     a.dy = e->src[e->n->n_src - 1];
+    if (!args->attention.rope) return a;
+    a.dims = e->n->src[at]->shape.dim[1];
+    a.rope = e->src[at];
+    a.q = a.turned_q = calloc((size_t)(a.B * a.T * a.Hq * a.D), sizeof *a.q);
+    turn64(&a, a.T, a.Hq, args->attention.offset, 1, e->src[0], a.turned_q);
+    if (args->attention.keys_turned) return a;
+    a.k = a.turned_k = calloc((size_t)(a.B * a.S * a.Hkv * a.D), sizeof *a.k);
+    turn64(&a, a.S, a.Hkv, 0, 1, e->src[1], a.turned_k);
     return a;
 }
 
@@ -57,7 +102,8 @@ static double score64(const Attention64 *a, int64_t b, int64_t h, int64_t i, int
         *slope *= 1 - tanh(s / cap) * tanh(s / cap);
         s = cap * tanh(s / cap);
     }
-    if (a->bias) s += a->bias[(h * a->T + i) * a->S + j];
+    if (a->bias)
+        s += a->bias[b * a->bias_stride[0] + h * a->bias_stride[1] + i * a->bias_stride[2] + j];
     if (a->slopes) s -= a->slopes[h] * fabs((double)far);
     if ((args->attention.causal && far < 0) || (a->lengths && (double)j >= a->lengths[b]) ||
         (window > 0 && (far >= window || -far >= window)))
@@ -82,6 +128,16 @@ static double weights64(const Attention64 *a, int64_t b, int64_t h, int64_t i, d
     return most + log(total);
 }
 
+/* What dropout multiplies the weight of key j with. */
+static double kept64(const Attention64 *a, int64_t b, int64_t h, int64_t i, int64_t j)
+{
+    const OpArgs *args = &a->n->args;
+    if (args->attention.keep == 0) return 1;
+    Pcg rng = pcg_stream(args->attention.seed, "dropout", a->step, args->attention.stream);
+    pcg_advance(&rng, (uint64_t)(((b * a->Hq + h) * a->T + i) * a->S + j));
+    return pcg_uniform(&rng) < args->attention.keep ? 1 / (double)args->attention.keep : 0;
+}
+
 /* Calls `row` for every query. */
 static void each_query64(const Eval *e,
                          void (*row)(const Eval *, const Attention64 *, const int64_t *))
@@ -90,6 +146,8 @@ static void each_query64(const Eval *e,
     for (int64_t b = 0; b < a.B; b++)
         for (int64_t h = 0; h < a.Hq; h++)
             for (int64_t i = 0; i < a.T; i++) row(e, &a, (int64_t[]){b, h, i});
+    free(a.turned_q);
+    free(a.turned_k);
 }
 
 static void forward_row64(const Eval *e, const Attention64 *a, const int64_t *at)
@@ -99,7 +157,8 @@ static void forward_row64(const Eval *e, const Attention64 *a, const int64_t *at
     e->y[a->B * a->T * a->Hq * a->D + (b * a->Hq + h) * a->T + i] =
         weights64(a, b, h, i, p, slope) / log(2.0);
     for (int64_t j = 0; j < a->S; j++)
-        for (int64_t c = 0; c < a->D; c++) y[c] += p[j] * a->v[key64(a, b, j, h) + c];
+        for (int64_t c = 0; c < a->D; c++)
+            y[c] += p[j] * kept64(a, b, h, i, j) * a->v[key64(a, b, j, h) + c];
 }
 
 void attention_forward64(const Eval *e)
@@ -119,20 +178,36 @@ static void grad_row64(const Eval *e, const Attention64 *a, const int64_t *at)
         const int64_t key = key64(a, b, l, h);
         double ds = 0;
         for (int64_t j = 0; j < a->S; j++)
-            ds += dot64(a->dy + row, a->v + key64(a, b, j, h), a->D) * p[j] * ((j == l) - p[l]);
+            ds += dot64(a->dy + row, a->v + key64(a, b, j, h), a->D) * kept64(a, b, h, i, j) *
+                  p[j] * ((j == l) - p[l]);
         for (int64_t c = 0; c < a->D; c++) {
             dq[c] += ds * slope[l] * a->k[key + c];
             dk[key + c] += ds * slope[l] * a->q[row + c];
-            dv[key + c] += p[l] * a->dy[row + c];
+            dv[key + c] += p[l] * kept64(a, b, h, i, l) * a->dy[row + c];
         }
-        if (a->n->args.attention.bias_grad) dbias[(h * a->T + i) * a->S + l] += ds;
+        if (!a->n->args.attention.bias_grad) continue;
+        /* (1 or B, Hq, 1 or T, S): heads are not summed */
+        const int64_t rows = a->bias_stride[2] ? a->T : 1, at_b = a->bias_stride[0] ? b : 0;
+        dbias[((at_b * a->Hq + h) * rows + i % rows) * a->S + l] += ds;
     }
 }
 
 void attention_grad64(const Eval *e)
 {
+    const OpArgs *args = &e->n->args;
     clear(e);
     each_query64(e, grad_row64);
+    if (!args->attention.rope) return;
+    Attention64 a = attention_of(e);
+    const int64_t n_q = a.B * a.T * a.Hq * a.D;
+    memcpy(a.turned_q, e->y, (size_t)n_q * sizeof *e->y);
+    turn64(&a, a.T, a.Hq, args->attention.offset, -1, a.turned_q, e->y);
+    if (a.turned_k) {
+        memcpy(a.turned_k, e->y + n_q, (size_t)(a.B * a.S * a.Hkv * a.D) * sizeof *e->y);
+        turn64(&a, a.S, a.Hkv, 0, -1, a.turned_k, e->y + n_q);
+    }
+    free(a.turned_q);
+    free(a.turned_k);
 }
 
 void rope64(const Eval *e)

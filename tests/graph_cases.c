@@ -390,19 +390,66 @@ static Node *cross_entropy_case(Trial *t, int arg)
 
 /* -- Attention */
 
+typedef enum BiasForm {
+    BIAS_NONE,
+    BIAS_OF_HEADS,   /* (H, T, S) */
+    BIAS_OF_BATCH,   /* (2, 1, T, S) */
+    BIAS_OF_KEYS,    /* (2, H, 1, S) */
+    BIAS_ALL_SHARED, /* (T, S) */
+    BIAS_BY_BUCKET,  /* rows of a table, as relative positions have it */
+} BiasForm;
+
+typedef enum TurnForm { TURN_NONE, TURN_HALVES, TURN_NEIGHBOURS } TurnForm;
+
+// clang-format off
 static const struct {
     int64_t t, s, heads, kv_heads, d;
     Attend how;
-    bool bias, lengths, slopes;
+    BiasForm bias;
+    bool lengths, slopes;
+    TurnForm turn;
 } attention_forms[] = {
-    {3, 4, 1, 1, 5, {.scale = 0},                            false, false, false},
-    {5, 5, 2, 2, 4, {.causal = true},                        false, false, false},
-    {2, 5, 4, 2, 3, {.causal = true, .offset = 3},           false, false, false},
-    {4, 4, 2, 1, 2, {.scale = 0.5f, .cap = 1.5f},            true,  false, false},
-    {5, 6, 2, 2, 3, {.window = 2, .offset = 1},              false, true,  true },
-    {4, 6, 2, 1, 3, {.window = 3, .causal = true, .cap = 2}, true,  true,  false},
-    {3, 2, 1, 1, 2, {.causal = true, .offset = -1},          false, false, false}, /* a row sees nothing */
+    {3, 4, 1, 1, 5, {.scale = 0},                            BIAS_NONE,        false, false, TURN_NONE},
+    {5, 5, 2, 2, 4, {.causal = true},                        BIAS_NONE,        false, false, TURN_NONE},
+    {2, 5, 4, 2, 3, {.causal = true, .offset = 3},           BIAS_NONE,        false, false, TURN_NONE},
+    {4, 4, 2, 1, 2, {.scale = 0.5f, .cap = 1.5f},            BIAS_OF_HEADS,    false, false, TURN_NONE},
+    {5, 6, 2, 2, 3, {.window = 2, .offset = 1},              BIAS_NONE,        true,  true,  TURN_NONE},
+    {4, 6, 2, 1, 3, {.window = 3, .causal = true, .cap = 2}, BIAS_OF_HEADS,    true,  false, TURN_NONE},
+    {3, 2, 1, 1, 2, {.causal = true, .offset = -1},          BIAS_NONE,        false, false, TURN_NONE}, /* a row sees nothing */
+    {3, 4, 2, 2, 3, {.dropout = 0.4f, .seed = 3},            BIAS_OF_BATCH,    false, false, TURN_NONE},
+    {3, 3, 2, 1, 4, {.causal = true},                        BIAS_OF_KEYS,     false, false, TURN_HALVES},
+    {2, 4, 2, 2, 6, {.causal = true, .offset = 2},           BIAS_ALL_SHARED,  false, false, TURN_NEIGHBOURS},
+    {1, 5, 2, 1, 4, {.offset = 4, .keys_turned = true},      BIAS_NONE,        true,  true,  TURN_HALVES},
+    {3, 3, 2, 1, 4, {.dropout = 0.5f, .cap = 2},             BIAS_BY_BUCKET,   false, false, TURN_NEIGHBOURS},
 };
+// clang-format on
+enum { ATTENTION_FORMS = sizeof attention_forms / sizeof attention_forms[0] };
+
+/* (H, T, S) out of a table of 4 buckets. */
+static Node *bucket_bias(Trial *t, int64_t heads, int64_t T, int64_t s)
+{
+    const int perm[] = {2, 0, 1};
+    Node *table = trial_real(t, S(4, heads));
+    return permute(t->g, gather(t->g, table, trial_whole(t, S(T, s), 4)), perm);
+}
+
+static Node *attention_bias(Trial *t, BiasForm form, int64_t heads, int64_t T, int64_t s)
+{
+    switch (form) {
+    case BIAS_OF_HEADS:
+        return trial_real(t, S(heads, T, s));
+    case BIAS_OF_BATCH:
+        return trial_real(t, S(2, 1, T, s));
+    case BIAS_OF_KEYS:
+        return trial_real(t, S(2, heads, 1, s));
+    case BIAS_ALL_SHARED:
+        return trial_real(t, S(T, s));
+    case BIAS_BY_BUCKET:
+        return bucket_bias(t, heads, T, s);
+    default:
+        return NULL;
+    }
+}
 
 static Node *attention_case(Trial *t, int arg)
 {
@@ -410,12 +457,15 @@ static Node *attention_case(Trial *t, int arg)
     const int64_t T = attention_forms[arg].t, s = attention_forms[arg].s,
                   heads = attention_forms[arg].heads, kv_heads = attention_forms[arg].kv_heads,
                   d = attention_forms[arg].d;
+    const TurnForm turn = attention_forms[arg].turn;
     Attend how = attention_forms[arg].how;
     Node *q = trial_real(t, S(2, T, heads, d)), *k = trial_real(t, S(2, s, kv_heads, d)),
          *v = trial_real(t, S(2, s, kv_heads, d));
-    if (attention_forms[arg].bias) how.bias = trial_real(t, S(heads, T, s));
+    how.bias = attention_bias(t, attention_forms[arg].bias, heads, T, s);
     if (attention_forms[arg].lengths) how.lengths = trial_whole(t, S(2), (uint32_t)s + 1);
     if (attention_forms[arg].slopes) how.slopes = slopes;
+    if (turn != TURN_NONE) how.rope = rope_table(t->g, 6, 4, 1, 100, 1.5);
+    how.rope_interleaved = turn == TURN_NEIGHBOURS;
     return attention(t->g, q, k, v, how);
 }
 
@@ -526,49 +576,49 @@ typedef struct GraphCase {
 } GraphCase;
 
 static const GraphCase cases[] = {
-    {"map",     "where",            where_case,            1,  false},
-    {"map",     "comparisons",      equal_case,            1,  false},
-    {"map",     "chain",            chain_case,            1,  false},
-    {"map",     "in_place",         in_place_case,         1,  false},
-    {"map",     "straight_through", straight_through_case, 1,  true },
-    {"map",     "stop_gradient",    stop_gradient_case,    1,  true },
-    {"reduce",  "sum",              sum_case,              16, false},
-    {"reduce",  "mean",             mean_case,             16, false},
-    {"reduce",  "max_reduce",       max_case,              16, false},
-    {"move",    "broadcast",        broadcast_case,        5,  false},
-    {"move",    "permute",          permute_case,          3,  false},
-    {"move",    "slice",            slice_case,            3,  false},
-    {"move",    "pad",              pad_case,              3,  false},
-    {"move",    "concat",           concat_case,           3,  false},
-    {"move",    "transpose",        transpose_case,        1,  false},
-    {"index",   "gather",           gather_case,           2,  false},
-    {"index",   "scatter_add",      scatter_case,          2,  false},
-    {"index",   "argmax",           argmax_case,           1,  false},
-    {"product", "matmul",           matmul_case,           16, false},
-    {"product", "matmul_bf16",      matmul_bf16_case,      4,  true },
-    {"product", "quantised",        quantised_case,        8,  false},
-    {"product", "two_products",     two_products_case,     2,  false},
-    {"product", "linear",           linear_case,           12, false},
-    {"conv",    "conv2d",           conv_case,             7,  false},
-    {"pool",    "max_pool",         max_pool_case,         3,  false},
-    {"pool",    "avg_pool",         avg_pool_case,         3,  false},
-    {"pool",    "global_avg_pool",  global_pool_case,      1,  false},
-    {"norm",    "batch_norm",       batch_norm_case,       8,  false},
-    {"norm",    "batch_moments",    moments_case,          1,  false},
-    {"norm",    "layer_norm",       layer_norm_case,       4,  false},
-    {"norm",    "rms_norm",         rms_norm_case,         2,  false},
-    {"loss",    "softmax",          softmax_case,          2,  false},
-    {"loss",    "cross_entropy",    cross_entropy_case,    4,  false},
-    {"attend",  "attention",        attention_case,        7,  false},
-    {"attend",  "rope",             rope_case,             4,  false},
-    {"time",    "lstm",             lstm_case,             8,  false},
-    {"time",    "gru",              gru_case,              8,  false},
-    {"time",    "scan",             scan_case,             16, false},
-    {"time",    "short_conv",       short_conv_case,       6,  false},
-    {"seqconv", "long_conv",        long_conv_case,        12, false},
-    {"seqconv", "rfft",             rfft_case,             5,  false},
-    {"seqconv", "irfft",            irfft_case,            5,  false},
-    {"random",  "dropout",          dropout_case,          1,  false},
+    {"map",     "where",            where_case,            1,               false},
+    {"map",     "comparisons",      equal_case,            1,               false},
+    {"map",     "chain",            chain_case,            1,               false},
+    {"map",     "in_place",         in_place_case,         1,               false},
+    {"map",     "straight_through", straight_through_case, 1,               true },
+    {"map",     "stop_gradient",    stop_gradient_case,    1,               true },
+    {"reduce",  "sum",              sum_case,              16,              false},
+    {"reduce",  "mean",             mean_case,             16,              false},
+    {"reduce",  "max_reduce",       max_case,              16,              false},
+    {"move",    "broadcast",        broadcast_case,        5,               false},
+    {"move",    "permute",          permute_case,          3,               false},
+    {"move",    "slice",            slice_case,            3,               false},
+    {"move",    "pad",              pad_case,              3,               false},
+    {"move",    "concat",           concat_case,           3,               false},
+    {"move",    "transpose",        transpose_case,        1,               false},
+    {"index",   "gather",           gather_case,           2,               false},
+    {"index",   "scatter_add",      scatter_case,          2,               false},
+    {"index",   "argmax",           argmax_case,           1,               false},
+    {"product", "matmul",           matmul_case,           16,              false},
+    {"product", "matmul_bf16",      matmul_bf16_case,      4,               true },
+    {"product", "quantised",        quantised_case,        8,               false},
+    {"product", "two_products",     two_products_case,     2,               false},
+    {"product", "linear",           linear_case,           12,              false},
+    {"conv",    "conv2d",           conv_case,             7,               false},
+    {"pool",    "max_pool",         max_pool_case,         3,               false},
+    {"pool",    "avg_pool",         avg_pool_case,         3,               false},
+    {"pool",    "global_avg_pool",  global_pool_case,      1,               false},
+    {"norm",    "batch_norm",       batch_norm_case,       8,               false},
+    {"norm",    "batch_moments",    moments_case,          1,               false},
+    {"norm",    "layer_norm",       layer_norm_case,       4,               false},
+    {"norm",    "rms_norm",         rms_norm_case,         2,               false},
+    {"loss",    "softmax",          softmax_case,          2,               false},
+    {"loss",    "cross_entropy",    cross_entropy_case,    4,               false},
+    {"attend",  "attention",        attention_case,        ATTENTION_FORMS, false},
+    {"attend",  "rope",             rope_case,             4,               false},
+    {"time",    "lstm",             lstm_case,             8,               false},
+    {"time",    "gru",              gru_case,              8,               false},
+    {"time",    "scan",             scan_case,             16,              false},
+    {"time",    "short_conv",       short_conv_case,       6,               false},
+    {"seqconv", "long_conv",        long_conv_case,        12,              false},
+    {"seqconv", "rfft",             rfft_case,             5,               false},
+    {"seqconv", "irfft",            irfft_case,            5,               false},
+    {"random",  "dropout",          dropout_case,          1,               false},
 };
 enum { N_CASES = sizeof cases / sizeof cases[0] };
 

@@ -6,6 +6,9 @@
  *   dv_j = sum_i p_ij dy_i    dbias_ij = ds_ij    dq_i = scale sum_j ds'_ij k_j
  *   dk_j = scale sum_i ds'_ij q_i         ds' = ds times the derivative of the cap
  *
+ * With dropout dv takes p_ij m_ij and ds takes dp_ij m_ij, m_ij being 0 or 1 / keep; delta, made of
+ * y, already holds it. Where queries and keys were turned, dq and dk are turned back as they leave.
+ *
  * (Dao, arXiv:2307.08691, algorithm 2). Of a head, queries and dy are first brought into both forms
  * that the products take. Then blocks of keys are walked, and for each the blocks of queries that
  * see it: dk and dv of the block stay in cache, dq is added to in memory.
@@ -13,13 +16,11 @@
  * Order: within a pair of blocks each product is a chain of fused multiply-adds from zero; dk and
  * dv add blocks of queries in ascending order, within the heads of a group in ascending order; dq
  * adds blocks of keys in ascending order; dbias adds the batch in ascending order. Threads split
- * over batch and kv_heads, over kv_heads alone when there is dbias. */
+ * over batch and kv_heads, over kv_heads alone when dbias is summed over the batch. */
 #include "cpu/attention_block.h"
 #include "cpu/lanes.h"
 
 #include <string.h>
-
-enum { SCORES = KEY_BLOCK * QUERY_BLOCK };
 
 typedef struct Work {
     /* one head, all blocks of queries */
@@ -32,6 +33,8 @@ typedef struct Work {
     /* one pair of blocks, [key][query] */
     float *score, *dp, *slope;
     float *p_segments, *ds_segments;
+    float *pair;   /* bias, dropout; only where there is one */
+    float *turned; /* rows of q or k, only where there is a table */
     int64_t floats;
 } Work;
 
@@ -53,6 +56,8 @@ static Work cut_work(const Attention *a, float *scratch)
     for (int i = 0; i < 5; i++) *of_keys[i] = cut(&w, scratch, KEY_BLOCK * width);
     for (int i = 0; i < 4; i++) *of_pair[i] = cut(&w, scratch, SCORES);
     w.slope = a->cap != 0 ? cut(&w, scratch, SCORES) : NULL;
+    w.pair = a->bias || a->keep != 0 ? cut(&w, scratch, SCORES) : NULL;
+    w.turned = a->rope ? cut(&w, scratch, QUERY_BLOCK * width) : NULL;
     w.delta = cut(&w, scratch, rows);
     w.lse = cut(&w, scratch, rows);
     return w;
@@ -63,9 +68,11 @@ static void prepare_block(const AttentionGrad *g, const AttentionPlace *p, const
     const Attention *a = &g->forward;
     const int64_t width = att_padded(a->d), stride = a->heads * a->d, n = p->n_queries;
     const int64_t at = att_row(p->batch, a->t, p->i0, a->heads, p->head, a->d), to = p->i0 * width;
-    att_columns(a->q + at, stride, n, a->d, att_query_factor(a), w->q_columns + to);
+    int64_t q_stride = stride;
+    const float *q = att_turned(a, a->q + at, p->i0 + a->offset, n, &q_stride, w->turned);
+    att_columns(q, q_stride, n, a->d, att_query_factor(a), w->q_columns + to);
     att_columns(g->dy + at, stride, n, a->d, 1, w->dy_columns + to);
-    att_plain(a->q + at, stride, n, QUERY_BLOCK, a->d, w->q + to);
+    att_plain(q, q_stride, n, QUERY_BLOCK, a->d, w->q + to);
     att_plain(g->dy + at, stride, n, QUERY_BLOCK, a->d, w->dy + to);
     const float *lse = g->lse + (p->batch * a->heads + p->head) * a->t + p->i0;
     for (int64_t r = 0; r < QUERY_BLOCK; r++) {
@@ -81,28 +88,49 @@ static void prepare_block(const AttentionGrad *g, const AttentionPlace *p, const
 /* Score and dp to p and ds. Where a key is masked dp may be anything. */
 static void differentiate(const Attention *a, int64_t i0, int64_t n_keys, const Work *w)
 {
+    for (int64_t c = 0; c < QUERY_BLOCK; c += VL) {
+        const vf lse = vf_load(w->lse + i0 + c), delta = vf_load(w->delta + i0 + c);
+        const int64_t segment = c / CHUNK * KEY_BLOCK * CHUNK + c % CHUNK;
+        for (int64_t j = 0; j < n_keys; j++) {
+            const int64_t at = j * QUERY_BLOCK + c, to = segment + j * CHUNK;
+            const vf p = att_exp2_vector(vf_load(w->score + at) - lse);
+            vf ds = p * (vf_load(w->dp + at) - delta);
+            ds = (vf)((vi_bits)ds & (p != 0));
+            vf_store(w->p_segments + to, p);
+            vf_store(w->dp + at, ds);
+            if (a->cap != 0) ds = ds * vf_load(w->slope + at);
+            vf_store(w->ds_segments + to, ds);
+        }
+    }
+}
+
+/* dp times what dropout multiplies with. */
+static void drop_dp(const Attention *a, const AttentionPlace *p, const Work *w)
+{
+    att_dropout(a, p, w->pair);
+    for (int64_t i = 0; i < p->n_keys * QUERY_BLOCK; i++) w->dp[i] *= w->pair[i];
+}
+
+/* The probabilities for dv, once ds is made. */
+static void drop_p(int64_t n_keys, const Work *w)
+{
     for (int64_t j = 0; j < n_keys; j++)
         for (int64_t c = 0; c < QUERY_BLOCK; c += CHUNK) {
-            const int64_t at = j * QUERY_BLOCK + c, segment = (c / CHUNK * KEY_BLOCK + j) * CHUNK;
-            const float *score = w->score + at, *lse = w->lse + i0 + c, *delta = w->delta + i0 + c;
-            float *dp = w->dp + at, *p = w->p_segments + segment, *ds = w->ds_segments + segment;
-#pragma GCC ivdep
-            for (int i = 0; i < CHUNK; i++) {
-                p[i] = att_exp2(score[i] - lse[i]);
-                dp[i] = ds[i] = p[i] == 0 ? 0 : p[i] * (dp[i] - delta[i]);
-            }
-            if (a->cap != 0)
-                for (int i = 0; i < CHUNK; i++) ds[i] *= w->slope[at + i];
+            float *p = w->p_segments + (c / CHUNK * KEY_BLOCK + j) * CHUNK;
+            for (int i = 0; i < CHUNK; i++) p[i] *= w->pair[j * QUERY_BLOCK + c + i];
         }
 }
 
-/* dbias takes ds before the cap; then dp has to hold what ds_segments does. */
-static void add_bias_grad(const AttentionGrad *g, const AttentionPlace *p, const float *ds)
+/* dbias takes ds before the cap; dp has to hold it. */
+static void add_bias_grad(const AttentionGrad *g, const AttentionPlace *p, const Work *w)
 {
     const Attention *a = &g->forward;
+    const int64_t rows = a->bias_row ? a->t : 1, batch = a->bias_batch ? p->batch : 0;
+    float *to = g->dbias + (batch * a->heads + p->head) * rows * a->s + p->j0;
+    att_uncolumns(w->dp, p->n_queries, p->n_keys, w->pair, KEY_BLOCK);
     for (int64_t i = 0; i < p->n_queries; i++) {
-        float *to = g->dbias + (p->head * a->t + p->i0 + i) * a->s + p->j0;
-        for (int64_t j = 0; j < p->n_keys; j++) to[j] += ds[j * QUERY_BLOCK + i];
+        float *row = to + (a->bias_row ? p->i0 + i : 0) * a->s;
+        for (int64_t j = 0; j < p->n_keys; j++) row[j] += w->pair[i * KEY_BLOCK + j];
     }
 }
 
@@ -136,9 +164,11 @@ static void pair_block(const AttentionGrad *g, const AttentionPlace *p, const Wo
     const int64_t width = att_padded(a->d), strip = att_strip(a, p), n_k = p->n_keys;
     product(a, p, w->k_segments, w->q_columns, w->score);
     product(a, p, w->v_segments, w->dy_columns, w->dp);
-    att_adjust(a, p, w->score, w->slope);
+    att_adjust(a, p, w->score, w->slope, w->pair);
+    if (a->keep != 0) drop_dp(a, p, w);
     differentiate(a, p->i0, n_k, w);
-    if (g->dbias) add_bias_grad(g, p, w->dp);
+    if (a->keep != 0) drop_p(n_k, w);
+    if (g->dbias) add_bias_grad(g, p, w);
     if (a->cap != 0)
         for (int64_t i = 0; i < n_k * QUERY_BLOCK; i++) w->dp[i] *= w->slope[i];
     const bool cut = strip == STRIP && n_k > STRIP;
@@ -146,7 +176,7 @@ static void pair_block(const AttentionGrad *g, const AttentionPlace *p, const Wo
     if (cut) add_key_grads(g, p, w, STRIP, n_k);
     for (int64_t i = 0; i < p->n_queries; i += strip)
         att_product_columns(w->dp + i, QUERY_BLOCK, min64(strip, p->n_queries - i),
-                            att_strip_keys(a, p, i), w->k, width, width,
+                            att_strip_keys(a, p, i), w->k, width, width, NULL,
                             w->dq + (p->i0 + i) * width, width, true);
 }
 
@@ -163,14 +193,6 @@ static void fetch_next_head(const AttentionGrad *g, const AttentionPlace *p)
     att_prefetch(g->y, at, stride, p->n_queries, a->d);
 }
 
-static void write_rows(const float *from, int64_t n, int64_t d, float factor, float *to,
-                       int64_t stride)
-{
-    const int64_t width = att_padded(d);
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t c = 0; c < d; c++) to[i * stride + c] = from[i * width + c] * factor;
-}
-
 /* All that block p->j0 of keys does for one head. In a group dk and dv go on from what the head
  * before left in the output, which gets its scale from the last. */
 static void key_block(const AttentionGrad *g, AttentionPlace *p, int64_t n_blocks, const Work *w)
@@ -179,9 +201,11 @@ static void key_block(const AttentionGrad *g, AttentionPlace *p, int64_t n_block
     const int64_t group = a->heads / a->kv_heads, stride = a->kv_heads * a->d;
     const int64_t width = att_padded(a->d), n = p->n_keys, part = p->head % group;
     const int64_t at = att_row(p->batch, a->s, p->j0, a->kv_heads, p->head / group, a->d);
-    att_segments(a->k + at, stride, n, a->d, KEY_BLOCK, w->k_segments);
+    int64_t k_stride;
+    const float *k = att_turned_keys(a, at, p->j0, n, &k_stride, w->turned);
+    att_segments(k, k_stride, n, a->d, KEY_BLOCK, w->k_segments);
     att_segments(a->v + at, stride, n, a->d, KEY_BLOCK, w->v_segments);
-    att_plain(a->k + at, stride, n, n, a->d, w->k);
+    att_plain(k, k_stride, n, n, a->d, w->k);
     const int64_t next =
         p->j0 + KEY_BLOCK < a->s ? at + KEY_BLOCK * stride : at - p->j0 * stride + a->d;
     att_prefetch(a->k, next, stride, KEY_BLOCK, a->d);
@@ -204,8 +228,10 @@ static void key_block(const AttentionGrad *g, AttentionPlace *p, int64_t n_block
         p->n_keys = min64(n, end - p->j0);
         if (first < p->j0 + n && p->n_keys > 0) pair_block(g, p, w);
     }
-    write_rows(w->dk, n, a->d, part == group - 1 ? a->scale : 1, g->dk + at, stride);
-    write_rows(w->dv, n, a->d, 1, g->dv + at, stride);
+    const bool last = part == group - 1;
+    att_write(a, w->dk, n, last ? a->scale : 1, g->dk + at, stride);
+    att_write(a, w->dv, n, 1, g->dv + at, stride);
+    if (last && a->rope && !a->keys_turned) att_turn_back(a, p->j0, n, g->dk + at, stride);
 }
 
 static void one_head(const AttentionGrad *g, int64_t batch, int64_t head, const Work *w)
@@ -222,8 +248,9 @@ static void one_head(const AttentionGrad *g, int64_t batch, int64_t head, const 
         p.n_keys = min64(KEY_BLOCK, a->s - p.j0);
         key_block(g, &p, n_blocks, w);
     }
-    write_rows(w->dq, a->t, a->d, a->scale, g->dq + att_row(batch, a->t, 0, a->heads, head, a->d),
-               a->heads * a->d);
+    float *dq = g->dq + att_row(batch, a->t, 0, a->heads, head, a->d);
+    att_write(a, w->dq, a->t, a->scale, dq, a->heads * a->d);
+    if (a->rope) att_turn_back(a, a->offset, a->t, dq, a->heads * a->d);
 }
 
 /* Every head of the group that shares kv_head, for the sequences batch..batch_end-1. */
@@ -232,9 +259,11 @@ static void group_unit(const AttentionGrad *g, int64_t batch, int64_t batch_end,
 {
     const Attention *a = &g->forward;
     const int64_t group = a->heads / a->kv_heads;
-    if (g->dbias)
-        memset(g->dbias + kv_head * group * a->t * a->s, 0,
-               (size_t)(group * a->t * a->s) * sizeof(float));
+    if (g->dbias) {
+        const int64_t head = (a->bias_row ? a->t : 1) * a->s, first = a->bias_batch ? batch : 0;
+        memset(g->dbias + (first * a->heads + kv_head * group) * head, 0,
+               (size_t)(group * head) * sizeof(float));
+    }
     for (int64_t b = batch; b < batch_end; b++)
         for (int64_t h = 0; h < group; h++) one_head(g, b, kv_head * group + h, w);
 }
@@ -249,7 +278,8 @@ void K(attention_grad)(const AttentionGrad *g, void *scratch)
 {
     const Attention *a = &g->forward;
     const int threads = thread_number(a);
-    const int64_t n_units = g->dbias ? a->kv_heads : a->batch * a->kv_heads;
+    const bool shared = g->dbias && a->bias_batch == 0; /* over the batch */
+    const int64_t n_units = shared ? a->kv_heads : a->batch * a->kv_heads;
     const int64_t floats = cut_work(a, scratch).floats;
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
     for (int64_t t = 0; t < threads; t++) {
@@ -257,7 +287,7 @@ void K(attention_grad)(const AttentionGrad *g, void *scratch)
         const int64_t end = part_begin(n_units, threads, t + 1);
         for (int64_t u = part_begin(n_units, threads, t); u < end; u++) {
             const int64_t batch = u / a->kv_heads;
-            group_unit(g, batch, g->dbias ? a->batch : batch + 1, u % a->kv_heads, &w);
+            group_unit(g, batch, shared ? a->batch : batch + 1, u % a->kv_heads, &w);
         }
     }
 }

@@ -115,23 +115,36 @@ typedef struct AdamStep {
  *
  *   q  (batch, t, heads, d)        as a projection gives it
  *   k, v  (batch, s, kv_heads, d)  1 <= d <= 256
- *   cap 0: no tanh; bias (heads, t, s), slopes (heads) or NULL
+ *   cap 0: no tanh; slopes (heads) or NULL
+ *   bias (batch, heads, t, s) by strides, 0 where it is shared; keys are neighbours; or NULL
  *
  * Query i stands at position i + offset among the keys. It sees key j if j < length[b] (length
  * NULL: all), if j <= i + offset when causal, and if |i + offset - j| < window unless window is 0.
  * A query that sees no key gets y = 0. lse (batch, heads, t) is the logarithm to base 2 of the
- * softmax's denominator, -infinity where no key is seen. */
+ * softmax's denominator, -infinity where no key is seen.
+ *
+ * rope, a table of rope_dims numbers a place as RopeShape's, or NULL: query i is turned by row i +
+ * offset and, unless keys_turned, key j by row j, as they are loaded. keep, unless 0: p is
+ * multiplied with 1 / keep where draw ((b heads + h) t + i) s + j of the PCG32 stream (state, inc)
+ * is below keep, as random_bernoulli has it, else with 0. */
 typedef struct Attention {
     int64_t batch, t, s, heads, kv_heads, d;
     float scale, cap;
     int64_t offset, window;
     bool causal;
     const float *q, *k, *v, *bias, *slopes;
+    int64_t bias_batch, bias_head, bias_row;
     const int32_t *length;
+    const float *rope;
+    int64_t rope_dims;
+    bool rope_interleaved, keys_turned;
+    float keep;
+    uint64_t random_state, random_inc;
 } Attention;
 
 /* y, lse: what attention gave; dy the gradient to y. dq, dk, dv and, unless NULL, dbias are
- * overwritten with the gradients of sum(dy * y). */
+ * overwritten with the gradients of sum(dy * y). dbias (1 or batch, heads, 1 or t, s) is summed
+ * over the batch where bias_batch is 0 and over queries where bias_row is, never over heads. */
 typedef struct AttentionGrad {
     Attention forward;
     const float *y, *lse, *dy;

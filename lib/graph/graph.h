@@ -71,8 +71,11 @@ typedef union OpArgs {
         float scale, cap;
         int64_t offset, window;
         bool causal;
-        bool bias, slopes, lengths; /* which of the optional sources are there */
-        bool bias_grad;             /* attention_grad gives that of the bias too */
+        bool bias, slopes, lengths, rope; /* which of the optional sources are there */
+        bool bias_grad;                   /* attention_grad gives that of the bias too */
+        bool rope_interleaved, keys_turned;
+        float keep; /* of dropout; 0: none */
+        uint64_t seed, stream;
     } attention;
     struct {
         bool interleaved, inverse;
@@ -282,9 +285,17 @@ typedef struct Attend {
     bool causal;         /* query i sees keys up to i + offset */
     int64_t offset;      /* place of query 0 among the keys: S - T when keys were cached */
     int64_t window;      /* query i sees keys nearer than this to i + offset; 0: all */
-    Node *bias;          /* (Hq, T, S), added to the scores of every sequence, or NULL */
+    Node *bias;          /* (B, Hq, T, S), added to the scores; the first dims may be 1 or left out
+                            (all but S), which shares it; or NULL */
     Node *lengths;       /* I32 (B): keys from here on are padding, or NULL */
     const float *slopes; /* Hq numbers, copied: ALiBi takes slope * distance away, or NULL */
+    Node *rope;          /* from rope_table, a row a place among the keys, or NULL: queries and keys
+                            are turned as they are read, query i by row i + offset, key j by row j */
+    bool rope_interleaved; /* as in rope() */
+    bool keys_turned;      /* the keys come from a cache that holds them turned */
+    float dropout;         /* rate of the softmax's weights that become 0, the others growing by 1 /
+                              (1 - rate): random_bernoulli(g, (B, Hq, T, S), ..., seed, stream) */
+    uint64_t seed, stream;
 } Attend;
 /* softmax(q k) v with q (B, T, Hq, D), k and v (B, S, Hkv, D), D <= 256: heads before D, which is
  * what reshape makes of a projection's (B, T, Hq * D) without moving anything, and what the next

@@ -6,9 +6,10 @@
  * by side, and these are cut out of it.
  *
  * Sources of all three are, in this order: [of attention: the forward node] q, k, v, then bias,
- * slopes and lengths where there are (args says which), then [of attention_grad: the forward node,
- * dy]. The second derivative goes through the same formulas in matrix products and elementwise ops
- * (expand), which hold T x S numbers. */
+ * slopes, lengths and the table of rope where there are (args says which), then [of attention_grad:
+ * the forward node, dy]. The second derivative goes through the same formulas in matrix products
+ * and elementwise ops (expand), which hold T x S numbers. */
+#include "base/pcg.h"
 #include "base/realmath.h"
 #include "cpu/cpu.h"
 #include "graph/op.h"
@@ -17,10 +18,10 @@
 
 /* -- Sources and sizes */
 
-enum { MAX_SOURCES = 8 };
+enum { MAX_SOURCES = 10 };
 
 typedef struct Sources {
-    Node *q, *k, *v, *bias, *slopes, *lengths;
+    Node *q, *k, *v, *bias, *slopes, *lengths, *rope;
     int bias_at;
 } Sources;
 
@@ -32,25 +33,56 @@ static Sources sources_of(const Node *n)
     s.bias_at = at;
     if (n->args.attention.bias) s.bias = n->src[at++];
     if (n->args.attention.slopes) s.slopes = n->src[at++];
-    if (n->args.attention.lengths) s.lengths = n->src[at];
+    if (n->args.attention.lengths) s.lengths = n->src[at++];
+    if (n->args.attention.rope) s.rope = n->src[at];
     return s;
+}
+
+/* (B, Hq, T, S) with 1 where the bias is shared. */
+static Shape bias_shape(const Node *bias)
+{
+    Shape s = shape(4, (int64_t)1, (int64_t)1, (int64_t)1, (int64_t)1);
+    for (int i = 0; i < bias->shape.rank; i++) s.dim[4 - bias->shape.rank + i] = bias->shape.dim[i];
+    return s;
+}
+
+/* What the kernel gives of the bias: every head, shared or not. */
+static Shape bias_grad_shape(const Node *bias, int64_t heads)
+{
+    Shape s = bias_shape(bias);
+    s.dim[1] = heads;
+    return s;
+}
+
+static void set_bias_strides(const Node *bias, Attention *a)
+{
+    const Shape s = bias_shape(bias);
+    a->bias_row = s.dim[2] > 1 ? s.dim[3] : 0;
+    a->bias_head = s.dim[1] > 1 ? s.dim[2] * s.dim[3] : 0;
+    a->bias_batch = s.dim[0] > 1 ? s.dim[1] * s.dim[2] * s.dim[3] : 0;
 }
 
 static Attention sizes_of(const Node *n)
 {
     const Sources s = sources_of(n);
     const Shape *q = &s.q->shape, *k = &s.k->shape;
-    return (Attention){.batch = q->dim[0],
-                       .t = q->dim[1],
-                       .s = k->dim[1],
-                       .heads = q->dim[2],
-                       .kv_heads = k->dim[2],
-                       .d = q->dim[3],
-                       .scale = n->args.attention.scale,
-                       .cap = n->args.attention.cap,
-                       .offset = n->args.attention.offset,
-                       .window = n->args.attention.window,
-                       .causal = n->args.attention.causal};
+    Attention a = {.batch = q->dim[0],
+                   .t = q->dim[1],
+                   .s = k->dim[1],
+                   .heads = q->dim[2],
+                   .kv_heads = k->dim[2],
+                   .d = q->dim[3],
+                   .scale = n->args.attention.scale,
+                   .cap = n->args.attention.cap,
+                   .offset = n->args.attention.offset,
+                   .window = n->args.attention.window,
+                   .causal = n->args.attention.causal,
+                   .rope_interleaved = n->args.attention.rope_interleaved,
+                   .keys_turned = n->args.attention.keys_turned,
+                   .keep = n->args.attention.keep};
+    if (s.bias) set_bias_strides(s.bias, &a);
+    if (s.rope) a.rope_dims = s.rope->shape.dim[1];
+    return a;
 }
 
 static Attention bound(const Call *c)
@@ -63,7 +95,25 @@ static Attention bound(const Call *c)
     a.v = c->src[2];
     if (args->attention.bias) a.bias = c->src[at++];
     if (args->attention.slopes) a.slopes = c->src[at++];
-    if (args->attention.lengths) a.length = c->src[at];
+    if (args->attention.lengths) a.length = c->src[at++];
+    if (args->attention.rope) a.rope = c->src[at];
+    if (a.keep != 0) {
+        const Pcg rng =
+            pcg_stream(args->attention.seed, "dropout", c->step, args->attention.stream);
+        a.random_state = rng.state;
+        a.random_inc = rng.inc;
+    }
+    return a;
+}
+
+/* The kernels ask for scratch before there are addresses: what matters is which are there. */
+static Attention planned(const Node *n)
+{
+    static const float there;
+    const Sources s = sources_of(n);
+    Attention a = sizes_of(n);
+    if (s.bias) a.bias = &there;
+    if (s.rope) a.rope = &there;
     return a;
 }
 
@@ -96,7 +146,7 @@ static void forward_run(const Call *c)
 
 static size_t forward_scratch(const Node *n)
 {
-    const Attention a = sizes_of(n);
+    const Attention a = planned(n);
     return cpu->attention_scratch(&a);
 }
 
@@ -135,12 +185,13 @@ static void attention_rule(Graph *g, Node *y, Node *dy, const bool want[], Node 
     OpArgs args = y->args;
     const bool bias = s.bias && want[s.bias_at];
     args.attention.bias_grad = bias;
-    const Shape flat = shape(1, n_q + 2 * n_k + (bias ? shape_count(&s.bias->shape) : 0));
+    const Shape dbias = bias ? bias_grad_shape(s.bias, a.heads) : shape(1, (int64_t)0);
+    const Shape flat = shape(1, n_q + 2 * n_k + shape_count(&dbias));
     Node *all = graph_node(g, &op_attention_grad, src, n, &args, &flat);
     if (want[1]) dx[1] = piece(g, all, 0, &s.q->shape);
     if (want[2]) dx[2] = piece(g, all, n_q, &s.k->shape);
     if (want[3]) dx[3] = piece(g, all, n_q + n_k, &s.v->shape);
-    if (bias) dx[s.bias_at] = piece(g, all, n_q + 2 * n_k, &s.bias->shape);
+    if (bias) dx[s.bias_at] = sum_to(g, piece(g, all, n_q + 2 * n_k, &dbias), s.bias->shape);
 }
 
 const Op op_attention = {
@@ -170,7 +221,7 @@ static void grad_run(const Call *c)
 
 static size_t grad_scratch(const Node *n)
 {
-    const Attention a = sizes_of(n);
+    const Attention a = planned(n);
     return cpu->attention_grad_scratch(&a);
 }
 
@@ -237,12 +288,26 @@ static Node *flat_of(Graph *g, Node *x)
     return reshape(g, x, shape(1, shape_count(&x->shape)));
 }
 
+/* x turned by the rows of the table from `place` on, or back. */
+static Node *turn(Graph *g, Node *x, const Sources *s, const Attention *a, int64_t place, bool back)
+{
+    const int64_t n = x->shape.dim[1], dims = s->rope->shape.dim[1];
+    const float *rows = (const float *)s->rope->data + place * dims;
+    Node *src[] = {x, constant(g, shape(2, n, dims), rows)};
+    OpArgs args = {
+        .rope = {.interleaved = a->rope_interleaved, .inverse = back}
+    };
+    return graph_node(g, &op_rope, src, 2, &args, NULL);
+}
+
 static Node *grad_expand(Graph *g, Node *n)
 {
     const Sources s = sources_of(n);
     const Attention a = sizes_of(n);
     const unsigned last = 1u << 3;
-    Node *q = heads_first(g, s.q, a.heads), *k = heads_first(g, s.k, a.heads),
+    const bool turn_q = s.rope != NULL, turn_k = s.rope && !a.keys_turned;
+    Node *q = heads_first(g, turn_q ? turn(g, s.q, &s, &a, a.offset, false) : s.q, a.heads),
+         *k = heads_first(g, turn_k ? turn(g, s.k, &s, &a, 0, false) : s.k, a.heads),
          *v = heads_first(g, s.v, a.heads), *dy = heads_first(g, n->src[n->n_src - 1], a.heads);
     Node *score = affine(g, matmul(g, q, k, false, true), a.scale, 0), *slope = NULL;
     if (a.cap != 0) {
@@ -257,15 +322,24 @@ static Node *grad_expand(Graph *g, Node *n)
                         reshape(g, s.slopes, shape(3, a.heads, (int64_t)1, (int64_t)1))));
     Node *seen = visible(g, &a, s.lengths);
     Node *p = mul(g, softmax(g, where(g, seen, score, full(g, score->shape, -1e30f))), seen);
-    Node *dp = matmul(g, dy, v, false, true), *dv = matmul(g, p, dy, true, false);
+    Node *dp = matmul(g, dy, v, false, true), *used = p;
+    if (a.keep != 0) {
+        Node *kept = random_bernoulli(g, p->shape, a.keep, 1.0f / a.keep, n->args.attention.seed,
+                                      n->args.attention.stream);
+        used = mul(g, p, kept);
+        dp = mul(g, dp, kept);
+    }
+    Node *dv = matmul(g, used, dy, true, false);
     Node *ds = mul(g, p, sub(g, dp, sum(g, mul(g, dp, p), last, true)));
     Node *inner = affine(g, slope ? mul(g, ds, slope) : ds, a.scale, 0);
     Node *dq = matmul(g, inner, k, false, false), *dk = matmul(g, inner, q, true, false);
-    Node *part[4] = {flat_of(g, heads_back(g, dq, &s.q->shape)),
-                     flat_of(g, heads_back(g, dk, &s.k->shape)),
-                     flat_of(g, heads_back(g, dv, &s.v->shape))};
+    dq = heads_back(g, dq, &s.q->shape);
+    dk = heads_back(g, dk, &s.k->shape);
+    if (turn_q) dq = turn(g, dq, &s, &a, a.offset, true);
+    if (turn_k) dk = turn(g, dk, &s, &a, 0, true);
+    Node *part[4] = {flat_of(g, dq), flat_of(g, dk), flat_of(g, heads_back(g, dv, &s.v->shape))};
     const bool bias = n->args.attention.bias_grad;
-    if (bias) part[3] = flat_of(g, sum(g, ds, 1u << 0, false));
+    if (bias) part[3] = flat_of(g, sum_to(g, ds, bias_grad_shape(s.bias, a.heads)));
     return concat(g, part, bias ? 4 : 3, 0);
 }
 
@@ -282,6 +356,39 @@ const Op op_attention_grad = {
 
 /* -- Builder */
 
+/* F32, (B, Hq, T, S) or 1 or left out for all but S. */
+static bool bias_fits(Graph *g, const Node *bias, const Shape *full)
+{
+    char text_is[96], text_full[96];
+    bool fits = bias->dtype == F32 && bias->shape.rank >= 1 && bias->shape.rank <= 4;
+    if (fits) {
+        const Shape s = bias_shape(bias);
+        fits = s.dim[3] == full->dim[3];
+        for (int i = 0; i < 3; i++) fits = fits && (s.dim[i] == 1 || s.dim[i] == full->dim[i]);
+    }
+    if (!fits)
+        (void)graph_fail(g, "attention: bias %s, expected %s, where all but the last may be 1",
+                         shape_text(&bias->shape, text_is), shape_text(full, text_full));
+    return fits;
+}
+
+static bool rope_fits(Graph *g, const Attend *how, int64_t t, int64_t s, int64_t d)
+{
+    char text[96];
+    const Shape *table = &how->rope->shape;
+    const int64_t last = how->offset + t;
+    const bool fits = how->rope->op == &op_constant && table->rank == 2 && table->dim[1] <= d &&
+                      how->offset >= 0 && table->dim[0] >= last &&
+                      (how->keys_turned || table->dim[0] >= s);
+    if (!fits)
+        (void)graph_fail(g,
+                         "attention: table %s with offset %lld does not reach over %lld queries "
+                         "and %lld keys of %lld numbers",
+                         shape_text(table, text), (long long)how->offset, (long long)t,
+                         (long long)s, (long long)d);
+    return fits;
+}
+
 static bool attention_fits(Graph *g, const Node *q, const Node *k, const Node *v, const Attend *how)
 {
     char text_q[96], text_k[96], text_v[96];
@@ -296,7 +403,7 @@ static bool attention_fits(Graph *g, const Node *q, const Node *k, const Node *v
         return false;
     }
     const int64_t batch = sq->dim[0], t = sq->dim[1], heads = sq->dim[2], d = sq->dim[3];
-    const Shape bias = shape(3, heads, t, sk->dim[1]), lengths = shape(1, batch);
+    const Shape bias = shape(4, batch, heads, t, sk->dim[1]), lengths = shape(1, batch);
     if (d < 1 || d > 256)
         (void)graph_fail(g, "attention: heads of %lld numbers; 1 to 256 are possible",
                          (long long)d);
@@ -305,15 +412,15 @@ static bool attention_fits(Graph *g, const Node *q, const Node *k, const Node *v
                          "attention: window %lld, cap %g and scale %g: expected >= 0, >= 0 and a "
                          "finite number",
                          (long long)how->window, (double)how->cap, (double)how->scale);
-    else if (how->bias && (how->bias->dtype != F32 || !shape_equal(&how->bias->shape, &bias)))
-        (void)graph_fail(g, "attention: bias %s, expected %s",
-                         shape_text(&how->bias->shape, text_q), shape_text(&bias, text_k));
+    else if (!(how->dropout >= 0 && how->dropout < 1))
+        (void)graph_fail(g, "attention: dropout %g is outside [0, 1)", (double)how->dropout);
     else if (how->lengths &&
              (how->lengths->dtype != I32 || !shape_equal(&how->lengths->shape, &lengths)))
         (void)graph_fail(g, "attention: lengths %s, expected integers %s",
                          shape_text(&how->lengths->shape, text_q), shape_text(&lengths, text_k));
     else
-        return true;
+        return (!how->bias || bias_fits(g, how->bias, &bias)) &&
+               (!how->rope || rope_fits(g, how, t, sk->dim[1], d));
     return false;
 }
 
@@ -329,13 +436,20 @@ Node *attention(Graph *g, Node *q, Node *k, Node *v, Attend how)
                       .causal = how.causal,
                       .bias = how.bias != NULL,
                       .slopes = how.slopes != NULL,
-                      .lengths = how.lengths != NULL}
+                      .lengths = how.lengths != NULL,
+                      .rope = how.rope != NULL,
+                      .rope_interleaved = how.rope_interleaved,
+                      .keys_turned = how.keys_turned,
+                      .keep = how.dropout > 0 ? 1.0f - how.dropout : 0,
+                      .seed = how.seed,
+                      .stream = how.stream}
     };
     Node *src[MAX_SOURCES] = {NULL, q, k, v};
     int n = 4;
     if (how.bias) src[n++] = how.bias;
     if (how.slopes) src[n++] = constant(g, shape(1, q->shape.dim[2]), how.slopes);
     if (how.lengths) src[n++] = how.lengths;
+    if (how.rope) src[n++] = how.rope;
     const Shape flat = shape(1, shape_count(&q->shape) / q->shape.dim[3] * (q->shape.dim[3] + 1));
     src[0] = graph_node(g, &op_attention_forward, src + 1, n - 1, &args, &flat);
     return graph_node(g, &op_attention, src, n, &args, &q->shape);

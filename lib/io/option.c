@@ -396,3 +396,11 @@ void option_write(const OptionTable *table, const void *values, bool with_defaul
         yaml_append(a, map, o->name, value);
     }
 }
+
+const char *option_value_text(const OptionTable *table, const void *values, const char *name, Arena *a)
+{
+    const Option *o = option_find(table, name);
+    if (!o) return NULL;
+    const Yaml *y = written(o, (const char *)values + o->offset, a);
+    return y->kind == YAML_SCALAR ? y->text : yaml_flow(a, y);
+}

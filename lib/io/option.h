@@ -117,6 +117,10 @@ bool option_read(const OptionTable *table, const Yaml *y, const char *const also
 void option_write(const OptionTable *table, const void *values, bool with_defaults, Arena *a,
                   Yaml *map);
 
+/* One option's value in canonical text, "[64, 128]", "0.001", "adam"; NULL when there is none of
+ * that name. */
+const char *option_value_text(const OptionTable *table, const void *values, const char *name, Arena *a);
+
 const Option *option_find(const OptionTable *table, const char *name);
 
 /* "integer", "number", "true|false", "a|b|c", ...: the type as help prints it. */

@@ -273,23 +273,29 @@ static void set_places(Yaml *y, const Place *at)
     for (Yaml *c = y->first; c; c = c->next) set_places(c, at);
 }
 
+/* A place without a line is the command line. */
+static FailKind kind_at(const Place *at)
+{
+    return at->line > 0 ? FAIL_CONFIG : FAIL_USAGE;
+}
+
 static bool replace_in(Arena *a, Yaml *parent, const char *word, Yaml *value, const Place *at,
                        Error *err)
 {
     int index;
     if (parent->kind == YAML_MAP) {
         if (strlen(word) > YAML_KEY_MAX)
-            return fail(err, FAIL_USAGE, at, "a name of over %d bytes", YAML_KEY_MAX);
+            return fail(err, kind_at(at), at, "a name of over %d bytes", YAML_KEY_MAX);
         yaml_set(a, parent, word, value);
         return true;
     }
     if (parent->kind != YAML_LIST)
-        return fail(err, FAIL_USAGE, at, "'%s' has no map to stand in", word);
+        return fail(err, kind_at(at), at, "'%s' has no map to stand in", word);
     if (!as_index(word, &index))
-        return fail(err, FAIL_USAGE, at, "'%s' is not the number of a list's item", word);
+        return fail(err, kind_at(at), at, "'%s' is not the number of a list's item", word);
     Yaml *old = yaml_item(parent, index);
     if (!old)
-        return fail(err, FAIL_USAGE, at, "item %d of a list of %d; the first is 0", index,
+        return fail(err, kind_at(at), at, "item %d of a list of %d; the first is 0", index,
                     parent->n);
     Yaml **p = &parent->first;
     while (*p != old) p = &(*p)->next;
@@ -305,7 +311,7 @@ static bool find_parent(Arena *a, Yaml *root, char *path, Yaml **parent, char **
     *parent = root;
     for (char *dot; (dot = strchr(path, '.')) != NULL; path = dot + 1) {
         *dot = '\0';
-        if (!*path) return fail(err, FAIL_USAGE, at, "an empty name in the path");
+        if (!*path) return fail(err, kind_at(at), at, "an empty name in the path");
         Yaml *child = child_of(*parent, path);
         if (!child || child->kind == YAML_NULL) {
             child = yaml_new_map(a);
@@ -313,11 +319,11 @@ static bool find_parent(Arena *a, Yaml *root, char *path, Yaml **parent, char **
             TRY(replace_in(a, *parent, path, child, at, err));
         }
         if (child->kind == YAML_SCALAR)
-            return fail(err, FAIL_USAGE, at, "'%s' is a value: nothing stands below it", path);
+            return fail(err, kind_at(at), at, "'%s' is a value: nothing stands below it", path);
         *parent = child;
     }
     *last = path;
-    if (!*path) return fail(err, FAIL_USAGE, at, "an empty name in the path");
+    if (!*path) return fail(err, kind_at(at), at, "an empty name in the path");
     return true;
 }
 
@@ -365,4 +371,17 @@ bool yaml_override(Arena *a, Yaml *root, const char *word, Error *err)
     if (list->kind != YAML_LIST) return fail(err, FAIL_USAGE, &at, "'%s' is not a list", last);
     yaml_append(a, list, NULL, value);
     return true;
+}
+
+bool yaml_put(Arena *a, Yaml *root, const char *path, Yaml *value, Error *err)
+{
+    Yaml *parent;
+    char *last, *words = arena_string(a, path);
+    const Place at = value->at;
+    int depth = 1 + yaml_height(value);
+    for (const char *p = path; *p; p++) depth += *p == '.';
+    if (depth > YAML_DEPTH_MAX)
+        return fail(err, kind_at(&at), &at, "nested deeper than %d levels", YAML_DEPTH_MAX);
+    TRY(find_parent(a, root, words, &parent, &last, &at, err));
+    return replace_in(a, parent, last, value, &at, err);
 }

@@ -51,6 +51,10 @@ bool yaml_load_experiment(Arena *a, const char *path, Yaml **out, Error *err) MU
  * FAIL_USAGE, place "command line: word". */
 bool yaml_override(Arena *a, Yaml *root, const char *word, Error *err) MUST_CHECK;
 
+/* Puts `value`, whose places stay, at a dotted path below root, as an override does; fails at the
+ * value's place. */
+bool yaml_put(Arena *a, Yaml *root, const char *path, Yaml *value, Error *err) MUST_CHECK;
+
 Yaml *yaml_get(const Yaml *map, const char *key); /* NULL if absent or not a map */
 Yaml *yaml_path(const Yaml *root, const char *dotted);
 Yaml *yaml_item(const Yaml *list, int i);
@@ -88,6 +92,9 @@ bool yaml_remove(Yaml *map, const char *key);
 Yaml *yaml_copy(Arena *a, const Yaml *y);
 int yaml_height(const Yaml *y); /* levels below the node: 0 for a scalar */
 char *yaml_write(Arena *a, const Yaml *y);
+/* In one line, "[64, 128]" or "{name: ema, decay: 0.9}": as it stands after key= on a command
+ * line. */
+char *yaml_flow(Arena *a, const Yaml *y);
 
 /* Valid UTF-8 without control characters. */
 bool yaml_is_text(const char *s);

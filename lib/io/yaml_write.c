@@ -171,3 +171,30 @@ char *yaml_write(Arena *a, const Yaml *y)
     text_free(&out);
     return text;
 }
+
+static void write_flow(Text *out, const Yaml *y)
+{
+    const bool map = y->kind == YAML_MAP;
+    if (!map && y->kind != YAML_LIST) {
+        write_scalar(out, y);
+        return;
+    }
+    text_add(out, map ? "{" : "[");
+    for (const Yaml *c = y->first; c; c = c->next) {
+        Yaml key = {.kind = YAML_SCALAR, .text = c->key, .quoted = true};
+        if (map) write_scalar(out, &key);
+        if (map) text_add(out, ": ");
+        write_flow(out, c);
+        if (c->next) text_add(out, ", ");
+    }
+    text_add(out, map ? "}" : "]");
+}
+
+char *yaml_flow(Arena *a, const Yaml *y)
+{
+    Text out = {0};
+    write_flow(&out, y);
+    char *text = arena_string(a, out.data);
+    text_free(&out);
+    return text;
+}

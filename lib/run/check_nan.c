@@ -6,6 +6,7 @@
 #include "graph/op.h"
 #include "run/checkpoint.h"
 #include "run/network.h"
+#include "run/rundir.h"
 #include "run/stop.h"
 
 #include <inttypes.h>
@@ -46,7 +47,9 @@ static bool set_up(Replay *r, const Dataset *data, const char *folder, Error *er
     const char *checkpoint = arena_printf(r->arena, "%s/checkpoint", folder);
     if (checkpoint_exists(checkpoint))
         return checkpoint_read(checkpoint, e->id, r->network.params, &r->optimizer, &r->state, err);
-    return network_init(&r->network, loader_batch(r->loader, 0).x, err);
+    char base[4096];
+    TRY(rundir_base_weights(folder, e, base, err));
+    return network_init(&r->network, loader_batch(r->loader, 0).x, base, err);
 }
 
 static float largest(const float *x, int64_t n)

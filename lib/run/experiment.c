@@ -37,9 +37,10 @@ const TopKey experiment_keys[] = {
     {"sweep",     MAYBE_MAP,              false, "lists of values to run: the product of them"},
     {"table",     MAYBE_MAP | MAYBE_LIST, false, "how the results of a sweep are shown beside the paper's"},
     {"claims",    MAYBE_LIST,             false, "what the results should show: [{say: ..., test: ...}, ...]"},
+    {"search",    MAYBE_MAP,              false, "which setting of the swept keys is the best: {by: valid.top1, over: [optimizer.lr], ...}"},
     {"slurm",     MAYBE_MAP,              false, "how the jobs of a sweep are submitted"},
-    {"base",      MAYBE_MAP | MAYBE_WORD, false, "the experiment whose trained model is started from"},
-    {"teacher",   MAYBE_MAP | MAYBE_WORD, false, "the experiment whose trained model teaches"},
+    {"base",      MAYBE_MAP | MAYBE_WORD, true,  "the experiment whose trained weights are started from: a file, or {file: ..., set: {key: value}, same: [key, ...], checkpoint: last or best}"},
+    {"teacher",   MAYBE_MAP | MAYBE_WORD, true,  "the experiment whose trained model teaches: as base"},
     {NULL, 0, false, NULL},
 };
 // clang-format on
@@ -263,13 +264,19 @@ static bool read_names(Experiment *e, Arena *a, Error *err)
     return ok;
 }
 
-static bool read_root(Experiment *e, Arena *a, Error *err)
+bool experiment_check_keys(const Yaml *root, Error *err)
 {
     bool ok = true;
-    if (e->root->kind != YAML_MAP)
-        return yaml_fail(e->root, err, "expected a map of keys at the top");
-    for (const Yaml *y = e->root->first; y; y = y->next)
+    if (root->kind != YAML_MAP) return yaml_fail(root, err, "expected a map of keys at the top");
+    for (const Yaml *y = root->first; y; y = y->next)
         if (!check_key(y, err)) ok = false;
+    return ok;
+}
+
+static bool read_root(Experiment *e, Arena *a, Error *err)
+{
+    if (e->root->kind != YAML_MAP) return experiment_check_keys(e->root, err);
+    bool ok = experiment_check_keys(e->root, err);
     if (!read_names(e, a, err)) ok = false;
     if (!choose_all(e, a, err)) ok = false;
     if (!read_train(e, err)) ok = false;
@@ -285,6 +292,12 @@ bool experiment_load(Experiment *e, Arena *a, const char *path, const char *cons
     for (int i = 0; i < n_words; i++)
         if (!yaml_override(a, e->root, words[i], err)) ok = false;
     return read_root(e, a, err) && ok;
+}
+
+bool experiment_from_tree(Experiment *e, Arena *a, const char *path, Yaml *root, Error *err)
+{
+    *e = (Experiment){.path = path, .root = root};
+    return read_root(e, a, err);
 }
 
 bool experiment_parse(Experiment *e, Arena *a, const char *text, size_t n, Error *err)

@@ -1,9 +1,9 @@
 /* experiment -- an experiment file made into typed choices, its resolved configuration and its id.
  *
  * The file's shape (README, "An experiment file"): run, name, paper, data, model, methods,
- * optimizer, schedule, train; sweep, table, claims, slurm and base are kept unread for the commands
- * that use them. Every other key is an error with its place and the nearest known name; all
- * mistakes of a file are reported at once. */
+ * optimizer, schedule, train, base, teacher; sweep, table, claims and slurm are kept unread for the
+ * commands that use them. Every other key is an error with its place and the nearest known name;
+ * all mistakes of a file are reported at once. */
 #ifndef SEQLAB_RUN_EXPERIMENT_H
 #define SEQLAB_RUN_EXPERIMENT_H
 
@@ -36,7 +36,24 @@ typedef struct MethodChoice {
     void *options;
 } MethodChoice;
 
-typedef struct Experiment {
+typedef struct Experiment Experiment;
+
+/* `base:` (the run whose trained weights are started from) or `teacher:`: another experiment, all
+ * of it, with some keys set.
+ *
+ *   base: pretrain.yaml
+ *   base: {file: pretrain.yaml, set: {train.steps: 5ep}, same: [train.seed], checkpoint: best}
+ *
+ * `same` names keys that take this experiment's own values. */
+typedef struct Reference {
+    Experiment *experiment; /* NULL: none */
+    const char *file;       /* its path, as messages call it */
+    bool best;              /* its best checkpoint, not the last */
+    const char **words;     /* key=value: what set and same say, as for a command line */
+    int n_words;
+} Reference;
+
+struct Experiment {
     const char *path; /* as the user gave it */
     const char *run;  /* subcommand that the file is for */
     const char *name; /* "quickstart/resnet20": a relative path without . or .. */
@@ -52,8 +69,9 @@ typedef struct Experiment {
     void *schedule_options;
     TrainOptions train;
     Yaml *root; /* the composed tree, overrides applied; places intact */
+    Reference base, teacher;
     char id[EXPERIMENT_ID];
-} Experiment;
+};
 
 extern const OptionTable train_option_table;
 
@@ -68,9 +86,13 @@ typedef struct TopKey {
 extern const TopKey experiment_keys[];
 
 /* Loads `path` (experiment file, or a run folder's config.yaml), composes `extends`, applies the
- * command line's words in order, validates. All memory is the arena's. */
+ * command line's words in order, validates; base and teacher are left to experiment_references. All
+ * memory is the arena's. */
 bool experiment_load(Experiment *e, Arena *a, const char *path, const char *const words[],
                      int n_words, Error *err) MUST_CHECK;
+/* The same from a tree that is composed already. */
+bool experiment_from_tree(Experiment *e, Arena *a, const char *path, Yaml *root,
+                          Error *err) MUST_CHECK;
 /* The same from text in memory, without extends: for tests and fuzzing. */
 bool experiment_parse(Experiment *e, Arena *a, const char *text, size_t n, Error *err) MUST_CHECK;
 
@@ -78,7 +100,8 @@ bool experiment_parse(Experiment *e, Arena *a, const char *text, size_t n, Error
  * component's revision, the numerics' revision and the data's SHA-256. Name, paper, sweep, table,
  * claims and paths stay out. */
 char *experiment_canonical(const Experiment *e, Arena *a, const char *data_sha256);
-/* Sets e->id (the first 12 hex digits). */
+/* Sets e->id (the first 12 hex digits). Those of base and teacher come first (datasets_identify).
+ */
 void experiment_identify(Experiment *e, Arena *a, const char *data_sha256);
 
 /* The resolved configuration as YAML, every option with its value: config.yaml; loads again to the
@@ -87,6 +110,15 @@ char *experiment_config(const Experiment *e, Arena *a);
 /* As experiment_config, each line ending in "# file:line", "# command line" or "# default": for
  * --dry-run. */
 char *experiment_config_sources(const Experiment *e, Arena *a);
+
+/* The resolved value of a dotted key, "model.d_model" -> "64", in canonical text; of a key that no
+ * component has, what the file says; NULL where there is nothing. */
+const char *experiment_value(const Experiment *e, Arena *a, const char *dotted);
+
+/* That every key at the top is known and of a kind that fits. */
+bool experiment_check_keys(const Yaml *root, Error *err) MUST_CHECK;
+/* Loads the experiments that `base:` and `teacher:` of e->root name, and those that they name. */
+bool experiment_references(Experiment *e, Arena *a, Error *err) MUST_CHECK;
 
 /* `seqlab help KEY`: type, default, range, meaning and owner of every option that the dotted key
  * (or its last part) can mean, e.g. "optimizer.lr", "train.steps", "sparsity". Malloc-free text in

@@ -67,6 +67,23 @@ static void add_component(Writer *w, ComponentKind kind, int i)
     add_options(w, listed ? "    " : "  ", dotted, c.options, options);
 }
 
+/* As a path from this run's folder to the other's: both lie below the same results folder. With
+ * `sources`, before there are folders, the file itself. */
+static void add_reference(Writer *w, const char *word, const Reference *r)
+{
+    const Experiment *other = r->experiment;
+    if (!other) return;
+    const char *path = arena_printf(w->arena, "%s/%s/config.yaml", other->name, other->id);
+    for (const char *p = w->experiment->name; p; p = strchr(p + 1, '/'))
+        path = arena_printf(w->arena, "../%s", path);
+    path = w->sources ? r->file : arena_printf(w->arena, "../%s", path);
+    text_addf(&w->out, "%s:\n", word);
+    add_pair(w, "  ", "file", yaml_new_scalar(w->arena, path, true),
+             arena_printf(w->arena, "%s.file", word));
+    add_pair(w, "  ", "checkpoint", yaml_new_scalar(w->arena, r->best ? "best" : "last", true),
+             arena_printf(w->arena, "%s.checkpoint", word));
+}
+
 static char *write_config(const Experiment *e, Arena *a, bool sources)
 {
     Writer w = {.arena = a, .experiment = e, .sources = sources};
@@ -80,6 +97,8 @@ static char *write_config(const Experiment *e, Arena *a, bool sources)
     add_component(&w, COMPONENT_SCHEDULE, 0);
     text_add(&w.out, "train:\n");
     add_options(&w, "  ", "train", &train_option_table, &e->train);
+    add_reference(&w, "base", &e->base);
+    add_reference(&w, "teacher", &e->teacher);
     char *text = arena_string(a, w.out.data);
     text_free(&w.out);
     return text;
@@ -93,4 +112,40 @@ char *experiment_config(const Experiment *e, Arena *a)
 char *experiment_config_sources(const Experiment *e, Arena *a)
 {
     return write_config(e, a, true);
+}
+
+/* The options that the first words of a dotted key name, and the rest of the key. */
+static const char *find_options(const Experiment *e, const char *dotted, Component *c,
+                                const void **options)
+{
+    for (int kind = 0; kind < N_COMPONENT_KINDS; kind++) {
+        const size_t n = strlen(component_block[kind]);
+        const char *rest = dotted + n + 1;
+        int i = 0;
+        if (strncmp(dotted, component_block[kind], n) != 0 || dotted[n] != '.') continue;
+        if (kind == COMPONENT_METHOD) {
+            while (*rest >= '0' && *rest <= '9' && i < EXPERIMENT_MAX_METHODS)
+                i = 10 * i + (*rest++ - '0');
+            if (*rest++ != '.') return NULL;
+        }
+        return component_chosen(e, (ComponentKind)kind, i, c, options) ? rest : NULL;
+    }
+    return NULL;
+}
+
+const char *experiment_value(const Experiment *e, Arena *a, const char *dotted)
+{
+    Component c;
+    const void *options;
+    const char *name = find_options(e, dotted, &c, &options), *text = NULL;
+    if (strcmp(dotted, "run") == 0) return e->run;
+    if (strcmp(dotted, "name") == 0) return e->name;
+    if (name && strcmp(name, "name") == 0) return c.name;
+    if (name) text = option_value_text(c.options, options, name, a);
+    if (strncmp(dotted, "train.", 6) == 0)
+        text = option_value_text(&train_option_table, &e->train, dotted + 6, a);
+    if (text) return text;
+    const Yaml *y = yaml_path(e->root, dotted);
+    if (!y) return NULL;
+    return y->kind == YAML_SCALAR ? y->text : yaml_flow(a, y);
 }

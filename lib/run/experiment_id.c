@@ -12,6 +12,7 @@
  *   optimizer.lr = 0.1
  *   schedule constant revision 1
  *   train.steps = 2000
+ *   base 7f3a9c01d2e4
  *
  * An option stands here only where it differs from its default (option_write), paths never; so a
  * new option leaves old ids alone, and a changed default must raise the revision of its component.
@@ -77,6 +78,11 @@ static void add_component(Text *out, const Experiment *e, ComponentKind kind, in
     add_options(out, prefix, map);
 }
 
+static void add_reference(Text *out, const char *word, const Reference *r)
+{
+    if (r->experiment) text_addf(out, "%s %s%s\n", word, r->experiment->id, r->best ? " best" : "");
+}
+
 char *experiment_canonical(const Experiment *e, Arena *a, const char *data_sha256)
 {
     Text out = {0};
@@ -91,6 +97,8 @@ char *experiment_canonical(const Experiment *e, Arena *a, const char *data_sha25
     option_write(&train_option_table, &e->train, false, a, train);
     drop_from_train(train);
     add_options(&out, "train", train);
+    add_reference(&out, "base", &e->base);
+    add_reference(&out, "teacher", &e->teacher);
     char *text = arena_string(a, out.data);
     text_free(&out);
     return text;

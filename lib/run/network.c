@@ -2,6 +2,7 @@
 #include "run/network.h"
 
 #include "nn/init.h"
+#include "run/checkpoint.h"
 
 static const double LSUV_TOLERANCE = 0.05;
 
@@ -108,11 +109,13 @@ bool network_new(Network *n, const Experiment *e, const NetworkOptions *o, Arena
     return false;
 }
 
-bool network_init(Network *n, const float *x, Error *err)
+bool network_init(Network *n, const float *x, const char *base, Error *err)
 {
     const Experiment *e = n->experiment;
     params_init(n->params, (uint64_t)e->train.seed);
-    if (model_wants_lsuv(e->model_options)) {
+    if (*base) {
+        TRY(checkpoint_load_weights(base, n->params, err));
+    } else if (model_wants_lsuv(e->model_options)) {
         ModelBuild like = start_build(n, n->train.graph, &n->options, true);
         TRY(lsuv_init(e->model, e->model_options, &like, x, n->train.batch_size, LSUV_TOLERANCE,
                       err));

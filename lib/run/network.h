@@ -39,9 +39,9 @@ typedef struct Network {
  * Parameters are allocated (when asked) but not initialised: network_init. */
 bool network_new(Network *n, const Experiment *e, const NetworkOptions *o, Arena *a,
                  Error *err) MUST_CHECK;
-/* First values from train.seed, LSUV where asked (x: one training batch, may be NULL otherwise),
- * then the methods' transform hooks. */
-bool network_init(Network *n, const float *x, Error *err) MUST_CHECK;
+/* First values from train.seed, LSUV where asked (x: one training batch, may be NULL otherwise);
+ * or, unless it is "", from the safetensors file `base`; then the methods' transform hooks. */
+bool network_init(Network *n, const float *x, const char *base, Error *err) MUST_CHECK;
 /* The methods' after_step hooks; `step` counts the updates done. No allocation. */
 void network_after_step(Network *n, int64_t step);
 void network_free(Network *n);

@@ -43,6 +43,36 @@ RunStatus rundir_status(const char *path, RunRecord *record, Arena *a)
     return r.status;
 }
 
+/* <results> of <results>/<name>/<id>. */
+static bool results_of(const char *folder, const char *name, char out[PATH_MAX_BYTES])
+{
+    (void)snprintf(out, PATH_MAX_BYTES, "%s", folder);
+    int parts = 2;
+    for (const char *p = name; *p; p++) parts += *p == '/';
+    for (char *slash; parts > 0 && (slash = strrchr(out, '/')); parts--) *slash = '\0';
+    return parts == 0;
+}
+
+bool rundir_base_weights(const char *folder, const Experiment *e, char out[PATH_MAX_BYTES],
+                         Error *err)
+{
+    const Experiment *base = e->base.experiment;
+    char results[PATH_MAX_BYTES], path[PATH_MAX_BYTES];
+    *out = '\0';
+    if (!base) return true;
+    if (!results_of(folder, e->name, results))
+        return fail(err, FAIL_RUN, NULL, "%s: is not the folder of a run of %s", folder, e->name);
+    TRY(rundir_path(results, base, path, err));
+    Arena *a = arena_new();
+    const bool done = rundir_status(path, NULL, a) == RUN_DONE;
+    arena_free(a);
+    if (!done)
+        return fail(err, FAIL_RUN, NULL, "%s: the base of this run has not been trained", path);
+    const int n = snprintf(out, PATH_MAX_BYTES, "%s/%s/model.safetensors", path,
+                           e->base.best ? "best" : "checkpoint");
+    return n < PATH_MAX_BYTES || fail(err, FAIL_RUN, NULL, "%.60s...: path too long", path);
+}
+
 /* -- Opening */
 
 static bool inside(const RunFolder *r, const char *name, char out[PATH_MAX_BYTES], Error *err)

@@ -54,6 +54,10 @@ typedef struct RunFolder {
 
 /* results/<name>/<id>: path only, nothing is created. */
 bool rundir_path(const char *results, const Experiment *e, char out[4096], Error *err) MUST_CHECK;
+/* The weights that a run starts from, of e->base's run under the same results folder. FAIL_RUN when
+ * that run has not finished; `out` is "" when the experiment has no base. */
+bool rundir_base_weights(const char *folder, const Experiment *e, char out[4096],
+                         Error *err) MUST_CHECK;
 /* Status and record of a folder, without a lock; RUN_ABSENT when there is none. A `running` record
  * whose owner is dead reads as RUN_STOPPED. An unreadable run.json is RUN_ABSENT too. `record` may
  * be NULL; its texts are the arena's. */

@@ -40,6 +40,7 @@ static bool make_loaders(Training *t, Error *err)
     if (!t->loader) return false;
     t->steps_per_epoch = loader_steps_per_epoch(t->loader);
     t->total = steps_resolve(e->train.steps, t->steps_per_epoch);
+    if (t->pause_at <= 0 || t->pause_at > t->total) t->pause_at = t->total;
     t->eval_every = steps_resolve(e->train.eval_every, t->steps_per_epoch);
     t->checkpoint_every = steps_resolve(e->train.checkpoint_every, t->steps_per_epoch);
     return true;
@@ -83,8 +84,10 @@ static bool start_fresh(Training *t, Error *err)
 {
     t->state = (TrainState){.best_value = (double)NAN, .best_step = -1, .last_loss = (double)NAN};
     TRY(rundir_clear(&t->folder, err));
+    char base[4096];
+    TRY(rundir_base_weights(t->folder.path, t->experiment, base, err));
     Batch first = loader_batch(t->loader, 0);
-    TRY(network_init(&t->network, first.x, err));
+    TRY(network_init(&t->network, first.x, base, err));
     if (t->optimizer.ema)
         memcpy(t->optimizer.ema, t->network.params->weights,
                sizeof(float) * (size_t)t->network.params->n_trainable);
@@ -165,7 +168,7 @@ static bool save_checkpoint(Training *t, Error *err)
 static bool checkpoint_due(const Training *t)
 {
     if (t->state.step == t->checkpoint_step) return false;
-    if (stop_signal() || stop_take_checkpoint() || t->state.step == t->total) return true;
+    if (stop_signal() || stop_take_checkpoint() || t->state.step == t->pause_at) return true;
     if (t->state.step == 0) return false;
     return t->checkpoint_every > 0 ? t->state.step % t->checkpoint_every == 0
                                    : t->evaluated_step == t->state.step;
@@ -268,7 +271,7 @@ static bool steps(Training *t, Error *err)
             return fail(err, FAIL_STOPPED, NULL,
                         "stopped by signal %d at step %" PRId64 " of %" PRId64, stop_signal(),
                         t->state.step, t->total);
-        if (t->state.step >= t->total) return true;
+        if (t->state.step >= t->pause_at) return true;
         double before = clock_s();
         TRY(train_step(t, err));
         after_step(t, before);
@@ -292,9 +295,12 @@ static void finish_record(Training *t, bool ok, const Error *err)
         qsort(times->at, (size_t)times->n, sizeof times->at[0], by_value);
         r->step_ms = 1e3 * (double)times->at[times->n / 2];
     }
-    r->status = ok ? RUN_DONE : kind == FAIL_STOPPED ? RUN_STOPPED : RUN_FAILED;
+    r->status = ok && t->state.step < t->total ? RUN_STOPPED
+                : ok                           ? RUN_DONE
+                : kind == FAIL_STOPPED         ? RUN_STOPPED
+                                               : RUN_FAILED;
     r->exit_code = (int)kind;
-    r->step = ok ? t->total : r->step;
+    r->step = ok ? t->state.step : r->step;
     r->threads = threads_count();
     r->wall_s = t->wall_before_s + clock_s() - t->started_s;
     r->cpu_s = t->cpu_before_s + clock_cpu_s();
@@ -363,6 +369,7 @@ bool train_run(const Experiment *e, const Dataset *data, const TrainFlags *flags
         .data = data,
         .report = report,
         .profile = flags->profile,
+        .pause_at = flags->pause_at,
         .arena = arena,
         .metrics = {.fd = -1, .times_fd = -1},
         .times = {.every = 1       },
@@ -377,6 +384,7 @@ bool train_run(const Experiment *e, const Dataset *data, const TrainFlags *flags
              rundir_open(&t->folder, flags->results, e, flags->command_line, err);
         if (ok) {
             ok = run_in_folder(t, flags, record, err);
+            if (ok && record->status == RUN_STOPPED) *outcome = TRAIN_PAUSED;
             rundir_close(&t->folder);
         }
         free_all(t);

@@ -24,10 +24,11 @@ typedef struct TrainFlags {
     const char *command_line; /* for config.yaml's first line */
     bool force;               /* compute again although done: clears the folder */
     bool resume;              /* a checkpoint must be there, and be whole */
+    int64_t pause_at;         /* > 0: stop with a checkpoint once this many steps are done */
     Profile *profile;         /* filled, and trace.json written, unless NULL; changes no bit */
 } TrainFlags;
 
-typedef enum TrainOutcome { TRAIN_DONE, TRAIN_ALREADY_DONE } TrainOutcome;
+typedef enum TrainOutcome { TRAIN_DONE, TRAIN_ALREADY_DONE, TRAIN_PAUSED } TrainOutcome;
 
 /* `data` open with all its splits; e->id set. On failure the error's kind is the exit code:
  * FAIL_STOPPED after a signal (checkpoint written), FAIL_RUN for NaN (the last good checkpoint

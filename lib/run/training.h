@@ -31,6 +31,7 @@ typedef struct Training {
     MetricWriter metrics;
     TrainState state;
     int64_t total, steps_per_epoch, eval_every, checkpoint_every; /* steps */
+    int64_t pause_at;        /* TrainFlags; the last step where that is not set */
     int64_t first;           /* step at which this process began */
     int64_t checkpoint_step; /* of the checkpoint on disk, or -1 */
     int64_t evaluated_step;  /* of the last evaluation of this process, or -1 */

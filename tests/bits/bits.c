@@ -332,9 +332,9 @@ static void attentions(void)
 {
     static const float slopes[4] = {0.5f, 0.25f, 0.125f, 0.0625f};
     static const int32_t length[2] = {150, 77};
-    for (int form = 0; form < 4; form++) {
+    for (int form = 0; form < 6; form++) {
         Attention a = {.batch = 2,
-                       .t = 130,
+                       .t = form == 5 ? 2 : 130, /* the form for a few queries */
                        .s = 150,
                        .heads = 4,
                        .kv_heads = form & 1 ? 2 : 4,
@@ -347,11 +347,19 @@ static void attentions(void)
                        .q = x,
                        .k = w,
                        .v = z,
-                       .bias = form == 3 ? x : NULL,
+                       .bias = form == 3 || form == 5 ? x : NULL,
+                       .rope = form >= 4 ? x : NULL,
+                       .rope_dims = 16,
+                       .rope_interleaved = form == 5,
+                       .keep = form == 4 ? 0.75f : 0,
+                       .random_state = 7,
+                       .random_inc = 9,
                        .slopes = form == 3 ? slopes : NULL,
                        .length = form == 0 ? length : NULL};
         const int64_t n_q = a.batch * a.t * a.heads * a.d, n_k = a.batch * a.s * a.kv_heads * a.d,
                       rows = a.batch * a.heads * a.t, n_bias = a.bias ? a.heads * a.t * a.s : 0;
+        a.bias_row = a.s;
+        a.bias_head = a.t * a.s;
         if (cpu->attention_scratch(&a) > sizeof scratch) abort();
         if (cpu->attention_grad_scratch(&a) > sizeof scratch) abort();
         float *lse = y + n_q, *gradient = lse + rows;

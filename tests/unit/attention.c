@@ -37,7 +37,8 @@ static Problem problem_new(Attention a, bool bias)
     Pcg rng = pcg_seed(3, 5);
     p.n_q = a.batch * a.t * a.heads * a.d;
     p.n_k = a.batch * a.s * a.kv_heads * a.d;
-    p.n_bias = bias ? a.heads * a.t * a.s : 0;
+    if (bias && f->bias_row == 0) f->bias_row = a.s, f->bias_head = a.t * a.s;
+    p.n_bias = bias ? (f->bias_batch ? a.batch : 1) * a.heads * a.t * a.s : 0;
     const int64_t rows = a.batch * a.heads * a.t,
                   total = 4 * p.n_q + 4 * p.n_k + 2 * p.n_bias + rows;
     p.memory = malloc((size_t)total * sizeof(float));
@@ -101,33 +102,45 @@ static bool sees(const Attention *a, int64_t b, int64_t i, int64_t j)
            !(a->window && (far >= a->window || -far >= a->window));
 }
 
+/* What the weight of key j is multiplied with. */
+static double kept_of(const Attention *a, int64_t b, int64_t h, int64_t i, int64_t j)
+{
+    if (a->keep == 0) return 1;
+    Pcg rng = {a->random_state, a->random_inc};
+    pcg_advance(&rng, (uint64_t)(((b * a->heads + h) * a->t + i) * a->s + j));
+    return pcg_uniform(&rng) < a->keep ? 1 / (double)a->keep : 0;
+}
+
 static void want_query(const Problem *p, Want *w, int64_t b, int64_t h, int64_t i)
 {
     const Attention *a = &p->g.forward;
     const int64_t g = h / (a->heads / a->kv_heads), q = row_of(b, a->t, i, a->heads, h, a->d);
+    const int64_t bias = b * a->bias_batch + h * a->bias_head + i * a->bias_row;
     double *prob = calloc((size_t)(2 * a->s), sizeof *prob), *slope = prob + a->s, total = 0;
     for (int64_t j = 0; j < a->s; j++) {
-        const int64_t k = row_of(b, a->s, j, a->kv_heads, g, a->d), at = (h * a->t + i) * a->s + j;
+        const int64_t k = row_of(b, a->s, j, a->kv_heads, g, a->d);
         double s = cap_of(a, (double)a->scale * dot(a->q + q, a->k + k, a->d), &slope[j]);
-        if (a->bias) s += (double)a->bias[at];
+        if (a->bias) s += (double)a->bias[bias + j];
         if (a->slopes) s -= (double)a->slopes[h] * fabs((double)(i + a->offset - j));
         total += prob[j] = sees(a, b, i, j) ? exp(s) : 0;
     }
     double delta = 0;
     for (int64_t j = 0; j < a->s && total > 0; j++) {
         const int64_t k = row_of(b, a->s, j, a->kv_heads, g, a->d);
+        const double kept = kept_of(a, b, h, i, j);
         prob[j] /= total;
-        delta += prob[j] * dot(p->g.dy + q, a->v + k, a->d);
-        for (int64_t c = 0; c < a->d; c++) w->y[q + c] += prob[j] * (double)a->v[k + c];
+        delta += prob[j] * kept * dot(p->g.dy + q, a->v + k, a->d);
+        for (int64_t c = 0; c < a->d; c++) w->y[q + c] += prob[j] * kept * (double)a->v[k + c];
     }
     for (int64_t j = 0; j < a->s; j++) {
         const int64_t k = row_of(b, a->s, j, a->kv_heads, g, a->d), at = (h * a->t + i) * a->s + j;
-        const double ds = prob[j] * (dot(p->g.dy + q, a->v + k, a->d) - delta);
-        if (a->bias) w->dbias[at] += ds;
+        const double kept = kept_of(a, b, h, i, j);
+        const double ds = prob[j] * (kept * dot(p->g.dy + q, a->v + k, a->d) - delta);
+        if (a->bias) w->dbias[(a->bias_batch ? b * a->heads * a->t * a->s : 0) + at] += ds;
         for (int64_t c = 0; c < a->d; c++) {
             w->dq[q + c] += ds * slope[j] * (double)a->k[k + c];
             w->dk[k + c] += ds * slope[j] * (double)a->q[q + c];
-            w->dv[k + c] += prob[j] * (double)p->g.dy[q + c];
+            w->dv[k + c] += prob[j] * kept * (double)p->g.dy[q + c];
         }
     }
     free(prob);
@@ -247,6 +260,115 @@ TEST(attention, cap_bias_slopes_and_padding_agree_with_float64)
         if (parts & 2) a.slopes = slopes;
         if (parts & 4) a.length = length;
         check(a, parts & 8);
+    }
+}
+
+/* Over several blocks, ragged ones: the draw of a weight depends on its place alone. */
+TEST(attention, dropout_agrees_with_float64)
+{
+    for (int form = 0; form < 4; form++) {
+        Attention a = square_of(2, form & 1 ? 3 : 70, 2, 16);
+        a.s = 90;
+        a.keep = 0.7f;
+        a.random_state = 12345;
+        a.random_inc = 54321;
+        if (form & 2) a.cap = 1;
+        check(a, form & 2);
+    }
+}
+
+TEST(attention, biases_of_each_sequence_agree_with_float64)
+{
+    Attention a = square_of(2, 70, 2, 16);
+    a.s = 80;
+    a.bias_row = a.s;
+    a.bias_head = a.t * a.s;
+    a.bias_batch = a.heads * a.bias_head;
+    check(a, true);
+}
+
+/* Turned by the kernel rope first, or by attention as it loads: the same bits. */
+static void check_turned(Attention a, bool interleaved, bool keys_turned)
+{
+    enum { DIMS = 12, PLACES = 160 };
+    float table[PLACES * DIMS];
+    for (int i = 0; i < PLACES * DIMS; i++) table[i] = cosf((float)i);
+    Problem fused = problem_new(a, false), apart = problem_new(a, false);
+    Attention *f = &fused.g.forward, *plain = &apart.g.forward;
+    f->rope = table;
+    f->rope_dims = DIMS;
+    f->rope_interleaved = interleaved;
+    f->keys_turned = keys_turned;
+    RopeShape of_q = {a.batch, a.t, a.heads, a.d, DIMS, interleaved, false},
+              of_k = {a.batch, a.s, a.kv_heads, a.d, DIMS, interleaved, false};
+    const float *at_q = table + a.offset * DIMS;
+    cpu->rope(&of_q, f->q, at_q, (float *)plain->q);
+    if (!keys_turned) cpu->rope(&of_k, f->k, table, (float *)plain->k);
+    problem_run(&fused);
+    problem_run(&apart);
+    of_q.inverse = of_k.inverse = true;
+    float *back_q = malloc((size_t)(apart.n_q + apart.n_k) * sizeof *back_q),
+          *back_k = back_q + apart.n_q;
+    cpu->rope(&of_q, apart.g.dq, at_q, back_q);
+    memcpy(back_k, apart.g.dk, (size_t)apart.n_k * sizeof *back_k);
+    if (!keys_turned) cpu->rope(&of_k, apart.g.dk, table, back_k);
+    assert_memory_equal(fused.y, apart.y, (size_t)apart.n_q * sizeof(float));
+    assert_memory_equal(fused.g.dq, back_q, (size_t)apart.n_q * sizeof(float));
+    assert_memory_equal(fused.g.dk, back_k, (size_t)apart.n_k * sizeof(float));
+    assert_memory_equal(fused.g.dv, apart.g.dv, (size_t)apart.n_k * sizeof(float));
+    free(back_q);
+    free(fused.memory);
+    free(apart.memory);
+}
+
+TEST(attention, turns_as_rope_does)
+{
+    for (int form = 0; form < 8; form++) {
+        Attention a = square_of(2, form & 4 ? 2 : 70, 4, 18);
+        a.kv_heads = 2;
+        a.s = 140;
+        a.offset = a.s - a.t;
+        a.causal = true;
+        check_turned(a, form & 1, form & 2);
+    }
+}
+
+/* One query at a time, as decoding goes, or all at once: other loops, the same bits. */
+TEST(attention, few_queries_have_the_bits_of_many)
+{
+    static const float slopes[] = {0.25f, 0.125f, 0.0625f, 0.5f};
+    static const int32_t length[] = {150, 77};
+    for (int form = 0; form < 8; form++) {
+        Attention a = square_of(2, 130, 4, form & 1 ? 20 : 64);
+        a.kv_heads = 2;
+        a.s = 150;
+        a.offset = 20;
+        a.causal = true;
+        if (form & 2) a.slopes = slopes, a.cap = 2, a.length = length;
+        if (form & 4) a.window = 50;
+        Problem all = problem_new(a, form & 2);
+        problem_run(&all);
+        for (int64_t i = 0; i < a.t; i += 43) {
+            Attention one = all.g.forward;
+            float q[2 * 4 * 64], y[2 * 4 * 64], lse[2 * 4];
+            const int64_t width = a.heads * a.d;
+            for (int64_t b = 0; b < 2; b++)
+                memcpy(q + b * width, one.q + (b * a.t + i) * width, (size_t)width * sizeof *q);
+            one.q = q;
+            one.t = 1;
+            one.offset += i;
+            if (one.bias) one.bias += i * one.bias_row;
+            void *scratch = malloc(cpu->attention_scratch(&one));
+            cpu->attention(&one, y, lse, scratch);
+            free(scratch);
+            for (int64_t b = 0; b < 2; b++) {
+                assert_memory_equal(y + b * width, all.y + (b * a.t + i) * width,
+                                    (size_t)width * sizeof *y);
+                for (int64_t h = 0; h < a.heads; h++)
+                    assert_true(lse[b * a.heads + h] == all.lse[(b * a.heads + h) * a.t + i]);
+            }
+        }
+        free(all.memory);
     }
 }
 
@@ -394,9 +516,15 @@ TEST(attention, builders_name_what_does_not_fit)
         attention(g, q, k, k, (Attend){.window = -1}),
         "attention: window -1, cap 0 and scale 0: expected >= 0, >= 0 and a finite number");
     ASSERT_REFUSES(attention(g, q, k, k, (Attend){.bias = scalar(g, 1)}),
-                   "attention: bias (), expected (4, 3, 5)");
+                   "attention: bias (), expected (1, 4, 3, 5), where all but the last may be 1");
     ASSERT_REFUSES(attention(g, q, k, k, (Attend){.lengths = scalar(g, 1)}),
                    "attention: lengths (), expected integers (1)");
+    ASSERT_REFUSES(attention(g, q, k, k, (Attend){.dropout = 1}),
+                   "attention: dropout 1 is outside [0, 1)");
+    ASSERT_REFUSES(
+        attention(g, q, k, k, (Attend){.offset = 2, .rope = rope_table(g, 4, 2, 0, 1e4, 1)}),
+        "attention: table (4, 2) with offset 2 does not reach over 3 queries and 5 keys of 2 "
+        "numbers");
     ASSERT_REFUSES(rope(g, q, rope_table(g, 5, 2, 0, 1e4, 1), false),
                    "rope: input (1, 3, 4, 2) does not fit a table (5, 2)");
     ASSERT_REFUSES(rope_table(g, 3, 3, 0, 1e4, 1), "rope: 3 places of 3 numbers, theta 10000");
