@@ -82,10 +82,10 @@ SIMD vf vf_relu(vf x)
 }
 
 /* table[low three bits of the lane], bits as they are. */
-SIMD vf vf_pick8(const float *table, vf lanes)
+SIMD vf vf_pick8(const int32_t *table, vf lanes)
 {
-    return _mm512_permutexvar_ps(_mm512_castps_si512(lanes),
-                                 _mm512_broadcast_f32x8(_mm256_loadu_ps(table)));
+    const __m512i words = _mm512_broadcast_i32x8(_mm256_loadu_si256((const void *)table));
+    return _mm512_castsi512_ps(_mm512_permutexvar_epi32(_mm512_castps_si512(lanes), words));
 }
 
 /* 4 x 4 blocks within quarters of a vector, then the quarters, by shuffles with fixed patterns. */
@@ -184,9 +184,10 @@ SIMD vf vf_relu(vf x)
     return _mm256_andnot_ps(_mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_LT_OQ), x);
 }
 
-SIMD vf vf_pick8(const float *table, vf lanes)
+SIMD vf vf_pick8(const int32_t *table, vf lanes)
 {
-    return _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), _mm256_castps_si256(lanes));
+    const __m256i words = _mm256_loadu_si256((const void *)table);
+    return _mm256_castsi256_ps(_mm256_permutevar8x32_epi32(words, _mm256_castps_si256(lanes)));
 }
 
 SIMD void vf_transpose(vf r[VL])
@@ -279,12 +280,12 @@ SIMD vf vf_relu(vf x)
     return vbslq_f32(vcltq_f32(x, vdupq_n_f32(0)), vdupq_n_f32(0), x);
 }
 
-SIMD vf vf_pick8(const float *table, vf lanes)
+SIMD vf vf_pick8(const int32_t *table, vf lanes)
 {
     const uint32x4_t i = vreinterpretq_u32_f32(lanes);
-    const float picked[4] = {table[vgetq_lane_u32(i, 0) & 7], table[vgetq_lane_u32(i, 1) & 7],
-                             table[vgetq_lane_u32(i, 2) & 7], table[vgetq_lane_u32(i, 3) & 7]};
-    return vld1q_f32(picked);
+    const int32_t picked[4] = {table[vgetq_lane_u32(i, 0) & 7], table[vgetq_lane_u32(i, 1) & 7],
+                               table[vgetq_lane_u32(i, 2) & 7], table[vgetq_lane_u32(i, 3) & 7]};
+    return vreinterpretq_f32_s32(vld1q_s32(picked));
 }
 
 SIMD void vf_transpose(vf r[VL])

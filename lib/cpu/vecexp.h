@@ -38,7 +38,7 @@ SIMD vf exp_scale(ExpParts e)
     /* the bits of 2^(j/8), less those of 1 and of j << 20, which the shifted s brings with it */
     static const int32_t powers[8] = {0x0,      -0x46a3e, -0x7c810, -0xa0129,
                                       -0xafb0d, -0xa98d6, -0x8bb03, -0x53f39};
-    return (vf)(((vi_bits)e.s << 20) + (vi_bits)vf_pick8((const float *)powers, e.s));
+    return (vf)(((vi_bits)e.s << 20) + (vi_bits)vf_pick8(powers, e.s));
 }
 
 /* x <= 88. Below -87.3, which e^x leaves float's normal numbers with, the result is some number
