@@ -285,7 +285,7 @@ static const char golden_yaml[] = "name: golden\n"
 /* Whoever changes this text changes every run's id: what a component means is changed by raising
  * its revision, and what all runs mean by raising the numerics' one. */
 static const char golden_text[] =
-    "numerics 1\n"
+    "numerics 2\n"
     "data shapes revision 1 sha256 "
     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n"
     "data.augment = [\"crop\", \"flip\"]\n"
@@ -316,7 +316,7 @@ TEST(experiment, id_is_the_start_of_the_sha256)
 {
     Arena *a = arena_new();
     Experiment e = parse(a, golden_yaml);
-    assert_string_equal(e.id, "0e000e395aed");
+    assert_string_equal(e.id, "076096702d7c");
     arena_free(a);
 }
 
@@ -341,6 +341,7 @@ TEST(experiment, id_ignores_how_a_run_is_computed)
     id_stays("  checkpoint_every: 5\n", true);
     id_stays("  best_by: valid.loss\n", true);
     id_stays("name: other\n", true);
+    id_stays("  compute: f32\n", true);
     id_stays("optimizer: {name: adam}\nschedule: {name: constant}\nmethods: []\n", true);
 }
 
@@ -349,6 +350,7 @@ TEST(experiment, id_sees_what_a_run_computes)
     id_stays("  seed: 2\n", false);
     id_stays("  batch_size: 5\n", false);
     id_stays("  eval_every: 5\n", false);
+    id_stays("  compute: bf16\n", false);
     id_stays("optimizer: {name: adamw}\n", false);
     id_stays("optimizer: {weight_decay: 0.1}\n", false);
     id_stays("methods: [{name: label_smoothing}]\n", false);
