@@ -5,7 +5,7 @@
 
 enum { ALIGN_FLOATS = 16 }; /* one cache line: no two parameters share one */
 
-const char *const param_role_name[] = {"weight", "bias", "norm", "embedding", "buffer"};
+const char *const param_role_name[] = {"weight", "bias", "norm", "embedding", "kernel", "buffer"};
 
 Shape param_shape(const Param *p)
 {

@@ -11,7 +11,16 @@
 
 #include "graph/graph.h"
 
-typedef enum ParamRole { ROLE_WEIGHT, ROLE_BIAS, ROLE_NORM, ROLE_EMBEDDING, ROLE_BUFFER } ParamRole;
+/* ROLE_KERNEL: the filters of a sequence layer and the numbers that make them; they keep the first
+ * values of their model whatever its option init says. */
+typedef enum ParamRole {
+    ROLE_WEIGHT,
+    ROLE_BIAS,
+    ROLE_NORM,
+    ROLE_EMBEDDING,
+    ROLE_KERNEL,
+    ROLE_BUFFER
+} ParamRole;
 extern const char *const param_role_name[];
 
 typedef enum InitKind {
@@ -26,7 +35,8 @@ typedef enum InitKind {
     INIT_XAVIER_UNIFORM,
     INIT_TRUNCATED_NORMAL,
     INIT_ORTHOGONAL,
-    INIT_TORCH_DEFAULT
+    INIT_TORCH_DEFAULT,
+    INIT_DECAYING_NORMAL
 } InitKind;
 
 /* a: constant, standard deviation or bound where the kind takes one; gain multiplies the fan-based

@@ -6,7 +6,8 @@
 // clang-format off
 #define METHODS(M) \
     M(label_smoothing) \
-    M(magnitude_mask)
+    M(magnitude_mask) \
+    M(smooth) M(squash) M(kernel_dropout)
 
 #define DECLARE(name) extern const Method method_##name;
 METHODS(DECLARE)

@@ -74,6 +74,23 @@ static void fill_orthogonal(Param *p, Pcg rng, double gain)
     arena_free(arena);
 }
 
+static void fill_decaying(Param *p, Pcg rng, double deviation)
+{
+    const int rank = p->shape.rank;
+    const int64_t lags = rank > 0 ? p->shape.dim[rank - 1] : 1;
+    const int64_t channels = rank > 1 ? p->shape.dim[rank - 2] : 1;
+    const double base = channels < 4 ? 1 : (double)(channels / 2);
+    fill_normal(p, rng, deviation);
+    for (int64_t row = 0; lags > 0 && row < p->n / lags; row++) {
+        const double power = (double)(row % channels) / (double)channels;
+        const double rate = real_pow(base, power) / (double)lags;
+        for (int64_t j = 0; j < lags; j++) {
+            float *at = &p->data[row * lags + j];
+            *at = (float)((double)*at * real_exp(-rate * (double)j));
+        }
+    }
+}
+
 void param_init(Param *p, uint64_t seed)
 {
     const Pcg rng = pcg_stream(seed, "init", 0, pcg_name(p->name));
@@ -118,6 +135,9 @@ void param_init(Param *p, uint64_t seed)
         return;
     case INIT_TORCH_DEFAULT:
         fill_uniform(p, rng, one / real_sqrt(n));
+        return;
+    case INIT_DECAYING_NORMAL:
+        fill_decaying(p, rng, a);
         return;
     }
 }

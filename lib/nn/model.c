@@ -9,7 +9,8 @@
     M(mlp) M(lenet_300_100) \
     M(conv2) M(conv4) M(conv6) \
     M(resnet8) M(resnet20) M(resnet32) M(resnet44) M(resnet56) \
-    M(resnet18) M(resnet50)
+    M(resnet18) M(resnet50) \
+    M(longconv) M(s4d) M(transformer) M(lstm_classifier)
 
 #define DECLARE(name) extern const Model model_##name;
 MODELS(DECLARE)

@@ -1,0 +1,113 @@
+/* sequence -- see sequence.h. */
+#include "nn/sequence.h"
+
+#include "base/pcg.h"
+
+static const float NORM_EPS = 1e-5f;
+
+/* (B, T, C) of anything that the data give as reals. */
+static Node *steps_of(Graph *g, Node *x)
+{
+    const Shape *s = &x->shape;
+    if (s->rank == 2) return reshape(g, x, shape(3, s->dim[0], s->dim[1], INT64_C(1)));
+    if (s->rank == 4) return reshape(g, x, shape(3, s->dim[0], s->dim[1] * s->dim[2], s->dim[3]));
+    return x;
+}
+
+static Sequence embed_tokens(ModelBuild *b, const SequenceOptions *o, Node *x)
+{
+    Graph *g = b->graph;
+    Sequence s = {.x = x};
+    if (x->shape.rank != 2 || o->vocabulary == 0) {
+        s.x = graph_fail(g, "token ids need the option vocabulary, their number");
+        return s;
+    }
+    const Init normal = {.kind = INIT_NORMAL, .a = 1};
+    Node *table = model_param(b, "encoder.weight", shape(2, o->vocabulary, o->d_model),
+                              ROLE_EMBEDDING, normal);
+    s.x = gather(g, table, x);
+    if (o->pad_id >= 0) {
+        Node *pad = equal(g, to_float(g, x), scalar(g, (float)o->pad_id));
+        s.mask = affine(g, pad, -1, 1);
+    }
+    return s;
+}
+
+Sequence sequence_embed(ModelBuild *b, const SequenceOptions *o, Node *x)
+{
+    if (x->dtype == I32) return embed_tokens(b, o, x);
+    char text[96];
+    const Sequence nothing = {.x = x};
+    if (o->vocabulary > 0 || o->pad_id >= 0) {
+        (void)graph_fail(b->graph, "vocabulary and pad_id are for token ids; the data are numbers");
+        return nothing;
+    }
+    x = steps_of(b->graph, x);
+    if (x->shape.rank != 3) {
+        (void)graph_fail(b->graph, "a sequence is (steps, numbers), an image or tokens, not %s",
+                         shape_text(&b->sample, text));
+        return nothing;
+    }
+    return (Sequence){.x = layer_linear(b, "encoder", x, o->d_model, true, &layer_init_torch)};
+}
+
+/* (B, T, 1) */
+static Node *column(Graph *g, const Node *mask)
+{
+    const Shape *s = &mask->shape;
+    return reshape(g, (Node *)mask, shape(3, s->dim[0], s->dim[1], INT64_C(1)));
+}
+
+Node *sequence_masked(ModelBuild *b, Node *x, const Node *mask)
+{
+    return mask ? mul(b->graph, x, column(b->graph, mask)) : x;
+}
+
+Node *sequence_layer_norm(ModelBuild *b, const char *prefix, Node *x)
+{
+    if (x->shape.rank < 1) return graph_fail(b->graph, "%s: layer norm of a number", prefix);
+    const Shape s = shape(1, x->shape.dim[x->shape.rank - 1]);
+    const Init ones = {.kind = INIT_ONES}, zeros = {.kind = INIT_ZEROS};
+    Node *gain = model_param(b, model_name(b, "%s.weight", prefix), s, ROLE_NORM, ones);
+    Node *bias = model_param(b, model_name(b, "%s.bias", prefix), s, ROLE_NORM, zeros);
+    return layer_norm(b->graph, x, gain, bias, NORM_EPS);
+}
+
+/* 1 at each row's last step: padding is at the end. */
+static Node *last_of(Graph *g, Node *mask)
+{
+    const int64_t steps = mask->shape.dim[1];
+    Node *next = pad_zero(g, slice(g, mask, 1, 1, steps - 1), 1, 0, 1);
+    return sub(g, mask, next);
+}
+
+Node *sequence_pool(ModelBuild *b, int pool, Sequence s)
+{
+    Graph *g = b->graph;
+    if (s.x->shape.rank != 3) return s.x; /* a mistake is on record */
+    const int64_t batch = s.x->shape.dim[0], steps = s.x->shape.dim[1], width = s.x->shape.dim[2];
+    const unsigned time = 1u << 1;
+    if (pool == POOL_MEAN) {
+        if (!s.mask) return mean(g, s.x, time, false);
+        Node *count = maximum(g, sum(g, s.mask, time, true), scalar(g, 1));
+        return divide(g, sum(g, sequence_masked(b, s.x, s.mask), time, false), count);
+    }
+    if (pool == POOL_LAST && s.mask)
+        return sum(g, sequence_masked(b, s.x, last_of(g, s.mask)), time, false);
+    const int64_t at = pool == POOL_CLS ? 0 : steps - 1;
+    return reshape(g, slice(g, s.x, 1, at, 1), shape(2, batch, width));
+}
+
+Node *sequence_head(ModelBuild *b, Node *pooled)
+{
+    return layer_linear(b, "decoder", pooled, b->n_classes, true, &layer_init_torch);
+}
+
+Node *sequence_dropout(ModelBuild *b, const char *name, Node *x, double rate, int axis)
+{
+    if (!b->training || rate == 0) return x;
+    const float keep = 1 - (float)rate;
+    Shape s = x->shape;
+    if (axis >= 0 && axis < s.rank) s.dim[axis] = 1;
+    return mul(b->graph, x, random_bernoulli(b->graph, s, keep, 1 / keep, b->seed, pcg_name(name)));
+}
