@@ -272,3 +272,59 @@ TEST(forward, published_resnet20_gives_the_reference_logits)
     test_model_free(&m);
     if (!y) skip();
 }
+
+/* -- Sequences: 72 steps of three numbers. The torch references sum convolutions lag by lag. */
+
+TEST(forward, longconv_norm_last_with_two_kernels_equals_torch)
+{
+    logits_are("longconv", "{n_layers: 2, d_model: 6, norm: layer, order: post, kernel_length: 20}",
+               9, 8,
+               (double[]){-0.1005838, 0.1188672, -0.0186826, 0.07990798, 0.2654304, 0.1288596});
+}
+
+TEST(forward, longconv_both_ways_with_batch_norm_equals_torch)
+{
+    logits_are("longconv",
+               "{n_layers: 2, d_model: 6, channels: 1, bidirectional: true, pool: last}", 9, 8,
+               (double[]){-0.3671398, 0.02022462, -1.868618, 0.104675, -0.7629448, -0.4759214});
+}
+
+TEST(forward, s4d_lin_equals_torch)
+{
+    logits_are("s4d", "{n_layers: 2, d_model: 4, d_state: 8}", 9, 8,
+               (double[]){0.1315687, -0.04009746, 0.2883952, 0.09323615, -0.1429683, 0.2863322});
+}
+
+TEST(forward, s4d_inv_both_ways_equals_torch)
+{
+    logits_are("s4d",
+               "{n_layers: 1, d_model: 4, d_state: 6, start: inv, norm: layer, channels: 2, "
+               "bidirectional: true}",
+               9, 8,
+               (double[]){0.3133419, -0.5407009, 0.2421959, 0.2637877, -0.3397011, 0.7993024});
+}
+
+TEST(forward, transformer_with_a_class_step_equals_torch)
+{
+    logits_are("transformer",
+               "{n_layers: 2, d_model: 8, n_heads: 2, d_attention: 6, d_mlp: 10, pool: cls}", 9, 8,
+               (double[]){0.6400749, -1.072201, 1.782738, 0.5790898, -1.191667, 1.852071});
+}
+
+TEST(forward, transformer_with_sinusoids_equals_torch)
+{
+    logits_are("transformer", "{n_layers: 1, d_model: 7, n_heads: 1, positions: sinusoidal}", 9, 8,
+               (double[]){1.03312, -0.460412, -0.8182977, 0.9156026, -0.3716026, -0.8052163});
+}
+
+TEST(forward, lstm_classifier_of_two_layers_equals_torch)
+{
+    logits_are("lstm_classifier", "{n_layers: 2, d_model: 5, pool: last}", 9, 8,
+               (double[]){0.06232247, 0.01687856, 0.03161445, 0.07598775, 0.08750432, -0.05155848});
+}
+
+TEST(forward, lstm_classifier_mean_of_steps_equals_torch)
+{
+    logits_are("lstm_classifier", "{d_model: 5}", 9, 8,
+               (double[]){0.07786429, 0.05256596, -0.0769182, 0.0570477, 0.01679384, -0.09304291});
+}
