@@ -26,6 +26,11 @@ static const Command *const commands[] = {
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 
+const Command *command_at(int i)
+{
+    return i < N_COMMANDS ? commands[i] : NULL;
+}
+
 const Command *command_find(const char *name)
 {
     for (int i = 0; i < N_COMMANDS; i++)
