@@ -1,7 +1,7 @@
 /* help -- `seqlab help [COMMAND|KEY]`. */
 #include "cmd/command.h"
 
-#include "run/experiment.h"
+#include "manual/manual.h"
 
 static bool help(const Invocation *in, Error *err)
 {
@@ -17,7 +17,7 @@ static bool help(const Invocation *in, Error *err)
         command_print_help(command);
         return true;
     }
-    const char *text = experiment_key_help(in->arena, word, &near);
+    const char *text = manual_key_help(in->arena, word, &near);
     if (text) {
         (void)puts(text);
         return true;

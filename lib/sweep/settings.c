@@ -34,6 +34,15 @@ bool settings_equal(const Yaml *x, const Yaml *y)
     return strcmp(x->text, y->text) == 0;
 }
 
+// clang-format off
+static const Option rows[] = {
+    OPT_TREE(together, "list of maps",         "", "keys that move in step: a map of values for each setting"),
+    OPT_TREE(sample,   "map of keys and rules", "", "random settings, the same for the same seed: {n: 20, seed: 1, optimizer.lr: {log_uniform: [1e-4, 1e-1]}}"),
+    OPT_TREE(exclude,  "list of maps",         "", "settings that agree with all keys of a map are left out; a list of values means any of them"),
+};
+// clang-format on
+const OptionTable settings_options = OPTION_TREE_TABLE(rows);
+
 /* -- Axes */
 
 static bool knows(const Reader *r, const char *key)

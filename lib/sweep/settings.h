@@ -4,7 +4,7 @@
 #ifndef SEQLAB_SWEEP_SETTINGS_H
 #define SEQLAB_SWEEP_SETTINGS_H
 
-#include "io/yaml.h"
+#include "io/option.h"
 
 typedef struct Pair {
     const char *key;   /* dotted */
@@ -23,6 +23,9 @@ typedef struct Settings {
     const char **keys; /* all swept keys, in the file's order */
     int n_keys;
 } Settings;
+
+/* What stands in `sweep:` besides swept keys. */
+extern const OptionTable settings_options;
 
 /* Expands a block; NULL or null gives one setting without keys. Fails with FAIL_CONFIG on a
  * malformed block, on more than SWEEP_MAX_RUNS settings, and when `exclude` leaves none. */

@@ -439,7 +439,7 @@ TEST(experiment, sources_say_where_each_value_came_from)
 TEST(experiment, key_help_lists_every_owner)
 {
     Arena *a = arena_new();
-    const char *near, *text = experiment_key_help(a, "lr", &near);
+    const char *near, *text = manual_key_help(a, "lr", &near);
     assert_non_null(text);
     assert_non_null(strstr(text, "optimizer.lr  ("));
     assert_non_null(strstr(text, "optimizer sgd"));
@@ -451,11 +451,11 @@ TEST(experiment, key_help_lists_every_owner)
 TEST(experiment, key_help_takes_a_dotted_path)
 {
     Arena *a = arena_new();
-    const char *near, *text = experiment_key_help(a, "methods.0.sparsity", &near);
+    const char *near, *text = manual_key_help(a, "methods.0.sparsity", &near);
     assert_non_null(text);
     assert_non_null(strstr(text, "methods.sparsity  (method magnitude_mask)\n"
                                  "  type: number\n  default: 0.9\n  range: [0, "));
-    text = experiment_key_help(a, "train.seed", &near);
+    text = manual_key_help(a, "train.seed", &near);
     assert_non_null(text);
     assert_null(strstr(text, "data.seed"));
     assert_non_null(strstr(text, "train.seed  (train)\n  type: integer\n  default: 1\n"));
@@ -466,9 +466,9 @@ TEST(experiment, key_help_gives_the_nearest_of_an_unknown_key)
 {
     Arena *a = arena_new();
     const char *near;
-    assert_null(experiment_key_help(a, "train.batch_sise", &near));
+    assert_null(manual_key_help(a, "train.batch_sise", &near));
     assert_string_equal(near, "batch_size");
-    assert_null(experiment_key_help(a, "xyzzyplugh", &near));
+    assert_null(manual_key_help(a, "xyzzyplugh", &near));
     assert_null(near);
     arena_free(a);
 }
@@ -479,9 +479,9 @@ TEST(experiment, every_key_of_a_file_has_help)
     const char *near;
     for (const TopKey *k = experiment_keys; k->name; k++) {
         assert_true(strlen(k->help) > 10);
-        assert_non_null(experiment_key_help(a, k->name, &near));
+        assert_non_null(manual_key_help(a, k->name, &near));
     }
     for (int i = 0; i < train_option_table.n; i++)
-        assert_non_null(experiment_key_help(a, train_option_table.options[i].name, &near));
+        assert_non_null(manual_key_help(a, train_option_table.options[i].name, &near));
     arena_free(a);
 }
