@@ -156,7 +156,7 @@ bench: $(BUILD)/seqlab $(BUILD)/bench_peers $(BENCH_BIN) ## kernels beside the l
 	$(BUILD)/bench_peers
 	@for b in $(BENCH_BIN); do echo "== $$b"; $$b || exit 1; done
 	@python3 tests/bench/attention_torch.py $(BUILD)/attention_bench
-	@tests/bench/train_step.sh $(BUILD)/seqlab
+	@STEP_BENCH=$(BUILD)/step_bench tests/bench/train_step.sh $(BUILD)/seqlab
 
 # -- Installation ----------------------------------------------------------------------------------------------------
 

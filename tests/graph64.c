@@ -553,6 +553,7 @@ static void part64(const Eval *e)
     if (op == &op_layer_norm_grad || op == &op_rms_norm_grad)
         norm_part64(e, op == &op_layer_norm_grad);
     if (op == &op_cross_entropy) cross_entropy_part64(e);
+    if (op == &op_long_conv_grads) long_conv_grads_part64(e);
 }
 
 /* -- Random */

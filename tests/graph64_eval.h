@@ -51,11 +51,13 @@ static inline double sigmoid64(double x)
     ROW(attention_forward) ROW(attention_grad) ROW(rope) \
     ROW(lstm_cells) ROW(lstm_grad) ROW(gru_cells) ROW(gru_grad) \
     ROW(scan) ROW(scan_grad) ROW(short_conv) ROW(short_conv_grad_x) ROW(short_conv_grad_w) \
-    ROW(long_conv) ROW(long_conv_grad_u) ROW(long_conv_grad_k) ROW(rfft) ROW(irfft)
+    ROW(long_conv) ROW(long_conv_grad_u) ROW(long_conv_grad_k) ROW(long_conv_grads) \
+    ROW(rfft) ROW(irfft)
 // clang-format on
 
 #define GRAPH64_DECLARE(name) void name##64(const Eval *e);
 GRAPH64_SEQUENCE(GRAPH64_DECLARE)
+void long_conv_grads_part64(const Eval *e);
 #undef GRAPH64_DECLARE
 
 #endif

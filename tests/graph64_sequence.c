@@ -567,6 +567,34 @@ void long_conv_grad_k64(const Eval *e)
     rows64(e, &f);
 }
 
+/* Sources u, dy, k, d. */
+void long_conv_grads64(const Eval *e)
+{
+    const Node *n = e->n;
+    const RowForm f = {.us = &n->shape,
+                       .ks = &n->src[2]->shape,
+                       .y = e->src[1],
+                       .k = e->src[2],
+                       .out = e->y,
+                       .reach = n->args.long_conv.reach};
+    rows64(e, &f);
+    for (int64_t i = 0; i < e->count && n->args.long_conv.skip; i++)
+        e->y[i] += e->src[3][i / n->shape.dim[2] % n->shape.dim[1]] * e->src[1][i];
+}
+
+/* After the kernel's node. */
+void long_conv_grads_part64(const Eval *e)
+{
+    const Node *n = e->n;
+    const RowForm f = {.us = &n->src[1]->shape,
+                       .ks = &n->shape,
+                       .u = e->src[1],
+                       .y = e->src[2],
+                       .out = e->y,
+                       .reach = n->src[0]->args.long_conv.reach};
+    rows64(e, &f);
+}
+
 void rfft64(const Eval *e)
 {
     const int64_t n = last(&e->n->src[0]->shape), bins = n / 2 + 1;

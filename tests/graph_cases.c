@@ -533,15 +533,18 @@ static Node *short_conv_case(Trial *t, int arg)
 
 /* -- Long convolutions and the real transform */
 
-enum { GATE = 6 }; /* arg: reach + 3 skip + 6 gate */
+enum { GATE = 6, FIXED = 12 }; /* arg: reach + 3 skip + 6 gate, or + 12 with k or u fixed */
 
 static Node *long_conv_case(Trial *t, int arg)
 {
     const LongConvReach reach = (LongConvReach)(arg % 3);
     const Shape u = S(2, 3, 7);
-    Node *x = trial_real(t, u), *k = trial_real(t, reach == REACH_TWO_SIDED ? S(2, 3, 5) : S(3, 5));
-    Node *d = arg / 3 % 2 ? trial_real(t, S(3)) : NULL,
-         *gate = arg >= GATE ? trial_real(t, u) : NULL;
+    const Shape taps = reach == REACH_TWO_SIDED ? S(2, 3, 5) : S(3, 5);
+    const bool fixed = arg >= FIXED, skip = arg / 3 % 2;
+    Node *x = fixed && skip ? to_float(t->g, trial_whole(t, u, 3)) : trial_real(t, u);
+    Node *k = fixed && !skip ? to_float(t->g, trial_whole(t, taps, 3)) : trial_real(t, taps);
+    Node *d = skip ? trial_real(t, S(3)) : NULL,
+         *gate = arg >= GATE && !fixed ? trial_real(t, u) : NULL;
     return long_conv(t->g, x, k, d, gate, reach);
 }
 
@@ -575,6 +578,7 @@ typedef struct GraphCase {
     bool not_smooth;
 } GraphCase;
 
+// clang-format off
 static const GraphCase cases[] = {
     {"map",     "where",            where_case,            1,               false},
     {"map",     "comparisons",      equal_case,            1,               false},
@@ -615,11 +619,12 @@ static const GraphCase cases[] = {
     {"time",    "gru",              gru_case,              8,               false},
     {"time",    "scan",             scan_case,             16,              false},
     {"time",    "short_conv",       short_conv_case,       6,               false},
-    {"seqconv", "long_conv",        long_conv_case,        12,              false},
+    {"seqconv", "long_conv",        long_conv_case,        18,              false},
     {"seqconv", "rfft",             rfft_case,             5,               false},
     {"seqconv", "irfft",            irfft_case,            5,               false},
     {"random",  "dropout",          dropout_case,          1,               false},
 };
+// clang-format on
 enum { N_CASES = sizeof cases / sizeof cases[0] };
 
 /* Splits a number into a row of the list and its argument, or the map op past the list. */

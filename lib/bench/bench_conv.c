@@ -24,6 +24,10 @@ static const BenchCase cases[] = {
     {"depthwise",  {32, 56, 128, 128, 3, 1, 128}, NULL},
     {"depthwise",  {32, 14, 512, 512, 3, 1, 512}, NULL},
     {"depthwise",  {32, 28, 256, 256, 3, 2, 256}, NULL},
+    {"MobileNetV2", {32, 112, 32, 32, 3, 1, 32}, NULL},
+    {"MobileNetV2", {32, 7, 960, 960, 3, 1, 960}, NULL},
+    {"MobileNetV2", {32, 112, 96, 96, 3, 2, 96}, NULL},
+    {"MobileNetV2", {32, 14, 576, 576, 3, 2, 576}, NULL},
 };
 // clang-format on
 enum { N_CASES = sizeof cases / sizeof cases[0] };

@@ -159,12 +159,33 @@ static void run_long_conv_grad_k(BenchWork *w)
     cpu->long_conv_grad_k(&s, w->at[0], w->at[2], w->at[1], w->scratch);
 }
 
+static void run_long_conv_grads(BenchWork *w)
+{
+    const LongConv s = long_conv_of(w);
+    cpu->long_conv_grads(
+        &s, &(LongConvGrads){w->at[0], w->at[2], w->at[1], NULL, w->at[3], w->at[4]}, w->scratch);
+}
+
+static void prepare_long_conv_grads(BenchWork *w)
+{
+    const LongConv s = long_conv_of(w);
+    prepare_long_conv(w);
+    w->n_floats[3] = w->n_floats[0];
+    w->n_floats[4] = w->n_floats[1];
+    w->flops *= 1.5;
+    w->bytes = bytes_of(w, 5);
+    w->scratch_bytes = cpu->long_conv_scratch(&s);
+}
+
 #define LONG_CONV(name)                                                                            \
     const BenchGroup bench_##name = {#name, long_conv_cases, COUNT(long_conv_cases),               \
                                      prepare_long_conv, run_##name};
 LONG_CONV(long_conv)
 LONG_CONV(long_conv_grad_u)
 LONG_CONV(long_conv_grad_k)
+const BenchGroup bench_long_conv_grads = {"long_conv_grads", long_conv_cases,
+                                          COUNT(long_conv_cases), prepare_long_conv_grads,
+                                          run_long_conv_grads};
 
 /* -- Transforms */
 

@@ -1,9 +1,9 @@
 /* conv -- 2-D convolution and its two gradients: picks the kernel for a shape.
  *
  * 1x1 convolutions are matrix products over pixels; one channel a group has kernels over channels
- * (conv_depthwise.c); 3x3 of stride 1 over enough channels go by Winograd's F(4x4, 3x3)
- * (winograd.c, winograd_grad_w.c); all others sum over a ConvGrid (conv_sum.c, conv_grad_w.c). The
- * choice depends on the shape alone. */
+ * (conv_depthwise.c, conv_depthwise_3x3.c); 3x3 of stride 1 over enough channels go by Winograd's
+ * F(4x4, 3x3) (winograd.c, winograd_grad_w.c); all others sum over a ConvGrid (conv_sum.c,
+ * conv_grad_w.c). The choice depends on the shape alone. */
 #include "cpu/conv_inner.h"
 #include "cpu/winograd.h"
 
@@ -47,9 +47,32 @@ static Gemm product_grad_x(const ConvShape *s, const float *dy, const float *w, 
                   .ldc = s->c};
 }
 
+/* Of enough channels to split; of few, conv_grad_w.c splits the pixels. */
+static bool is_product_grad_w(const ConvShape *s)
+{
+    return is_product(s) && s->c >= 64 && s->o >= 64;
+}
+
+static Gemm product_grad_w(const ConvShape *s, const float *x, const float *dy, float *dw)
+{
+    return (Gemm){.batch = 1,
+                  .m = s->o,
+                  .n = s->c,
+                  .k = s->n * s->h * s->w,
+                  .a = dy,
+                  .b = x,
+                  .c = dw,
+                  .lda = s->o,
+                  .ldb = s->c,
+                  .ldc = s->c,
+                  .trans_a = true};
+}
+
 void K(conv_forward)(const ConvShape *s, const float *x, const float *w, float *y, void *scratch)
 {
-    if (is_depthwise(s)) {
+    if (is_depthwise(s) && depthwise_3x3_fits(s)) {
+        depthwise_3x3_forward(s, x, w, y, scratch);
+    } else if (is_depthwise(s)) {
         conv_depthwise_forward(s, x, w, y, scratch);
     } else if (is_product(s)) {
         const Gemm g = product_forward(s, x, w, y);
@@ -63,7 +86,9 @@ void K(conv_forward)(const ConvShape *s, const float *x, const float *w, float *
 
 void K(conv_grad_x)(const ConvShape *s, const float *dy, const float *w, float *dx, void *scratch)
 {
-    if (is_depthwise(s)) {
+    if (is_depthwise(s) && depthwise_3x3_fits(s)) {
+        depthwise_3x3_grad_x(s, dy, w, dx, scratch);
+    } else if (is_depthwise(s)) {
         conv_depthwise_grad_x(s, dy, w, dx, scratch);
     } else if (is_product(s)) {
         const Gemm g = product_grad_x(s, dy, w, dx);
@@ -77,12 +102,18 @@ void K(conv_grad_x)(const ConvShape *s, const float *dy, const float *w, float *
 
 void K(conv_grad_w)(const ConvShape *s, const float *x, const float *dy, float *dw, void *scratch)
 {
-    if (is_depthwise(s))
+    if (is_depthwise(s) && depthwise_3x3_fits(s)) {
+        depthwise_3x3_grad_w(s, x, dy, dw, scratch);
+    } else if (is_depthwise(s)) {
         conv_depthwise_grad_w(s, x, dy, dw, scratch);
-    else if (winograd_grad_w_fits(s))
+    } else if (is_product_grad_w(s)) {
+        const Gemm g = product_grad_w(s, x, dy, dw);
+        K(gemm)(&g, scratch);
+    } else if (winograd_grad_w_fits(s)) {
         winograd_grad_w(s, x, dy, dw, scratch);
-    else
+    } else {
         conv_general_grad_w(s, x, dy, dw, scratch);
+    }
 }
 
 static size_t larger(size_t a, size_t b)
@@ -90,11 +121,20 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
+static size_t grad_w_scratch(const ConvShape *s)
+{
+    if (is_product_grad_w(s)) {
+        const Gemm g = product_grad_w(s, NULL, NULL, NULL);
+        return K(gemm_scratch)(&g);
+    }
+    return winograd_grad_w_fits(s) ? winograd_grad_w_scratch(s) : conv_grad_w_scratch(s);
+}
+
 size_t K(conv_scratch)(const ConvShape *s)
 {
-    if (is_depthwise(s)) return conv_depthwise_scratch(s);
-    const size_t grad_w =
-        winograd_grad_w_fits(s) ? winograd_grad_w_scratch(s) : conv_grad_w_scratch(s);
+    if (is_depthwise(s))
+        return depthwise_3x3_fits(s) ? depthwise_3x3_scratch(s) : conv_depthwise_scratch(s);
+    const size_t grad_w = grad_w_scratch(s);
     if (winograd_fits(s)) return larger(grad_w, winograd_scratch(s));
     if (!is_product(s)) return larger(grad_w, conv_sum_scratch(s));
     const Gemm forward = product_forward(s, NULL, NULL, NULL),

@@ -56,22 +56,30 @@ static ConvAxis axis_backward(int64_t in, int64_t out, int64_t kernel, int64_t s
     return a;
 }
 
+/* Channels that are folded even when the taps of a line need several chunks. */
+enum { MOST_FOLDED = 4 };
+
 static void grid_finish(ConvGrid *g, bool may_fold)
 {
     const ConvAxis *y = &g->y, *x = &g->x;
     const int64_t n_taps = y->n_taps * x->n_taps;
     g->depth = n_taps * g->channels;
     if (n_taps == 0) return;
-    g->fold = may_fold && x->n_taps * g->channels <= CHUNK;
+    g->n_planes = ceil_div(g->channels, CHUNK);
+    if (may_fold && (x->n_taps * g->channels <= CHUNK || g->channels <= MOST_FOLDED)) {
+        g->n_planes = ceil_div(x->n_taps, CHUNK / g->channels);
+        g->fold = ceil_div(x->n_taps, g->n_planes);
+        g->n_planes = ceil_div(x->n_taps, g->fold);
+    }
     g->first_line = min64(y->tap, axis_tap(y, y->n_taps - 1));
     if (g->fold) {
-        g->n_segments = y->n_taps;
+        g->n_segments = y->n_taps * g->n_planes;
         g->n_residues = 1;
         g->width = x->out;
     } else {
         const int64_t first = floor_div(x->tap, x->stride);
         const int64_t last = floor_div(axis_tap(x, x->n_taps - 1), x->stride);
-        g->n_segments = n_taps * ceil_div(g->channels, CHUNK);
+        g->n_segments = n_taps * g->n_planes;
         g->n_residues =
             min64(x->n_taps, x->stride / divisor(x->stride, modulo(x->tap_step, x->stride)));
         g->first_column = min64(first, last);
@@ -110,7 +118,13 @@ void conv_grid_cut(ConvGrid *g, int64_t rows)
     g->rows = ceil_div(g->y.out, max64(1, g->n_bands));
     g->n_lines = lines_of(g, g->rows);
     g->plane = g->n_lines * g->line;
-    g->floats = g->plane * (g->fold ? 1 : ceil_div(g->channels, CHUNK));
+    g->floats = g->plane * g->n_planes;
+}
+
+/* Of the chunk whose first tap is t. */
+static int64_t folded_taps(const ConvGrid *g, int64_t t)
+{
+    return min64(g->fold, g->x.n_taps - t);
 }
 
 void conv_grid_segments(const ConvGrid *g, TileSegment *segment)
@@ -118,10 +132,10 @@ void conv_grid_segments(const ConvGrid *g, TileSegment *segment)
     if (g->depth == 0) return;
     for (int64_t s = 0; s < g->y.n_taps; s++) {
         const int64_t line = (axis_tap(&g->y, s) - g->first_line) * g->line;
-        if (g->fold) {
-            *segment++ = (TileSegment){(int32_t)line, (int32_t)(g->x.n_taps * g->channels)};
-            continue;
-        }
+        for (int64_t t = 0; g->fold && t < g->x.n_taps; t += g->fold)
+            *segment++ = (TileSegment){(int32_t)(line + t / g->fold * g->plane),
+                                       (int32_t)(folded_taps(g, t) * g->channels)};
+        if (g->fold) continue;
         for (int64_t t = 0; t < g->x.n_taps; t++) {
             const int64_t column = floor_div(axis_tap(&g->x, t), g->x.stride) - g->first_column;
             const int64_t at = line + (t % g->n_residues * g->width + column) * CHUNK;
@@ -162,31 +176,32 @@ static void gather_residue(const ConvGrid *g, const float *line, int64_t residue
     zero_chunks(to + end * CHUNK, g->width - end);
 }
 
-/* Output j with its taps folded, some of them perhaps in the padding. */
-static void fold_border(const ConvGrid *g, const float *line, int64_t j, float *to)
+/* Taps t0.. of output j, some of them perhaps in the padding. */
+static void fold_border(const ConvGrid *g, const float *line, int64_t t0, int64_t j, float *to)
 {
-    for (int64_t t = 0; t < g->x.n_taps; t++, to += g->channels) {
+    zero_chunks(to, 1);
+    for (int64_t t = t0; t < t0 + folded_taps(g, t0); t++, to += g->channels) {
         const int64_t column = j * g->x.stride + axis_tap(&g->x, t);
-        const bool inside = column >= 0 && column < g->x.in;
-        for (int64_t c = 0; c < g->channels; c++) to[c] = inside ? line[column * g->pitch + c] : 0;
+        if (column < 0 || column >= g->x.in) continue;
+        for (int64_t c = 0; c < g->channels; c++) to[c] = line[column * g->pitch + c];
     }
 }
 
-/* One line with its taps folded: chunk j holds [tap][channel] of output j. Where the taps are
+/* One line with its taps t0.. folded: chunk j holds [tap][channel] of output j. Where the taps are
  * neighbours in memory and none is in the padding, that is one piece of the line. */
-static void gather_folded(const ConvGrid *g, const float *line, float *to)
+static void gather_folded(const ConvGrid *g, const float *line, int64_t t0, float *to)
 {
-    const int64_t stride = g->x.stride, n = g->x.n_taps * g->channels;
+    const int64_t stride = g->x.stride, tap = axis_tap(&g->x, t0), n_taps = folded_taps(g, t0);
     int64_t begin = g->width, end = g->width;
     if (g->x.tap_step == 1 && g->pitch == g->channels) {
-        begin = min64(g->width, ceil_div(-g->x.tap, stride));
-        end = max64(begin, min64(g->width, (g->x.in - g->x.n_taps - g->x.tap + stride) / stride));
+        begin = max64(0, min64(g->width, ceil_div(-tap, stride)));
+        end = max64(begin, min64(g->width, floor_div(g->x.in - n_taps - tap, stride) + 1));
     }
-    for (int64_t j = 0; j < begin; j++) fold_border(g, line, j, to + j * CHUNK);
+    for (int64_t j = 0; j < begin; j++) fold_border(g, line, t0, j, to + j * CHUNK);
     if (end > begin)
-        copy_chunks(line + (begin * stride + g->x.tap) * g->pitch, stride * g->pitch, end - begin,
-                    n, to + begin * CHUNK);
-    for (int64_t j = end; j < g->width; j++) fold_border(g, line, j, to + j * CHUNK);
+        copy_chunks(line + (begin * stride + tap) * g->pitch, stride * g->pitch, end - begin,
+                    n_taps * g->channels, to + begin * CHUNK);
+    for (int64_t j = end; j < g->width; j++) fold_border(g, line, t0, j, to + j * CHUNK);
 }
 
 /* Does any tap of any row read this line of the band's copy? (With a stride above the kernel some
@@ -200,10 +215,9 @@ static bool line_is_read(const ConvGrid *g, int64_t line)
 
 static void gather_line(const ConvGrid *g, const float *line, float *band)
 {
-    if (g->fold) {
-        gather_folded(g, line, band);
-        return;
-    }
+    for (int64_t t = 0; g->fold && t < g->x.n_taps; t += g->fold)
+        gather_folded(g, line, t, band + t / g->fold * g->plane);
+    if (g->fold) return;
     for (int64_t c = 0; c < g->channels; c += CHUNK, band += g->plane)
         for (int64_t r = 0; r < g->n_residues; r++)
             gather_residue(g, line + c, modulo(axis_tap(&g->x, r), g->x.stride),

@@ -10,8 +10,8 @@
  * The source is copied band by band into "chunks": 16 channels of one pixel, one cache line.
  * Columns are sorted by their residue modulo x.stride, so that neighbouring outputs always read
  * neighbouring chunks, and padding is real zeros: the register tiles (gemm_tile.h) need no cases.
- * Layout: [channel block][line][residue][column][16]. When a line of taps has at most 16 numbers
- * (few channels: images) they are folded into one chunk. */
+ * Layout: [plane][line][residue][column][16], a plane being a block of channels. With few channels
+ * (images) as many taps of a line as fit are folded into one chunk; a plane is then some taps. */
 #ifndef SEQLAB_CPU_CONV_INNER_H
 #define SEQLAB_CPU_CONV_INNER_H
 
@@ -33,6 +33,11 @@
 #define conv_depthwise_grad_x  K(conv_depthwise_grad_x)
 #define conv_depthwise_grad_w  K(conv_depthwise_grad_w)
 #define conv_depthwise_scratch K(conv_depthwise_scratch)
+#define depthwise_3x3_fits     K(depthwise_3x3_fits)
+#define depthwise_3x3_forward  K(depthwise_3x3_forward)
+#define depthwise_3x3_grad_x   K(depthwise_3x3_grad_x)
+#define depthwise_3x3_grad_w   K(depthwise_3x3_grad_w)
+#define depthwise_3x3_scratch  K(depthwise_3x3_scratch)
 
 /* Tap i reads `tap + i * tap_step` source pixels from the output's origin and weight `kernel + i *
  * kernel_step`. */
@@ -45,7 +50,8 @@ typedef struct ConvGrid {
     ConvAxis y, x;
     int64_t pitch;    /* floats from one source pixel to the next */
     int64_t channels; /* that one group sums over */
-    bool fold;
+    int64_t fold;     /* taps in a chunk at most; 0: one, and a block of channels */
+    int64_t n_planes;
     int64_t depth;         /* numbers in one sum */
     int64_t n_segments;    /* of at most CHUNK numbers */
     int64_t rows, n_bands; /* output rows in a band (the last may have fewer) */
@@ -86,6 +92,16 @@ void conv_depthwise_grad_x(const ConvShape *s, const float *dy, const float *w, 
 void conv_depthwise_grad_w(const ConvShape *s, const float *x, const float *dy, float *dw,
                            void *scratch);
 size_t conv_depthwise_scratch(const ConvShape *s);
+
+/* Whether a depthwise shape should take these. */
+bool depthwise_3x3_fits(const ConvShape *s);
+void depthwise_3x3_forward(const ConvShape *s, const float *x, const float *w, float *y,
+                           void *scratch);
+void depthwise_3x3_grad_x(const ConvShape *s, const float *dy, const float *w, float *dx,
+                          void *scratch);
+void depthwise_3x3_grad_w(const ConvShape *s, const float *x, const float *dy, float *dw,
+                          void *scratch);
+size_t depthwise_3x3_scratch(const ConvShape *s);
 
 /* Takes `bytes` from the scratch memory, 64-byte aligned; with base NULL only counts. */
 typedef struct Carve {

@@ -6,8 +6,8 @@
  * columns][k][column]. Threads split images and bands. */
 #include "cpu/conv_inner.h"
 
-/* A band's copy of the input should stay in L2 beside the weights. */
-enum { BAND_FLOATS = 80 * 1024 };
+/* A band's copy of the input should stay in L2 beside the weights, and not be far from L1. */
+enum { BAND_FLOATS = 24 * 1024 };
 
 /* One grid with its packed weights and where its outputs lie. */
 typedef struct Sum {
@@ -32,8 +32,8 @@ typedef struct SumPlan {
 static int64_t band_rows(const ConvGrid *g, int64_t images, int64_t threads)
 {
     const int64_t share = threads == 1 ? g->y.out : ceil_div(images * g->y.out, 4 * threads);
-    const int64_t row = g->y.stride * g->line * (g->fold ? 1 : ceil_div(g->channels, CHUNK));
-    return row == 0 ? share : max64(1, min64(share, BAND_FLOATS / row - g->y.n_taps));
+    const int64_t row = g->y.stride * g->line * g->n_planes;
+    return row == 0 ? share : min64(share, max64(g->y.n_taps, BAND_FLOATS / row - g->y.n_taps));
 }
 
 static Sum make_sum(const ConvShape *s, bool backward, int64_t residue, int64_t threads)
@@ -115,15 +115,6 @@ static void copy_tile(const float *tile, int64_t rows, int64_t columns, float *o
                        min64(VL, columns - j));
 }
 
-/* Asks for the cache lines that the next run will write, from output `at` on (perhaps past the
- * end). */
-SIMD void claim(const float *out, int64_t at, int64_t n, int64_t pixel, int nv)
-{
-    const char *line = (const char *)((uintptr_t)out + (uintptr_t)(at * pixel) * sizeof *out);
-    for (int64_t i = 0; i < n; i++, line += (uintptr_t)pixel * sizeof *out)
-        for (int j = 0; j < nv; j++) __builtin_prefetch(line + j * VL * (int)sizeof *out, 1, 3);
-}
-
 /* One output row for one tile of columns; a is the band's copy at that row. */
 static void sum_row(const Sum *s, const float *a, int64_t row, const float *weights, int nv,
                     int64_t columns, float *out)
@@ -147,7 +138,6 @@ static void sum_row(const Sum *s, const float *a, int64_t row, const float *weig
         const int64_t begin = part_begin(g->x.out, n_runs, r);
         const int64_t n = part_begin(g->x.out, n_runs, r + 1) - begin;
         float *to = out + begin * s->pixel;
-        claim(out, begin + n, tile_max_rows(nv), s->pixel, nv);
         tile_rows[nv - 1][n - 1](a + begin * CHUNK, segment, n_lines * line_segments, weights,
                                  nv * VL, whole ? to : tile, whole ? s->pixel : TILE_COLS);
         if (!whole) copy_tile(tile, n, columns, to, s->pixel);

@@ -205,6 +205,12 @@ typedef struct LongConv {
     LongConvMode mode;
 } LongConv;
 
+/* Both gradients of a long convolution: what they read, what they write; d may be NULL. */
+typedef struct LongConvGrads {
+    const float *u, *dy, *k, *d;
+    float *du, *dk;
+} LongConvGrads;
+
 typedef struct Kernels {
     const char *isa; /* "v3", "v4", "neon" */
 
@@ -290,7 +296,9 @@ typedef struct Kernels {
                              float *du, void *scratch);
     void (*long_conv_grad_k)(const LongConv *s, const float *u, const float *dy, float *dk,
                              void *scratch);
-    size_t (*long_conv_scratch)(const LongConv *s); /* enough for each of the three */
+    /* Both with one transform of dy; the bits of the two alone. */
+    void (*long_conv_grads)(const LongConv *s, const LongConvGrads *g, void *scratch);
+    size_t (*long_conv_scratch)(const LongConv *s); /* enough for each of the four */
     /* Rows of n reals to their n / 2 + 1 bins (real, imaginary): X[f] = sum_t x[t] e^(-2 pi i f t /
      * n); and back, with 1/n, not reading the imaginary parts of bins 0 and n / 2. Any n; primes
      * cost their square. */

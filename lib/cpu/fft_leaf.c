@@ -23,23 +23,13 @@ SIMD void put_transposed(const Cv x[VL], int i, int v, float *to)
     for (int a = 0; a < VL; a++) vf_store(to + (v + a) * 2 * FFT_GROUP + FFT_GROUP + i, im[a]);
 }
 
-/* Columns v.. of a leaf, to its rows. */
-SIMD void leaf_turn(float *tile, const Cv x[FFT_GROUP], int v)
-{
-#pragma GCC unroll 4
-    for (int i = 0; i < FFT_GROUP; i += VL) put_transposed(x + i, i, v, tile);
-}
+enum { LEAF_ROW = 2 * FFT_GROUP };
 
-SIMD void leaf_load(Cv x[FFT_GROUP], const float *z)
+/* Columns v.. of a leaf, to its rows, once numbers up to 4 (j + 1) of them are there. */
+SIMD void leaf_turn(float *tile, const Cv x[FFT_GROUP], int v, int j)
 {
-#pragma GCC unroll 16
-    for (int a = 0; a < FFT_GROUP; a++) x[a] = cv_load(z + a * 2 * FFT_GROUP);
-}
-
-SIMD void leaf_store(float *z, const Cv x[FFT_GROUP])
-{
-#pragma GCC unroll 16
-    for (int a = 0; a < FFT_GROUP; a++) cv_store(z + a * 2 * FFT_GROUP, x[a]);
+    const int done = 4 * (j + 1);
+    if (done % VL == 0) put_transposed(x + done - VL, done - VL, v, tile);
 }
 
 /* The first half of a leaf, to `tile` transposed. */
@@ -47,9 +37,26 @@ SIMD void leaf_rows(const float *z, const float *w, float *tile)
 {
     for (int v = 0; v < FFT_GROUP; v += VL) {
         Cv x[FFT_GROUP];
-        leaf_load(x, z + v);
-        radix_forward(x, FFT_GROUP, 1, w, false);
-        leaf_turn(tile, x, v);
+        radix_begin(x, FFT_GROUP, z + v, LEAF_ROW, w, false);
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; j++) {
+            radix_rest(x, FFT_GROUP, j, w, false);
+            leaf_turn(tile, x, v, j);
+        }
+    }
+}
+
+/* The second half, to `z`, which may be `tile`. */
+SIMD void leaf_columns(const float *tile, const float *w, float *z)
+{
+    for (int v = 0; v < FFT_GROUP; v += VL) {
+        Cv x[FFT_GROUP];
+        radix_begin(x, FFT_GROUP, tile + v, LEAF_ROW, w + FFT_GROUP + v, true);
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; j++) {
+            radix_rest(x, FFT_GROUP, j, w + FFT_GROUP + v, true);
+            cv_store_every(x, 4 * j, 1, 4, z + v, LEAF_ROW);
+        }
     }
 }
 
@@ -57,12 +64,7 @@ static void leaf_forward(float *z, const float *w)
 {
     _Alignas(64) float tile[LEAF_FLOATS];
     leaf_rows(z, w, tile);
-    for (int v = 0; v < FFT_GROUP; v += VL) {
-        Cv x[FFT_GROUP];
-        leaf_load(x, tile + v);
-        radix_forward(x, FFT_GROUP, 1, w + FFT_GROUP + v, true);
-        leaf_store(z + v, x);
-    }
+    leaf_columns(tile, w, z);
 }
 
 /* Undoes leaf_rows. */
@@ -70,10 +72,22 @@ SIMD void leaf_rows_back(const float *tile, const float *w, float *z)
 {
     for (int v = 0; v < FFT_GROUP; v += VL) {
         Cv x[FFT_GROUP];
-        leaf_load(x, tile + v);
-        radix_inverse(x, FFT_GROUP, 1, w, false);
-        leaf_store(z + v, x);
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; j++) {
+            cv_load_every(x, 4 * j, 1, 4, tile + v, LEAF_ROW);
+            radix_rest_back(x, FFT_GROUP, j, w, false);
+        }
+        radix_finish(x, FFT_GROUP, z + v, LEAF_ROW, w, false);
     }
+}
+
+/* The last two steps back of a leaf's second half, to `tile` transposed. */
+SIMD void leaf_columns_end(Cv x[FFT_GROUP], const float *w, int v, float *tile)
+{
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) quad_inverse(x + i, 4, 1, 0, w + FFT_GROUP + v, true);
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; j++) leaf_turn(tile, x, v, j);
 }
 
 static void leaf_inverse(float *z, const float *w)
@@ -81,9 +95,12 @@ static void leaf_inverse(float *z, const float *w)
     _Alignas(64) float tile[LEAF_FLOATS];
     for (int v = 0; v < FFT_GROUP; v += VL) {
         Cv x[FFT_GROUP];
-        leaf_load(x, z + v);
-        radix_inverse(x, FFT_GROUP, 1, w + FFT_GROUP + v, true);
-        leaf_turn(tile, x, v);
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; j++) {
+            cv_load_every(x, 4 * j, 1, 4, z + v, LEAF_ROW);
+            radix_rest_back(x, FFT_GROUP, j, w + FFT_GROUP + v, true);
+        }
+        leaf_columns_end(x, w, v, tile);
     }
     leaf_rows_back(tile, w, z);
 }
@@ -100,33 +117,48 @@ SIMD void leaf_convolve(float *z, const float *w, const float *k, bool conjugate
     _Alignas(64) float tile[LEAF_FLOATS], turned[LEAF_FLOATS];
     leaf_rows(z, w, tile);
     for (int v = 0; v < FFT_GROUP; v += VL) {
+        const float *lanes = w + FFT_GROUP + v;
         Cv x[FFT_GROUP];
-        leaf_load(x, tile + v);
-        radix_forward(x, FFT_GROUP, 1, w + FFT_GROUP + v, true);
-#pragma GCC unroll 16
-        for (int a = 0; a < FFT_GROUP; a++)
-            x[a] = times(x[a], cv_load(k + a * 2 * FFT_GROUP + v), conjugate);
-        radix_inverse(x, FFT_GROUP, 1, w + FFT_GROUP + v, true);
-        leaf_turn(turned, x, v);
+        radix_begin(x, FFT_GROUP, tile + v, LEAF_ROW, lanes, true);
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; j++) {
+            radix_rest(x, FFT_GROUP, j, lanes, true);
+#pragma GCC unroll 4
+            for (int i = 4 * j; i < 4 * j + 4; i++)
+                x[i] = times(x[i], cv_load(k + i * LEAF_ROW + v), conjugate);
+            radix_rest_back(x, FFT_GROUP, j, lanes, true);
+        }
+        leaf_columns_end(x, w, v, turned);
     }
     leaf_rows_back(turned, w, z);
 }
 
-static void leaf_correlate(const float *z, const float *w, const float *a, float *sum)
+/* sum += conj(U) DY; with k, dy = DY conj(k) back. */
+SIMD void leaf_correlate(const float *u, float *dy, const float *w, const float *k, float *sum)
 {
-    _Alignas(64) float tile[LEAF_FLOATS];
-    leaf_rows(z, w, tile);
+    _Alignas(64) float u_tile[LEAF_FLOATS], tile[LEAF_FLOATS], turned[LEAF_FLOATS];
+    leaf_rows(u, w, u_tile);
+    leaf_rows(dy, w, tile);
+    leaf_columns(u_tile, w, u_tile);
     for (int v = 0; v < FFT_GROUP; v += VL) {
+        const float *lanes = w + FFT_GROUP + v;
         Cv x[FFT_GROUP];
-        leaf_load(x, tile + v);
-        radix_forward(x, FFT_GROUP, 1, w + FFT_GROUP + v, true);
-#pragma GCC unroll 16
-        for (int i = 0; i < FFT_GROUP; i++) {
-            const int at = i * 2 * FFT_GROUP + v;
-            const Cv y = times(x[i], cv_load(a + at), true), s = cv_load(sum + at);
-            cv_store(sum + at, (Cv){s.re + y.re, s.im + y.im});
+        radix_begin(x, FFT_GROUP, tile + v, LEAF_ROW, lanes, true);
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; j++) {
+            radix_rest(x, FFT_GROUP, j, lanes, true);
+#pragma GCC unroll 4
+            for (int i = 4 * j; i < 4 * j + 4; i++) {
+                const int at = i * LEAF_ROW + v;
+                const Cv y = times(x[i], cv_load(u_tile + at), true), s = cv_load(sum + at);
+                cv_store(sum + at, (Cv){s.re + y.re, s.im + y.im});
+                if (k) x[i] = times(x[i], cv_load(k + at), true);
+            }
+            if (k) radix_rest_back(x, FFT_GROUP, j, lanes, true);
         }
+        if (k) leaf_columns_end(x, w, v, turned);
     }
+    if (k) leaf_rows_back(turned, w, dy);
 }
 
 /* -- The walk */
@@ -215,13 +247,20 @@ void right_convolve(const RightFft *f, float *z, const float *k, bool conjugate,
     }
 }
 
-void right_correlate(const RightFft *f, float *z, const float *a, float *sum, const FftAhead *ahead,
-                     int64_t begin, int64_t end)
+void right_correlate(const RightFft *f, float *u, float *dy, const float *k, float *sum,
+                     const FftAhead ahead[2], int64_t begin, int64_t end)
 {
     for (int64_t leaf = begin; leaf < end; leaf++) {
         const int64_t at = fft_place(leaf * FFT_GROUP);
-        ask_ahead(ahead, leaf);
-        descend(f, z, leaf);
-        leaf_correlate(z + at, leaf_table(f, leaf), a + at, sum + at);
+        ask_ahead(&ahead[0], leaf);
+        ask_ahead(&ahead[1], leaf);
+        descend(f, u, leaf);
+        descend(f, dy, leaf);
+        if (!k) {
+            leaf_correlate(u + at, dy + at, leaf_table(f, leaf), NULL, sum + at);
+            continue;
+        }
+        leaf_correlate(u + at, dy + at, leaf_table(f, leaf), k + at, sum + at);
+        ascend(f, dy, leaf);
     }
 }

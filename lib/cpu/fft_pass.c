@@ -3,20 +3,46 @@
  * 1, 3 and 5 as plain sums: x_r = sum_a c_r^a x_a. */
 #include "cpu/fft_steps.h"
 
+SIMD void block_forward(int radix, float *z, int64_t part, const float *w)
+{
+    Cv x[16];
+    if (radix == 2) {
+        cv_load_every(x, 0, 1, 2, z, part);
+        step_forward(&x[0], &x[1], cv_twiddle(w, 0, false), false);
+        cv_store_every(x, 0, 1, 2, z, part);
+        return;
+    }
+    radix_begin(x, radix, z, part, w, false);
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; j++) {
+        radix_rest(x, radix, j, w, false);
+        cv_store_every(x, j * radix / 4, 1, radix / 4, z, part);
+    }
+}
+
+SIMD void block_inverse(int radix, float *z, int64_t part, const float *w)
+{
+    Cv x[16];
+    if (radix == 2) {
+        cv_load_every(x, 0, 1, 2, z, part);
+        step_inverse(&x[0], &x[1], cv_twiddle(w, 0, false), false);
+        cv_store_every(x, 0, 1, 2, z, part);
+        return;
+    }
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; j++) {
+        cv_load_every(x, j * radix / 4, 1, radix / 4, z, part);
+        radix_rest_back(x, radix, j, w, false);
+    }
+    radix_finish(x, radix, z, part, w, false);
+}
+
 SIMD void pass_forward(int radix, float *z, int64_t first, int64_t groups, const float *w)
 {
     const int64_t part = fft_place(groups);
     z += fft_place(first);
     for (int64_t q = 0; q < groups; q++)
-        for (int v = 0; v < FFT_GROUP; v += VL) {
-            float *column = z + fft_place(q) + v;
-            Cv x[16];
-#pragma GCC unroll 16
-            for (int a = 0; a < radix; a++) x[a] = cv_load(column + a * part);
-            radix_forward(x, radix, 1, w, false);
-#pragma GCC unroll 16
-            for (int a = 0; a < radix; a++) cv_store(column + a * part, x[a]);
-        }
+        for (int v = 0; v < FFT_GROUP; v += VL) block_forward(radix, z + fft_place(q) + v, part, w);
 }
 
 SIMD void pass_inverse(int radix, float *z, int64_t first, int64_t groups, const float *w)
@@ -24,15 +50,7 @@ SIMD void pass_inverse(int radix, float *z, int64_t first, int64_t groups, const
     const int64_t part = fft_place(groups);
     z += fft_place(first);
     for (int64_t q = 0; q < groups; q++)
-        for (int v = 0; v < FFT_GROUP; v += VL) {
-            float *column = z + fft_place(q) + v;
-            Cv x[16];
-#pragma GCC unroll 16
-            for (int a = 0; a < radix; a++) x[a] = cv_load(column + a * part);
-            radix_inverse(x, radix, 1, w, false);
-#pragma GCC unroll 16
-            for (int a = 0; a < radix; a++) cv_store(column + a * part, x[a]);
-        }
+        for (int v = 0; v < FFT_GROUP; v += VL) block_inverse(radix, z + fft_place(q) + v, part, w);
 }
 
 /* Reals a, b to a + w b, a - w b. */
@@ -43,21 +61,95 @@ SIMD void step_first(Cv *a, Cv *b, Cv w)
     *b = (Cv){vf_fma(-w.re, y, x), -im};
 }
 
+/* The first step of reals a and a + radix / 2. */
+SIMD void pair_first(Cv *x, int a, int radix, const float *from, int64_t part, const float *w)
+{
+    const Cv first = cv_twiddle(w, 0, false);
+    x[a].re = vf_load(from + a * part);
+    x[a + radix / 2].re = vf_load(from + (a + radix / 2) * part);
+    step_first(&x[a], &x[a + radix / 2], first);
+}
+
+SIMD void block_first(int radix, const float *from, int64_t from_part, float *z, int64_t part,
+                      const float *w)
+{
+    Cv x[16];
+    if (radix == 2) {
+        pair_first(x, 0, 2, from, from_part, w);
+        cv_store_every(x, 0, 1, 2, z, part);
+        return;
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < radix / 4; i++) {
+        const int d = radix / 4;
+        pair_first(x, i, radix, from, from_part, w);
+        pair_first(x, i + d, radix, from, from_part, w);
+        const Cv second = cv_twiddle(w, 1, false);
+        step_forward(&x[i], &x[i + d], second, false);
+        step_forward(&x[i + 2 * d], &x[i + 3 * d], second, true);
+    }
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; j++) {
+        radix_rest(x, radix, j, w, false);
+        cv_store_every(x, j * radix / 4, 1, radix / 4, z, part);
+    }
+}
+
 SIMD void pass_first(int radix, const float *x, float *z, int64_t groups, const float *w,
                      int64_t begin, int64_t end)
 {
-    const int64_t part = fft_place(groups);
+    for (int64_t q = begin; q < end; q++)
+        for (int v = 0; v < FFT_GROUP; v += VL)
+            block_first(radix, x + q * FFT_GROUP + v, groups * FFT_GROUP, z + fft_place(q) + v,
+                        fft_place(groups), w);
+}
+
+/* What comes back: real parts and, unless NULL, imaginary parts, `part` floats apart. */
+typedef struct Reals {
+    float *re, *im;
+    int64_t part;
+} Reals;
+
+SIMD void put_reals(const Cv *x, int a, int d, int count, Reals to)
+{
+#pragma GCC unroll 4
+    for (int i = 0; i < count; i++) {
+        const int64_t at = (a + i * d) * to.part;
+        vf_store(to.re + at, x[a + i * d].re);
+        if (to.im) vf_store(to.im + at, x[a + i * d].im);
+    }
+}
+
+SIMD void block_end(int radix, const float *z, int64_t part, Reals to, const float *w)
+{
+    Cv x[16];
+    if (radix == 2) {
+        cv_load_every(x, 0, 1, 2, z, part);
+        step_inverse(&x[0], &x[1], cv_twiddle(w, 0, false), false);
+        put_reals(x, 0, 1, 2, to);
+        return;
+    }
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; j++) {
+        cv_load_every(x, j * radix / 4, 1, radix / 4, z, part);
+        radix_rest_back(x, radix, j, w, false);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < radix / 4; i++) {
+        quad_inverse(x + i, radix / 4, 1, 0, w, false);
+        put_reals(x, i, radix / 4, 4, to);
+    }
+}
+
+SIMD void pass_end_columns(int radix, const float *z, Reals to, const float *w, int64_t begin,
+                           int64_t end)
+{
+    const int64_t part = fft_place(to.part / FFT_GROUP);
     for (int64_t q = begin; q < end; q++)
         for (int v = 0; v < FFT_GROUP; v += VL) {
-            Cv y[16];
-#pragma GCC unroll 16
-            for (int a = 0; a < radix; a++) y[a].re = vf_load(x + (a * groups + q) * FFT_GROUP + v);
-#pragma GCC unroll 8
-            for (int i = 0; i < radix / 2; i++)
-                step_first(&y[i], &y[i + radix / 2], cv_twiddle(w, 0, false));
-            radix_forward(y, radix, 2, w, false);
-#pragma GCC unroll 16
-            for (int a = 0; a < radix; a++) cv_store(z + a * part + fft_place(q) + v, y[a]);
+            const int64_t at = q * FFT_GROUP + v;
+            const Reals here = {to.re + at, to.im ? to.im + at : NULL, to.part};
+            block_end(radix, z + fft_place(q) + v, part, here, w);
         }
 }
 
@@ -65,21 +157,10 @@ SIMD void pass_first(int radix, const float *x, float *z, int64_t groups, const 
 SIMD void pass_end(int radix, const float *z, float *re, float *im, int64_t groups, const float *w,
                    int64_t begin, int64_t end)
 {
-    const int64_t part = fft_place(groups);
-    for (int64_t q = begin; q < end; q++)
-        for (int v = 0; v < FFT_GROUP; v += VL) {
-            Cv x[16];
-#pragma GCC unroll 16
-            for (int a = 0; a < radix; a++) x[a] = cv_load(z + a * part + fft_place(q) + v);
-            radix_inverse(x, radix, 2, w, false);
-            steps_inverse(x, 1, radix / 2, w, false);
-#pragma GCC unroll 16
-            for (int a = 0; a < radix; a++) {
-                const int64_t at = (a * groups + q) * FFT_GROUP + v;
-                vf_store(re + at, x[a].re);
-                if (im) vf_store(im + at, x[a].im);
-            }
-        }
+    if (im)
+        pass_end_columns(radix, z, (Reals){re, im, groups * FFT_GROUP}, w, begin, end);
+    else
+        pass_end_columns(radix, z, (Reals){re, NULL, groups * FFT_GROUP}, w, begin, end);
 }
 
 /* Odd radix: w holds c_r^a at [r][a], a > 0. */

@@ -74,15 +74,15 @@ typedef struct FftAhead {
  *   first      m reals to z, by pass 0
  *   forward    passes pass.., the leaves: z holds the spectrum
  *   convolve   forward, times k (or its conjugate), inverse
- *   correlate  forward, sum += conj(a) z
+ *   correlate  forward of both, sum += conj(u) dy; with k, dy times its conjugate, inverse
  *   inverse    the reverse of forward
  *   end        the reverse of first, times m: re and, unless NULL, im, m numbers each */
 void right_first(const RightFft *f, const float *x, float *z, int64_t begin, int64_t end);
 void right_forward(const RightFft *f, float *z, const FftAhead *ahead, int64_t begin, int64_t end);
 void right_convolve(const RightFft *f, float *z, const float *k, bool conjugate,
                     const FftAhead *ahead, int64_t begin, int64_t end);
-void right_correlate(const RightFft *f, float *z, const float *a, float *sum, const FftAhead *ahead,
-                     int64_t begin, int64_t end);
+void right_correlate(const RightFft *f, float *u, float *dy, const float *k, float *sum,
+                     const FftAhead ahead[2], int64_t begin, int64_t end);
 void right_inverse(const RightFft *f, float *z, int64_t begin, int64_t end);
 void right_end(const RightFft *f, const float *z, float *re, float *im, int64_t begin, int64_t end);
 

@@ -70,44 +70,73 @@ SIMD void step_inverse(Cv *a, Cv *b, Cv w, bool turn)
         *b = (Cv){vf_fma(w.re, re, w.im * im), vf_fma(w.re, im, -(w.im * re))};
 }
 
-/* Step with `nodes` nodes on 2 d nodes numbers. */
-SIMD void steps_forward(Cv *x, int nodes, int d, const float *w, bool lanes)
+/* Two steps from node j of `nodes` on: numbers x[0], x[d], x[2 d], x[3 d]. */
+SIMD void quad_forward(Cv *x, int d, int nodes, int j, const float *w, bool lanes)
 {
-#pragma GCC unroll 8
-    for (int j = 0; j < nodes; j++) {
-        const Cv wj = cv_twiddle(w, nodes / 2 + j / 2, lanes);
-#pragma GCC unroll 8
-        for (int i = 0; i < d; i++)
-            step_forward(&x[2 * d * j + i], &x[2 * d * j + i + d], wj, j & 1);
+    const Cv first = cv_twiddle(w, nodes / 2 + j / 2, lanes);
+    step_forward(&x[0], &x[2 * d], first, j & 1);
+    step_forward(&x[d], &x[3 * d], first, j & 1);
+    const Cv second = cv_twiddle(w, nodes + j, lanes);
+    step_forward(&x[0], &x[d], second, false);
+    step_forward(&x[2 * d], &x[3 * d], second, true);
+}
+
+SIMD void quad_inverse(Cv *x, int d, int nodes, int j, const float *w, bool lanes)
+{
+    const Cv second = cv_twiddle(w, nodes + j, lanes);
+    step_inverse(&x[0], &x[d], second, false);
+    step_inverse(&x[2 * d], &x[3 * d], second, true);
+    const Cv first = cv_twiddle(w, nodes / 2 + j / 2, lanes);
+    step_inverse(&x[0], &x[2 * d], first, j & 1);
+    step_inverse(&x[d], &x[3 * d], first, j & 1);
+}
+
+/* Numbers a, a + d, .. of x, `count` of them, each at z + its index * part. */
+SIMD void cv_load_every(Cv *x, int a, int d, int count, const float *z, int64_t part)
+{
+#pragma GCC unroll 4
+    for (int i = 0; i < count; i++) x[a + i * d] = cv_load(z + (a + i * d) * part);
+}
+
+SIMD void cv_store_every(const Cv *x, int a, int d, int count, float *z, int64_t part)
+{
+#pragma GCC unroll 4
+    for (int i = 0; i < count; i++) cv_store(z + (a + i * d) * part, x[a + i * d]);
+}
+
+/* A block of radix 4, 8 or 16 is two rounds: `begin`, the first two steps of radix / 4 fours that
+ * lie radix / 4 apart, each loaded when its turn comes, then four times `rest`, what is left of
+ * radix / 4 neighbours. With 16 registers a number then goes to the stack once between the rounds,
+ * not once a step. Backwards: `rest_back`, then `finish`, which stores. */
+SIMD void radix_begin(Cv *x, int radix, const float *z, int64_t part, const float *w, bool lanes)
+{
+#pragma GCC unroll 4
+    for (int i = 0; i < radix / 4; i++) {
+        cv_load_every(x, i, radix / 4, 4, z, part);
+        quad_forward(x + i, radix / 4, 1, 0, w, lanes);
     }
 }
 
-SIMD void steps_inverse(Cv *x, int nodes, int d, const float *w, bool lanes)
+SIMD void radix_finish(Cv *x, int radix, float *z, int64_t part, const float *w, bool lanes)
 {
-#pragma GCC unroll 8
-    for (int j = 0; j < nodes; j++) {
-        const Cv wj = cv_twiddle(w, nodes / 2 + j / 2, lanes);
-#pragma GCC unroll 8
-        for (int i = 0; i < d; i++)
-            step_inverse(&x[2 * d * j + i], &x[2 * d * j + i + d], wj, j & 1);
+#pragma GCC unroll 4
+    for (int i = 0; i < radix / 4; i++) {
+        quad_inverse(x + i, radix / 4, 1, 0, w, lanes);
+        cv_store_every(x, i, radix / 4, 4, z, part);
     }
 }
 
-/* The steps after `done` nodes (1 or 2) of a radix-R block. */
-SIMD void radix_forward(Cv *x, int radix, int nodes, const float *w, bool lanes)
+/* Of neighbours j radix / 4 .. of x. */
+SIMD void radix_rest(Cv *x, int radix, int j, const float *w, bool lanes)
 {
-    if (nodes == 1) steps_forward(x, 1, radix / 2, w, lanes);
-    if (radix > 2) steps_forward(x, 2, radix / 4, w, lanes);
-    if (radix > 4) steps_forward(x, 4, radix / 8, w, lanes);
-    if (radix > 8) steps_forward(x, 8, radix / 16, w, lanes);
+    if (radix == 8) step_forward(&x[2 * j], &x[2 * j + 1], cv_twiddle(w, 2 + j / 2, lanes), j & 1);
+    if (radix == 16) quad_forward(x + 4 * j, 1, 4, j, w, lanes);
 }
 
-SIMD void radix_inverse(Cv *x, int radix, int nodes, const float *w, bool lanes)
+SIMD void radix_rest_back(Cv *x, int radix, int j, const float *w, bool lanes)
 {
-    if (radix > 8) steps_inverse(x, 8, radix / 16, w, lanes);
-    if (radix > 4) steps_inverse(x, 4, radix / 8, w, lanes);
-    if (radix > 2) steps_inverse(x, 2, radix / 4, w, lanes);
-    if (nodes == 1) steps_inverse(x, 1, radix / 2, w, lanes);
+    if (radix == 8) step_inverse(&x[2 * j], &x[2 * j + 1], cv_twiddle(w, 2 + j / 2, lanes), j & 1);
+    if (radix == 16) quad_inverse(x + 4 * j, 1, 4, j, w, lanes);
 }
 
 #endif

@@ -11,20 +11,28 @@
  * subnormals, NEON's bfdot rounds differently again, and either of them imitated with fp32 takes a
  * comparison and a mask for each addition.
  *
- * One thread owns a block of C. For each block of k, one panel or two, it packs its columns of B
- * into L2 (zero-padded to whole vectors), then goes down its rows: a strip of at most TILE_ROWS
- * rows of A is packed into L1 and swept over the columns, while the next strip is asked for. Where
- * a strip or a column is used too few times to pay for the packing it is read in place. */
+ * One thread owns a block of C. For each panel of k and each block of columns it packs B into L2
+ * (zero-padded to whole vectors), then goes down its rows: a strip of at most TILE_ROWS rows of A
+ * is swept over the columns, while the next strip is asked for. With one block of columns a strip
+ * is packed into L1 when its turn comes; with more, all strips are packed before, once for all
+ * blocks. Where a strip or a column is used too few times to pay for the packing it is read in
+ * place. */
 #include "cpu/epilogue.h"
+#include "cpu/gemm_few.h"
 #include "cpu/gemm_pack.h"
 
-enum { K_PANEL = 256, BLOCK_PANELS = 2 };
+enum { K_PANEL = 256 };
 /* Of packed B: what leaves room in 1 MB of L2. */
-enum { BLOCK_FLOATS = 160 * 1024 };
-/* Strips of a transposed A that are packed at once. */
-enum { A_GROUP = 4 };
-/* Fewer strips than this read B in place when its rows are contiguous. */
-enum { PACK_STRIPS = 3 };
+enum { BLOCK_FLOATS = 200 * 1024 };
+/* Of packed A, where several blocks of columns share it. */
+enum { ROWS_FLOATS = 1024 * 1024 };
+/* Rows of a transposed A that are packed at once, in L2: the rows of one k are neighbours. */
+enum { GROUP_ROWS = 64 / TILE_ROWS * TILE_ROWS };
+/* Strips that one call packs. */
+enum { A_GROUP = 32 };
+/* Fewer strips than this read B in place when its rows are contiguous; so do any number when rows
+ * are no farther apart than so many floats. */
+enum { PACK_STRIPS = 3, NEAR = 128 };
 /* A transposed A is read in place when fewer tiles than this stand side by side. */
 enum { PACK_TILES = 3 };
 
@@ -33,7 +41,7 @@ typedef struct Split {
     int64_t batch, m, n;
 } Split;
 
-/* A block of k and of columns within one thread's part. */
+/* A panel of k and a block of columns within one thread's part. */
 typedef struct Block {
     const Gemm *g;
     const float *a; /* a(0, first k) of this batch item */
@@ -43,6 +51,8 @@ typedef struct Block {
     int64_t depth, n0, n;
     bool first, last;
     bool b_packed;
+    bool a_packed; /* all strips of the rows m0.. are in `strip`, or else it is filled as they come
+                    */
     float *strip;  /* packed A */
     float *packed; /* packed B */
 } Block;
@@ -75,54 +85,53 @@ static Split choose_split(const Gemm *g)
     return best;
 }
 
-/* How deep and how wide blocks are. */
-static int64_t block_depth(const Gemm *g)
+/* A product with n columns in a block: whether a strip is used too few times to pay for packing. */
+static bool reads_a_in_place(const Gemm *g, int64_t n)
 {
-    const int64_t panels = max64(1, ceil_div(g->k, K_PANEL));
-    return ceil_div(panels, ceil_div(panels, BLOCK_PANELS)) * K_PANEL;
+    return g->trans_a && !g->bf16 && n <= PACK_TILES * TILE_COLS;
 }
 
-static int64_t block_columns(const Gemm *g)
+/* How blocks are cut: the same for every thread. */
+typedef struct Blocking {
+    int64_t depth;
+    int64_t rows;    /* of A that are packed at once; 0: a strip or a group of them */
+    int64_t columns; /* whole tiles */
+    int64_t strip_floats, row_floats, packed_floats;
+} Blocking;
+
+static Blocking choose_blocking(const Gemm *g, const Split *s)
 {
-    const int64_t depth = max64(1, min64(g->k, block_depth(g)));
-    return min64(N_BLOCK, BLOCK_FLOATS / depth / TILE_COLS * TILE_COLS);
+    const int64_t depth = max64(1, min64(g->k, K_PANEL));
+    const int64_t most = min64(N_BLOCK, BLOCK_FLOATS / depth / TILE_COLS * TILE_COLS);
+    const int64_t m = ceil_div(g->m, s->m), n = ceil_div(ceil_div(g->n, VL), s->n) * VL;
+    const int64_t n_blocks = max64(1, ceil_div(n, most));
+    Blocking k = {.depth = depth};
+    k.columns = ceil_div(ceil_div(n, n_blocks), TILE_COLS) * TILE_COLS;
+    k.packed_floats = gemm_tile_at(depth, min64(k.columns, n));
+    k.row_floats = g->format == WEIGHT_F32 ? 0 : gemm_row_floats(depth);
+    k.strip_floats = gemm_strip_floats(depth);
+    if (n_blocks == 1 && g->trans_a && !reads_a_in_place(g, n)) {
+        k.rows = min64(GROUP_ROWS, ceil_div(m, TILE_ROWS) * TILE_ROWS);
+        k.strip_floats = k.rows / TILE_ROWS * gemm_strip_floats(depth);
+    }
+    if (n_blocks > 1) {
+        const int64_t row_blocks = max64(1, ceil_div(m * depth, ROWS_FLOATS));
+        k.rows = ceil_div(ceil_div(m, row_blocks), TILE_ROWS) * TILE_ROWS;
+        k.strip_floats = ceil_div(k.rows, TILE_ROWS) * gemm_strip_floats(depth);
+    }
+    return k;
 }
 
-/* Packed A: one strip, or a group of them when A is transposed. */
-static int64_t strip_floats(const Gemm *g)
+static size_t thread_floats(const Blocking *k)
 {
-    return (g->trans_a ? A_GROUP : 1) * gemm_strip_floats(min64(g->k, block_depth(g)));
-}
-
-static size_t thread_floats(const Gemm *g)
-{
-    const int64_t columns = min64(block_columns(g), ceil_div(g->n, VL) * VL);
-    const int64_t depth = min64(g->k, block_depth(g));
-    const int64_t rows = g->format == WEIGHT_F32 ? 0 : gemm_row_floats(depth);
-    const int64_t floats = strip_floats(g) + rows + depth * columns;
-    return (size_t)(ceil_div(floats, CHUNK) * CHUNK);
+    return (size_t)(ceil_div(k->strip_floats + k->row_floats + k->packed_floats, CHUNK) * CHUNK);
 }
 
 size_t K(gemm_scratch)(const Gemm *g)
 {
     const Split s = choose_split(g);
-    return (size_t)(s.batch * s.m * s.n) * thread_floats(g) * sizeof(float);
-}
-
-/* A place that a tile's numbers are added to: row i is at p + i * ld; NULL where there is none. */
-typedef struct Base {
-    const float *p;
-    int64_t ld;
-} Base;
-
-/* to = base + tile. */
-static void add_tile(const Base *base, const float *tile, int64_t rows, int64_t columns, float *to)
-{
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < columns; j += VL)
-            vf_store(to + i * TILE_COLS + j,
-                     vf_load_n(base->p + i * base->ld + j, min64(VL, columns - j)) +
-                         vf_load(tile + i * TILE_COLS + j));
+    const Blocking k = choose_blocking(g, &s);
+    return (size_t)(s.batch * s.m * s.n) * thread_floats(&k) * sizeof(float);
 }
 
 /* A strip of rows against one block. */
@@ -130,63 +139,61 @@ typedef struct Strip {
     int64_t m0, rows;
     bool a_in_place;
     const float *packed;
-    TileSegment segment[K_PANEL / CHUNK]; /* of a whole panel */
+    const float *next; /* what is packed of the next */
+    TileSegment segment[K_PANEL / CHUNK];
 } Strip;
 
-/* The sums of one panel, k0 + k .. k0 + k + depth, of the tile at column j. */
-static void run_tile(const Block *p, const Strip *s, int64_t j, int64_t k, float *out, int64_t ldo)
+/* base + the sums of the tile at column j. */
+static void run_tile(const Block *p, const Strip *s, int64_t j, const TileBase *base, float *out,
+                     int64_t ldo)
 {
     const Gemm *g = p->g;
     const int nv = tile_vectors(p->n, j);
     const bool here = p->b_packed || p->n - j < nv * VL;
-    const int64_t depth = min64(K_PANEL, p->depth - k), ldb = here ? nv * VL : g->ldb;
-    const float *b = here ? p->packed + j * p->depth + k * ldb : p->b + k * ldb + p->n0 + j;
-    if (g->trans_a) {
-        const int64_t lda = s->a_in_place ? g->lda : CHUNK;
-        const float *a = s->a_in_place ? p->a + s->m0 : s->packed;
-        const TileWalk walk = {
-            {1, 1, depth},
-            {0, 0, lda  },
-            {0, 0, ldb  }
-        };
-        tile_columns[nv - 1][s->rows - 1](a + k * lda, b, &walk, out, ldo);
+    const int64_t ldb = here ? nv * VL : g->ldb;
+    const float *b = here ? p->packed + gemm_tile_at(p->depth, j) : p->b + p->n0 + j;
+    if (!g->trans_a) {
+        const int64_t n_segments = ceil_div(p->depth, CHUNK);
+        tile_rows_add[nv - 1][s->rows - 1](s->packed, s->segment, n_segments, b, ldb, base, out,
+                                           ldo);
         return;
     }
-    const float *a = s->packed + k * TILE_ROWS_NARROW;
-    const int64_t whole = depth / CHUNK;
-    if (depth % CHUNK == 0) {
-        tile_rows[nv - 1][s->rows - 1](a, s->segment, whole, b, ldb, out, ldo);
-        return;
-    }
-    TileSegment segment[K_PANEL / CHUNK];
-    for (int64_t i = 0; i < whole; i++) segment[i] = s->segment[i];
-    segment[whole] = (TileSegment){s->segment[whole].offset, (int32_t)(depth % CHUNK)};
-    tile_rows[nv - 1][s->rows - 1](a, segment, whole + 1, b, ldb, out, ldo);
+    const int64_t lda = s->a_in_place ? g->lda : STRIP_ROWS;
+    const int64_t line = p->depth % CHUNK == 0 ? CHUNK : p->depth;
+    const TileWalk walk = {
+        {1, p->depth / max64(1, line), line},
+        {0, line * lda,                   lda             },
+        {0, line * ldb,                   ldb}
+    };
+    tile_columns_add[nv - 1][s->rows - 1](s->a_in_place ? p->a + s->m0 : s->packed, b, &walk, base,
+                                          out, ldo);
 }
 
-/* All panels of the block for the tile at column j. */
+/* The tile at column j, added to C when it is to be. The sums go to C at once when they are whole
+ * vectors and nothing else is to be done to them. */
 static void multiply_tile(const Block *p, const Strip *s, int64_t j)
 {
     const Gemm *g = p->g;
-    _Alignas(64) float tile[TILE_ROWS * TILE_COLS], sum[TILE_ROWS * TILE_COLS];
+    _Alignas(64) float tile[TILE_ROWS * TILE_COLS];
     const int64_t columns = min64(TILE_COLS, p->n - j);
     float *c = p->c + s->m0 * g->ldc + p->n0 + j;
     const int n_steps = p->last ? g->n_steps : 0;
-    Base base = {g->accumulate || !p->first ? c : NULL, g->ldc};
-    if (!base.p && n_steps == 0 && p->depth <= K_PANEL && columns % VL == 0) {
-        run_tile(p, s, j, 0, c, g->ldc);
+    const float *ahead = s->next + j / TILE_COLS * ceil_div(p->depth, CHUNK) * TILE_AHEAD * CHUNK;
+    TileBase base = {g->accumulate || !p->first ? c : NULL, g->ldc, ahead};
+    if (n_steps == 0 && columns % VL == 0) {
+        run_tile(p, s, j, &base, c, g->ldc);
         return;
     }
-    for (int64_t k = 0;; k += K_PANEL) {
-        const bool end = k + K_PANEL >= p->depth;
-        const bool start = !base.p && !end; /* the first panel is the sum so far */
-        run_tile(p, s, j, k, start ? sum : tile, TILE_COLS);
-        if (end) break;
-        if (base.p) add_tile(&base, tile, s->rows, columns, sum);
-        base = (Base){sum, TILE_COLS};
+    if (base.p && columns % VL != 0) { /* tiles load whole vectors */
+        for (int64_t i = 0; i < s->rows; i++)
+            for (int64_t v = 0; v < columns; v += VL)
+                vf_store(tile + i * TILE_COLS + v,
+                         vf_load_n(c + i * g->ldc + v, min64(VL, columns - v)));
+        base.p = tile, base.ld = TILE_COLS;
     }
+    run_tile(p, s, j, &base, tile, TILE_COLS);
     const EpiloguePlace at = {p->range.item, s->m0, p->n0 + j, s->rows, columns};
-    K(epilogue)(g->steps, n_steps, &at, tile, base.p, base.ld, c, g->ldc);
+    K(epilogue)(g->steps, n_steps, &at, tile, NULL, 0, c, g->ldc);
 }
 
 /* Part j .. j + TILE_COLS of n of what the next strip will read, and the rows of C of this one.
@@ -196,9 +203,27 @@ SIMD void prefetch_tile(const Block *p, const Strip *s, int64_t j, int64_t next_
     const Gemm *g = p->g;
     const int64_t columns = min64(TILE_COLS, p->n - j);
     for (int64_t i = 0; i < s->rows; i++) prefetch(p->c, (s->m0 + i) * g->ldc + p->n0 + j, columns);
+    if (p->a_packed || g->trans_a) return;
     const int64_t from = p->depth * j / p->n, to = p->depth * (j + columns) / p->n;
-    for (int64_t i = 0; i < next_rows && !g->trans_a; i++)
+    for (int64_t i = 0; i < next_rows; i++)
         prefetch_first(p->a, (s->m0 + s->rows + i) * g->lda + from, to - from);
+}
+
+/* The first row of each of n strips from strip i on, and the end of the last. */
+static void cut_strips(int64_t m0, int64_t m1, int64_t i, int n, int64_t begin[])
+{
+    const int64_t n_strips = ceil_div(m1 - m0, TILE_ROWS);
+    for (int q = 0; q <= n; q++)
+        begin[q] = m0 + part_begin(m1 - m0, n_strips, min64(i + q, n_strips));
+}
+
+/* Packs strips i .. i + n of rows m0..m1. */
+static void pack_strips(const Block *p, int64_t m0, int64_t m1, int64_t i, int n)
+{
+    int64_t begin[A_GROUP + 1];
+    const int64_t at = p->a_packed ? i * gemm_strip_floats(p->depth) : 0;
+    cut_strips(m0, m1, i, n, begin);
+    K(gemm_pack_a)(&p->range, begin, n, p->strip + at);
 }
 
 /* Rows m0..m1 of the block. */
@@ -206,19 +231,18 @@ static void sweep_rows(const Block *p, int64_t m0, int64_t m1)
 {
     const Gemm *g = p->g;
     const int64_t n_strips = ceil_div(m1 - m0, TILE_ROWS), floats = gemm_strip_floats(p->depth);
-    const int group = g->trans_a ? A_GROUP : 1;
-    Strip s = {.a_in_place = g->trans_a && !g->bf16 && p->n <= PACK_TILES * TILE_COLS};
-    for (int i = 0; i < K_PANEL / CHUNK; i++)
-        s.segment[i] = (TileSegment){i * TILE_ROWS_NARROW * CHUNK, CHUNK};
+    Strip s = {.a_in_place = reads_a_in_place(g, p->n)};
+    for (int32_t i = 0; i * CHUNK < p->depth; i++)
+        s.segment[i] =
+            (TileSegment){i * STRIP_ROWS * CHUNK, (int32_t)min64(CHUNK, p->depth - i * CHUNK)};
     for (int64_t i = 0; i < n_strips; i++) {
-        int64_t begin[A_GROUP + 2]; /* of this strip and the following */
-        for (int q = 0; q < A_GROUP + 2; q++)
-            begin[q] = m0 + part_begin(m1 - m0, n_strips, min64(i + q, n_strips));
-        if (!s.a_in_place && i % group == 0)
-            K(gemm_pack_a)(&p->range, begin, (int)min64(group, n_strips - i), p->strip);
+        int64_t begin[3]; /* of this strip and the next */
+        cut_strips(m0, m1, i, 2, begin);
+        if (!p->a_packed && !s.a_in_place) pack_strips(p, m0, m1, i, 1);
         s.m0 = begin[0];
         s.rows = begin[1] - begin[0];
-        s.packed = p->strip + i % group * floats;
+        s.packed = p->strip + (p->a_packed ? i * floats : 0);
+        s.next = p->a_packed && i + 1 < n_strips ? s.packed + floats : s.packed;
         for (int64_t j = 0; j < p->n; j += TILE_COLS) {
             prefetch_tile(p, &s, j, begin[2] - begin[1]);
             multiply_tile(p, &s, j);
@@ -226,26 +250,31 @@ static void sweep_rows(const Block *p, int64_t m0, int64_t m1)
     }
 }
 
-static void multiply_block(Block *p, int64_t m0, int64_t m1)
+/* Rows m0..m1; when `again`, what is packed of B is there from the rows before. */
+static void multiply_block(Block *p, int64_t m0, int64_t m1, bool again)
 {
     const int64_t last_tile = (p->n - 1) / TILE_COLS * TILE_COLS;
     p->b_packed = p->g->trans_b || p->g->bf16 || p->g->format != WEIGHT_F32 ||
-                  ceil_div(m1 - m0, TILE_ROWS) >= PACK_STRIPS;
+                  (ceil_div(m1 - m0, TILE_ROWS) >= PACK_STRIPS && p->g->ldb > NEAR);
     const int64_t skip = p->b_packed ? 0 : (p->n - last_tile) % VL == 0 ? p->n : last_tile;
-    if (skip < p->n) /* tiles load whole vectors: at least the ragged one is padded */
-        K(gemm_pack_b)(&p->range, p->n0 + skip, p->n - skip, p->packed + skip * p->depth);
+    if (skip < p->n && !again) /* tiles load whole vectors: at least the ragged one is padded */
+        K(gemm_pack_b)
+    (&p->range, p->n0 + skip, p->n - skip, p->packed + gemm_tile_at(p->depth, skip));
     sweep_rows(p, m0, m1);
 }
 
-static void multiply_item(const Gemm *g, int64_t item, int64_t m0, int64_t m1, int64_t n0,
-                          int64_t n1, float *scratch)
+static void multiply_item(const Gemm *g, const Blocking *size, const TilePart *t, float *scratch)
 {
-    const int64_t depth = block_depth(g), n_blocks = ceil_div(n1 - n0, block_columns(g));
-    const int64_t columns = ceil_div(ceil_div(n1 - n0, n_blocks), TILE_COLS) * TILE_COLS;
-    const int64_t n_row_floats = g->format == WEIGHT_F32 ? 0 : gemm_row_floats(min64(g->k, depth));
-    float *rows = scratch + strip_floats(g);
-    for (int64_t n = n0; n < n1; n += columns)
-        for (int64_t k = 0; k == 0 || k < g->k; k += depth) {
+    if (g->trans_b && t->m1 - t->m0 <= FEW_ROWS && !g->bf16 && g->format == WEIGHT_F32) {
+        K(gemm_few)(g, t, K_PANEL);
+        return;
+    }
+    const int64_t item = t->item;
+    const int64_t n_rows = size->rows ? size->rows : t->m1 - t->m0;
+    const int64_t n_blocks = ceil_div(t->n1 - t->n0, size->columns);
+    float *rows = scratch + size->strip_floats;
+    for (int64_t k = 0; k == 0 || k < g->k; k += size->depth)
+        for (int64_t m = t->m0; m < t->m1; m += n_rows) {
             Block p = {
                 .g = g,
                 .a = g->a + item * g->stride_a + (g->trans_a ? k * g->lda : k),
@@ -253,43 +282,51 @@ static void multiply_item(const Gemm *g, int64_t item, int64_t m0, int64_t m1, i
                          ? NULL
                          : g->b + item * g->stride_b + (g->trans_b ? k : k * g->ldb),
                 .c = g->c + item * g->stride_c,
-                .range = {g, item, k, min64(depth, g->k - k), rows},
-                .depth = min64(depth, g->k - k),
-                .n0 = n,
-                .n = min64(columns, n1 - n),
+                .range = {g, item, k, min64(size->depth, g->k - k), rows},
+                .depth = min64(size->depth, g->k - k),
                 .first = k == 0,
-                .last = k + depth >= g->k,
+                .last = k + size->depth >= g->k,
+                .a_packed = size->rows > 0,
                 .strip = scratch,
-                .packed = rows + n_row_floats,
+                .packed = rows + size->row_floats,
             };
-            multiply_block(&p, m0, m1);
+            const int64_t m1 = min64(m + n_rows, t->m1), n_strips = ceil_div(m1 - m, TILE_ROWS);
+            for (int64_t i = 0; i < n_strips && p.a_packed; i += A_GROUP)
+                pack_strips(&p, m, m1, i, (int)min64(A_GROUP, n_strips - i));
+            for (int64_t n = t->n0; n < t->n1; n += size->columns) {
+                p.n0 = n;
+                p.n = min64(size->columns, t->n1 - n);
+                multiply_block(&p, m, m1, m > t->m0 && n_blocks == 1);
+            }
         }
 }
 
 /* The block of thread t: thread t of the split owns part t of batch, rows and columns. */
-static void multiply_part(const Gemm *g, const Split *s, int64_t t, float *scratch)
+static void multiply_part(const Gemm *g, const Split *s, const Blocking *size, int64_t t,
+                          float *scratch)
 {
     const int64_t tn = t % s->n, tm = t / s->n % s->m, tb = t / s->n / s->m;
     const int64_t vectors = ceil_div(g->n, VL);
-    const int64_t n0 = min64(g->n, part_begin(vectors, s->n, tn) * VL);
-    const int64_t n1 = min64(g->n, part_begin(vectors, s->n, tn + 1) * VL);
-    const int64_t m0 = part_begin(g->m, s->m, tm), m1 = part_begin(g->m, s->m, tm + 1);
-    if (m0 == m1 || n0 == n1) return;
+    TilePart p = {.m0 = part_begin(g->m, s->m, tm), .m1 = part_begin(g->m, s->m, tm + 1)};
+    p.n0 = min64(g->n, part_begin(vectors, s->n, tn) * VL);
+    p.n1 = min64(g->n, part_begin(vectors, s->n, tn + 1) * VL);
+    if (p.m0 == p.m1 || p.n0 == p.n1) return;
     const int64_t last = part_begin(g->batch, s->batch, tb + 1);
-    for (int64_t i = part_begin(g->batch, s->batch, tb); i < last; i++)
-        multiply_item(g, i, m0, m1, n0, n1, scratch);
+    for (p.item = part_begin(g->batch, s->batch, tb); p.item < last; p.item++)
+        multiply_item(g, size, &p, scratch);
 }
 
 void K(gemm)(const Gemm *g, void *scratch)
 {
     const Split s = choose_split(g);
+    const Blocking size = choose_blocking(g, &s);
     const int64_t parts = s.batch * s.m * s.n;
     if (parts == 1) {
-        multiply_part(g, &s, 0, scratch);
+        multiply_part(g, &s, &size, 0, scratch);
         return;
     }
-    const size_t floats = thread_floats(g);
+    const size_t floats = thread_floats(&size);
 #pragma omp parallel for num_threads((int)parts) schedule(static)
     for (int64_t t = 0; t < parts; t++)
-        multiply_part(g, &s, t, (float *)scratch + (size_t)t * floats);
+        multiply_part(g, &s, &size, t, (float *)scratch + (size_t)t * floats);
 }

@@ -3,8 +3,6 @@
 
 #include "cpu/vecmath.h"
 
-#include <string.h>
-
 /* To bfloat16, nearest even; NaN stays NaN. */
 static void round_bf16(float *x, int64_t n)
 {
@@ -15,27 +13,28 @@ static void round_bf16(float *x, int64_t n)
     }
 }
 
-/* Rows of B ahead of the one being packed that are asked for: far apart, they are strangers to the
- * hardware's own prefetching. */
-enum { AHEAD = 8 };
-/* Tiles of B packed side by side. */
-enum { GROUP = 4 };
-/* Floats ahead in the strip: stores that miss L1 wait for each other. */
-enum { AHEAD_A = TILE_ROWS_NARROW * CHUNK };
+/* Rows of B, or of A transposed, ahead of the one being packed that are asked for: far apart, they
+ * are strangers to the hardware's own prefetching. */
+enum { AHEAD = 4 };
+/* Lines of a row of A that are copied in one go. */
+enum { RUN = 4 * CHUNK };
 
-/* to[k][0..width) = B(k, 0..n), zero from n on; rows of B are contiguous. Tiles lie depth *
- * TILE_COLS apart; a few are filled side by side, so that each visit of a row takes more than a
- * line or two. */
+/* The tiles of to[..][k][0..width) = B(k, 0..n), zero from n on; rows of B are contiguous. A row is
+ * read from end to end, since short visits of many rows cost more than writing to many tiles. */
 static void pack_columns(const float *b, int64_t ldb, int64_t depth, int64_t n, float *to)
 {
+    const int64_t whole = n / TILE_COLS * TILE_COLS, stride = gemm_tile_at(depth, TILE_COLS);
+    const int64_t width = whole < n ? tile_vectors(n, whole) * VL : 0;
     for (int64_t k = 0; k < depth; k++, b += ldb) {
         if (k + AHEAD < depth) prefetch_first(b, AHEAD * ldb, n);
-        for (int64_t t = 0; t < n; t += TILE_COLS) {
-            const int64_t width = tile_vectors(n, t) * VL;
-            float *row = to + t * depth + k * width;
-            for (int64_t j = t; j < t + width; j += VL, row += VL)
-                vf_store(row, n - j >= VL ? vf_load(b + j) : vf_load_n(b + j, max64(0, n - j)));
+        float *row = to + k * TILE_COLS;
+        for (int64_t t = 0; t < whole; t += TILE_COLS, row += stride) {
+            vf_store(row, vf_load(b + t));
+            vf_store(row + VL, vf_load(b + t + VL));
         }
+        row = to + gemm_tile_at(depth, whole) + k * width;
+        for (int64_t j = whole; j < whole + width; j += VL, row += VL)
+            vf_store(row, vf_load_n(b + j, min64(VL, n - j)));
     }
 }
 
@@ -65,13 +64,14 @@ static void pack_quantised(const PackRange *r, int64_t n0, int64_t n, float *to)
         const int64_t width = tile_vectors(n, j) * VL, used = min64(width, n - j);
         for (int64_t i = 0; i < used; i++)
             K(gemm_dequantise)(g, n0 + j + i, r->k0, r->depth, r->rows + i * r->depth);
-        pack_columns_transposed(r->rows, r->depth, r->depth, used, width, to + j * r->depth);
+        pack_columns_transposed(r->rows, r->depth, r->depth, used, width,
+                                to + gemm_tile_at(r->depth, j));
     }
     for (int64_t k = 0; k < r->depth && !g->trans_b; k++) {
         K(gemm_dequantise)(g, r->k0 + k, n0, n, r->rows);
         for (int64_t t = 0; t < n; t += TILE_COLS) {
             const int64_t width = tile_vectors(n, t) * VL, used = min64(width, n - t);
-            float *row = to + t * r->depth + k * width;
+            float *row = to + gemm_tile_at(r->depth, t) + k * width;
             for (int64_t j = 0; j < width; j++) row[j] = j < used ? r->rows[t + j] : 0.0f;
         }
     }
@@ -84,34 +84,37 @@ static void pack_floats(const PackRange *r, int64_t n0, int64_t n, float *to)
     for (int64_t j = 0; j < n && g->trans_b; j += TILE_COLS) {
         const int64_t width = tile_vectors(n, j) * VL, used = min64(width, n - j);
         pack_columns_transposed(b + (n0 + j) * g->ldb, g->ldb, r->depth, used, width,
-                                to + j * r->depth);
+                                to + gemm_tile_at(r->depth, j));
     }
-    for (int64_t j = 0; j < n && !g->trans_b; j += GROUP * TILE_COLS)
-        pack_columns(b + n0 + j, g->ldb, r->depth, min64(GROUP * TILE_COLS, n - j),
-                     to + j * r->depth);
+    if (!g->trans_b) pack_columns(b + n0, g->ldb, r->depth, n, to);
 }
 
 void K(gemm_pack_b)(const PackRange *r, int64_t n0, int64_t n, float *to)
 {
     const Gemm *g = r->g;
     (g->format == WEIGHT_F32 ? pack_floats : pack_quantised)(r, n0, n, to);
-    if (g->bf16) round_bf16(to, r->depth * ceil_div(n, VL) * VL);
+    for (int64_t j = 0; j < n && g->bf16; j += TILE_COLS)
+        round_bf16(to + gemm_tile_at(r->depth, j), r->depth * tile_vectors(n, j) * VL);
 }
 
 /* Rows of A into segments of CHUNK k: strip[segment][row][k]. */
 static void pack_rows(const float *a, int64_t lda, int64_t rows, int64_t depth, float *strip)
 {
-    for (int64_t k = 0; k < depth; k += CHUNK, strip += TILE_ROWS_NARROW * CHUNK)
+    int64_t k = 0;
+    for (; k + RUN <= depth; k += RUN, strip += RUN * STRIP_ROWS)
         for (int64_t i = 0; i < rows; i++) {
             const float *from = a + i * lda + k;
             float *to = strip + i * CHUNK;
-            __builtin_prefetch(to + AHEAD_A, 1, 3);
-            __builtin_prefetch(from + 3 * CHUNK, 0, 3);
-            if (depth - k >= CHUNK)
-                for (int j = 0; j < CHUNK; j += VL) vf_store(to + j, vf_load(from + j));
-            else
-                memcpy(to, from, (size_t)(depth - k) * sizeof *to);
+            if (k + RUN < depth) prefetch_first(from, RUN, RUN);
+            for (int s = 0; s < RUN / CHUNK; s++)
+                for (int j = 0; j < CHUNK; j += VL)
+                    vf_store(to + s * STRIP_ROWS * CHUNK + j, vf_load(from + s * CHUNK + j));
         }
+    for (; k < depth; k += CHUNK, strip += STRIP_ROWS * CHUNK)
+        for (int64_t i = 0; i < rows; i++)
+            for (int64_t j = 0; j < CHUNK && k + j < depth; j += VL)
+                vf_store(strip + i * CHUNK + j,
+                         vf_load_n(a + i * lda + k + j, min64(VL, depth - k - j)));
 }
 
 /* A transposed: strip[k][row]. All strips at once, since the rows of one k are neighbours: with a
@@ -120,7 +123,7 @@ static void pack_transposed_rows(const float *a, int64_t lda, const int64_t begi
                                  int64_t depth, float *strip)
 {
     const int64_t floats = gemm_strip_floats(depth), all = begin[n_strips] - begin[0];
-    for (int64_t k = 0; k < depth; k++, a += lda, strip += CHUNK) {
+    for (int64_t k = 0; k < depth; k++, a += lda, strip += STRIP_ROWS) {
         if (k + AHEAD < depth) prefetch_first(a, AHEAD * lda, all);
         for (int s = 0; s < n_strips; s++) {
             const float *from = a + begin[s] - begin[0];
@@ -137,10 +140,10 @@ static void round_strips(const int64_t begin[], int n_strips, int64_t depth, boo
 {
     for (int s = 0; s < n_strips; s++, strip += gemm_strip_floats(depth)) {
         const int64_t rows = begin[s + 1] - begin[s];
-        for (int64_t k = 0; k < depth && trans; k++) round_bf16(strip + k * CHUNK, rows);
+        for (int64_t k = 0; k < depth && trans; k++) round_bf16(strip + k * STRIP_ROWS, rows);
         for (int64_t k = 0; k < depth && !trans; k += CHUNK)
             for (int64_t i = 0; i < rows; i++)
-                round_bf16(strip + k * TILE_ROWS_NARROW + i * CHUNK, min64(CHUNK, depth - k));
+                round_bf16(strip + k * STRIP_ROWS + i * CHUNK, min64(CHUNK, depth - k));
     }
 }
 

@@ -17,8 +17,10 @@
 #include "cpu/simd.h"
 
 /* Internal names get the suffix of the ISA as kernels do. */
-#define tile_rows    K(tile_rows)
-#define tile_columns K(tile_columns)
+#define tile_rows        K(tile_rows)
+#define tile_columns     K(tile_columns)
+#define tile_rows_add    K(tile_rows_add)
+#define tile_columns_add K(tile_columns_add)
 
 enum { CHUNK = 16 }; /* floats; one cache line, so that the rows of a segment are neighbours */
 
@@ -48,9 +50,28 @@ typedef void TileRows(const float *a, const TileSegment *segment, int64_t n_segm
 typedef void TileColumns(const float *a, const float *b, const TileWalk *walk, float *out,
                          int64_t ldo);
 
-/* [nv - 1][p - 1] */
+/* What a tile is added to, (p, nv * VL) with row stride ld, or NULL; it may be the tile's own
+ * place. `ahead`: lines that are asked for meanwhile, TILE_AHEAD for each CHUNK of k. */
+typedef struct TileBase {
+    const float *p;
+    int64_t ld;
+    const float *ahead;
+} TileBase;
+
+enum { TILE_AHEAD = 2 };
+
+typedef void TileRowsAdd(const float *a, const TileSegment *segment, int64_t n_segments,
+                         const float *b, int64_t ldb, const TileBase *base, float *out,
+                         int64_t ldo);
+typedef void TileColumnsAdd(const float *a, const float *b, const TileWalk *walk,
+                            const TileBase *base, float *out, int64_t ldo);
+
+/* [nv - 1][p - 1]; the second pair gives base + tile. Columns: the walk's lines have CHUNK pixels
+ * for `ahead` to come in time. */
 extern TileRows *const tile_rows[2][TILE_ROWS_NARROW];
 extern TileColumns *const tile_columns[2][TILE_ROWS_NARROW];
+extern TileRowsAdd *const tile_rows_add[2][TILE_ROWS_NARROW];
+extern TileColumnsAdd *const tile_columns_add[2][TILE_ROWS_NARROW];
 
 /* How many vectors a tile has that starts at column j of n. */
 SIMD int tile_vectors(int64_t n, int64_t j)

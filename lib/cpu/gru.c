@@ -7,8 +7,6 @@
 #include "cpu/recurrent.h"
 #include "cpu/vecmath.h"
 
-#include <string.h>
-
 enum { AT_H, AT_R, AT_Z, AT_N, AT_U, COLUMNS };
 
 typedef struct Gru {
@@ -65,11 +63,7 @@ void K(gru)(const Recurrence *r, float *trace, void *scratch)
 {
     const Gru m = {.r = r, .parts = recurrent_parts(r, scratch), .trace = trace};
     const RecurrentWalk walk = {r, false, true, finish_forward, &m};
-    const int64_t H = r->width;
-    for (int64_t row = 0; row < r->batch; row++)
-        for (int64_t u = 0; u < H; u += VL)
-            vf_store(recurrent_state(r, m.parts.state[0], 0, row, u),
-                     vf_load_n(r->h0 + row * H + u, min64(VL, H - u)));
+    recurrent_start(r, &m.parts);
     recurrent_walk(&walk, &m.parts);
 }
 
@@ -88,6 +82,7 @@ static void finish_backward(const void *layer, int64_t s, int64_t row, int64_t u
     prefetch(dy, next.units - next.rows * H, 1);
     for (int k = AT_R; k < COLUMNS; k++)
         prefetch(kept, (k - next.rows * COLUMNS) * H + next.units, 1);
+    prefetch(kept, (AT_H - (next.rows + (r->reverse ? -1 : 1)) * COLUMNS) * H + next.units, 1);
     for (int g = 0; g < 3; g++) prefetch(dx, (g - next.rows * 3) * H + next.units, 1);
     _Alignas(64) float v[COLUMNS][VL], before[VL], dh[VL], d[3][VL], du[VL];
     for (int k = AT_R; k < COLUMNS; k++) vf_store(v[k], vf_load_n(kept + k * H, n));
@@ -114,18 +109,13 @@ static void finish_backward(const void *layer, int64_t s, int64_t row, int64_t u
 void K(gru_grad)(const Recurrence *r, const float *trace, const float *dy, bool start, float *dx,
                  void *scratch)
 {
-    const int64_t H = r->width, T = r->steps;
     const Gru m = {.r = r,
                    .parts = recurrent_parts(r, scratch),
                    .kept = trace,
                    .dy = dy,
                    .dx = dx,
-                   .dx_rows = T + start};
+                   .dx_rows = r->steps + start};
     const RecurrentWalk walk = {r, true, false, finish_backward, &m};
     recurrent_walk(&walk, &m.parts);
-    for (int64_t row = 0; row < r->batch && start; row++) {
-        float *to = dx + (row * (T + 1) + T) * 3 * H;
-        memset(to + H, 0, (size_t)(2 * H) * sizeof *to);
-        memcpy(to, m.parts.carry + row * H, (size_t)H * sizeof *to);
-    }
+    if (start) recurrent_end(r, &m.parts, dx);
 }

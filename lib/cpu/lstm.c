@@ -66,12 +66,9 @@ void K(lstm)(const Recurrence *r, float *trace, void *scratch)
     const Lstm m = {.r = r, .parts = recurrent_parts(r, scratch), .trace = trace};
     const RecurrentWalk walk = {r, false, true, finish_forward, &m};
     const int64_t H = r->width;
-    for (int64_t row = 0; row < r->batch; row++) {
+    for (int64_t row = 0; row < r->batch; row++)
         memset(trace + trace_row(r, row, r->steps) + H, 0, (size_t)(COLUMNS - 1) * (size_t)H * 4);
-        for (int64_t u = 0; u < H; u += VL)
-            vf_store(recurrent_state(r, m.parts.state[0], 0, row, u),
-                     vf_load_n(r->h0 + row * H + u, min64(VL, H - u)));
-    }
+    recurrent_start(r, &m.parts);
     recurrent_walk(&walk, &m.parts);
 }
 
@@ -88,8 +85,9 @@ static void finish_backward(const void *layer, int64_t s, int64_t row, int64_t u
     float *carry = m->parts.carry + row * H + unit;
     const RecurrentNext next = recurrent_next(r, unit, BACKWARD_VECTORS * VL);
     prefetch(dy, (t - next.rows) * H + next.units, 1);
-    for (int k = AT_C; k < COLUMNS; k++)
+    for (int k = AT_I; k < COLUMNS; k++)
         prefetch(kept, (k - next.rows * COLUMNS) * H + next.units, 1);
+    prefetch(kept, (AT_C - (next.rows + (r->reverse ? -1 : 1)) * COLUMNS) * H + next.units, 1);
     for (int g = 0; g < 4; g++) prefetch(dx, (g - next.rows * 4) * H + next.units, 1);
     _Alignas(64) float v[COLUMNS][VL], before[VL], dh[VL], dc[VL], d[4][VL];
     for (int k = AT_C; k < COLUMNS; k++) vf_store(v[k], vf_load_n(kept + k * H, n));
@@ -116,18 +114,13 @@ static void finish_backward(const void *layer, int64_t s, int64_t row, int64_t u
 void K(lstm_grad)(const Recurrence *r, const float *trace, const float *dy, bool start, float *dx,
                   void *scratch)
 {
-    const int64_t H = r->width, T = r->steps;
     const Lstm m = {.r = r,
                     .parts = recurrent_parts(r, scratch),
                     .kept = trace,
                     .dy = dy,
                     .dx = dx,
-                    .dx_rows = T + start};
+                    .dx_rows = r->steps + start};
     const RecurrentWalk walk = {r, true, false, finish_backward, &m};
     recurrent_walk(&walk, &m.parts);
-    for (int64_t row = 0; row < r->batch && start; row++) {
-        float *to = dx + (row * (T + 1) + T) * 4 * H;
-        memset(to + H, 0, (size_t)(3 * H) * sizeof *to);
-        memcpy(to, m.parts.carry + row * H, (size_t)H * sizeof *to);
-    }
+    if (start) recurrent_end(r, &m.parts, dx);
 }

@@ -153,12 +153,14 @@ void K(map_domain)(const MapProgram *p, const void *const inputs[], void *const 
     const bool streams = choose_streamed(p, outputs, over_input, d);
     K(map_chains)(p, streams ? 1 : 2, &d->chains);
     d->cut = choose_cut(p, d);
+    d->far = simd_streams(d->count);
 }
 
 void K(map_tiler)(const MapProgram *p, const MapDomain *d, const void *const inputs[],
                   void *const outputs[], MapTiler *t)
 {
     t->p = p, t->d = d, t->inputs = inputs, t->outputs = outputs;
+    t->next = MAP_TILE;
     for (int i = 0; i < MAP_MAX_REGS; i++) t->at.still[i] = t->at.streamed[i] = false;
     for (int i = 0; i < p->n_inputs; i++) {
         t->filled[i] = false;
@@ -188,6 +190,14 @@ static void copy_int_run(float *to, const int32_t *from, int64_t stride, int64_t
     for (int64_t i = 0; i < n; i++) to[i] = (float)from[i * stride];
 }
 
+/* Floats from a run of input i to its place in the next tile, where runs are whole rows; or 0. */
+static int64_t next_run(const MapDomain *d, int i)
+{
+    const int last = d->rank - 1;
+    const bool rows = last > 0 && d->dim[last] <= MAP_TILE && d->stride[i][last] == 1;
+    return d->far && rows ? MAP_TILE / d->dim[last] * d->stride[i][last - 1] : 0;
+}
+
 /* Elements flat..flat+n of the domain, through the strides of input i. */
 static void read_strided(const MapTiler *t, int i, int64_t flat, int64_t n, float *to)
 {
@@ -195,6 +205,7 @@ static void read_strided(const MapTiler *t, int i, int64_t flat, int64_t n, floa
     const int64_t *stride = d->stride[i];
     int64_t index[MAP_MAX_RANK], offset = 0, rest = flat;
     const int last = d->rank - 1;
+    const int64_t ahead = next_run(d, i);
     for (int k = last; k >= 0; k--) {
         index[k] = rest % d->dim[k];
         rest /= d->dim[k];
@@ -203,6 +214,7 @@ static void read_strided(const MapTiler *t, int i, int64_t flat, int64_t n, floa
     while (n > 0) {
         int64_t run = d->dim[last] - index[last];
         run = run < n ? run : n;
+        if (ahead) prefetch((const float *)t->inputs[i] + offset, ahead, run);
         if (t->p->inputs[i].is_int)
             copy_int_run(to, (const int32_t *)t->inputs[i] + offset, stride[last], run);
         else
@@ -238,7 +250,11 @@ static float *read_input(MapTiler *t, int i, int64_t flat, int64_t n, int64_t ro
     const MapDomain *d = t->d;
     const int64_t *stride = d->stride[i];
     const int last = d->rank - 1;
-    if (d->reading[i] == READ_IN_PLACE) return (float *)t->inputs[i] + flat;
+    if (d->reading[i] == READ_IN_PLACE) {
+        float *from = (float *)t->inputs[i] + flat;
+        if (d->far) prefetch(from, t->next, n);
+        return from;
+    }
     if (d->reading[i] == READ_PERIODIC) {
         if (!t->filled[i]) fill_periodic(t, i);
         return t->input_buffer[i] + (stride[last] == 0 ? 0 : phase);
@@ -249,6 +265,8 @@ static float *read_input(MapTiler *t, int i, int64_t flat, int64_t n, int64_t ro
             offset += row % d->dim[k] * stride[k];
             row /= d->dim[k];
         }
+        if (d->far && n == d->dim[last])
+            prefetch((float *)t->inputs[i] + offset, stride[last - 1], n);
         return (float *)t->inputs[i] + offset;
     }
     read_strided(t, i, flat, n, t->input_buffer[i]);

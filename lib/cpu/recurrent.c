@@ -12,8 +12,10 @@ enum { ROWS_1 = 6, ROWS_2 = 6, ROWS_3 = 4, ROWS_4 = 3 };
 enum { ROWS_1 = 12, ROWS_2 = 12, ROWS_3 = 8, ROWS_4 = 6 };
 #endif
 enum { MOST_SUMS = 24 }; /* vectors of a tile */
-/* Weights that stay in L2: below, threads share the rows and never wait for each other. */
-enum { OWN_WEIGHTS_BYTES = 768 << 10 };
+/* Threads share the rows, and then never wait for each other, when the weights stay in each one's
+ * L2, or when a thread's rows are so many that reading all weights each step costs it little: for n
+ * rows n / 2 operations a byte, where 118 GFLOP/s a core against 100 GB/s of L3 need one. */
+enum { OWN_WEIGHTS_BYTES = 768 << 10, OWN_ROWS = 12 };
 
 /* -- The tile -- */
 
@@ -134,8 +136,8 @@ static Share share_work(const RecurrentWalk *w)
     const double weights = (double)(r->gates * r->width * r->width);
     const int64_t threads = work_threads(INT64_MAX, weights * (double)r->batch);
     const int64_t most = work_threads(INT64_MAX, weights * (double)(r->batch * r->steps));
-    if (weights * sizeof(float) <= OWN_WEIGHTS_BYTES && r->batch >= 4 * most)
-        return (Share){most, 1};
+    const bool own_weights = weights * sizeof(float) <= OWN_WEIGHTS_BYTES;
+    if (r->batch >= (own_weights ? 4 : OWN_ROWS) * most) return (Share){most, 1};
     if (n_blocks(w) >= threads) return (Share){1, threads};
     return (Share){min64(threads, r->batch), 1};
 }
@@ -198,6 +200,24 @@ void recurrent_walk(const RecurrentWalk *w, const RecurrentParts *parts)
                 for (int64_t part = 0; part < threads; part++) step_part(w, parts, &share, part, s);
             }
         }
+    }
+}
+
+void recurrent_start(const Recurrence *r, const RecurrentParts *parts)
+{
+    for (int64_t row = 0; row < r->batch; row++)
+        for (int64_t u = 0; u < r->width; u += VL)
+            vf_store(recurrent_state(r, parts->state[0], 0, row, u),
+                     vf_load_n(r->h0 + row * r->width + u, min64(VL, r->width - u)));
+}
+
+void recurrent_end(const Recurrence *r, const RecurrentParts *parts, float *dx)
+{
+    const int64_t H = r->width, length = r->gates * H;
+    for (int64_t row = 0; row < r->batch; row++) {
+        float *to = dx + (row * (r->steps + 1) + r->steps) * length;
+        memcpy(to, parts->carry + row * H, (size_t)H * sizeof *to);
+        memset(to + H, 0, (size_t)(length - H) * sizeof *to);
     }
 }
 

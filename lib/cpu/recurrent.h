@@ -14,6 +14,8 @@
 /* Internal names get the suffix of the ISA as kernels do. */
 #define recurrent_walk  K(recurrent_walk)
 #define recurrent_parts K(recurrent_parts)
+#define recurrent_start K(recurrent_start)
+#define recurrent_end   K(recurrent_end)
 
 /* Writes what step s (0 is the first walked) makes of units unit..unit + n of one row, n <= VL, and
  * the state that the next step multiplies. `sum` holds the products: forward, one vector a gate;
@@ -40,7 +42,11 @@ typedef struct RecurrentParts {
 } RecurrentParts;
 
 RecurrentParts recurrent_parts(const Recurrence *r, void *scratch);
+/* Forward: h0 becomes the state that the first step multiplies. */
+void recurrent_start(const Recurrence *r, const RecurrentParts *parts);
 void recurrent_walk(const RecurrentWalk *w, const RecurrentParts *parts);
+/* Backward: the last carry becomes row T of dx (B, T + 1, G H), followed by zeros. */
+void recurrent_end(const Recurrence *r, const RecurrentParts *parts, float *dx);
 
 /* Where number `unit` of gate `gate` of a row's state is; VL of them from a multiple of VL on are
  * contiguous. */

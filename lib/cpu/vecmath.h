@@ -220,11 +220,12 @@ static inline float vm_softplus(float x)
     return (x > 0 ? x : 0.0f) + (vm_log(u) + tail / u) + (x != x ? x : 0.0f);
 }
 
-/* 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), Hendrycks & Gimpel 2016. */
+/* 0.5 x (1 + tanh u), u = sqrt(2/pi) (x + 0.044715 x^3) (Hendrycks & Gimpel 2016), which is
+ * x / (1 + e^(-2 u)): one exponential, and nothing cancels. */
 static inline float vm_gelu_tanh(float x)
 {
-    float inner = 0.79788456080286536f * vm_fma(0.044715f * x * x, x, x);
-    return 0.5f * x * (1.0f + vm_tanh(inner));
+    const float c = 1.59576912160573071f; /* 2 sqrt(2/pi) */
+    return x / (1.0f + vm_exp(x * vm_fma(x * x, -0.044715f * c, -c)));
 }
 
 #endif

@@ -7,10 +7,12 @@
  * input is the forward pass over dy with the kernels turned by 180 degrees. A NaN or an infinity
  * reaches all outputs of the tiles that read it.
  *
- * Threads split blocks of tiles. For each block the transformed inputs are laid out as the register
- * tiles want them, [point][block of 16 channels][tile][16], then for each tile of output columns
- * come 36 matrix products and the transformation back. Kernels are transformed once a call:
- * [tile of columns][point][channel][column]. */
+ * Threads split blocks of tiles; of few blocks, tiles of output columns, whose kernels are then
+ * transformed right before they are used: they would come back from memory. For each block the
+ * transformed inputs are laid out as the register tiles want them, [point][block of 16
+ * channels][tile][16], then for each tile of output columns come 36 matrix products and the
+ * transformation back. Kernels are transformed once a call: [tile of
+ * columns][point][channel][column]. */
 #include "cpu/winograd.h"
 
 typedef struct Plan {
@@ -18,12 +20,17 @@ typedef struct Plan {
     int64_t block, n_blocks;        /* tiles in a block */
     int64_t from_stride, to_stride; /* of the channels summed over and of the columns, in w */
     bool turned;                    /* by 180 degrees */
+    bool by_columns;                /* see above */
     int threads;
     TileSegment *segment;
-    float *weights;
+    float *weights; /* of all tiles of columns, or one a thread */
+    float *shared;  /* by_columns: the inputs of all blocks */
     int64_t thread_floats;
-    float *inputs; /* threads * thread_floats: a block's inputs, then its products */
+    float *inputs; /* threads * thread_floats: a block's inputs, unless shared, and its products */
 } Plan;
+
+/* Blocks whose transformed inputs may lie beside each other. */
+enum { FEW_BLOCKS = 4 };
 
 /* By the shape of one picture: its values do not depend on how many are in the batch. */
 bool winograd_fits(const ConvShape *s)
@@ -43,12 +50,16 @@ static Plan make_plan(const ConvShape *s, bool turned, Carve *c)
     p.to_stride = turned ? 9 : s->c * 9;
     const int64_t rows = tile_max_rows(tile_vectors(s->o, 0));
     p.threads = work_threads(INT64_MAX, (double)p.tiles.n * 36 * (double)s->c * (double)s->o);
-    p.block = min64(WINO_BLOCK / rows * rows, ceil_div(p.tiles.n, p.threads));
+    p.by_columns = p.tiles.n <= FEW_BLOCKS * WINO_BLOCK && s->o >= p.threads * TILE_COLS;
+    p.block = p.tiles.n <= WINO_BLOCK ? p.tiles.n : WINO_BLOCK / rows * rows;
+    if (!p.by_columns) p.block = min64(p.block, ceil_div(p.tiles.n, p.threads));
     p.n_blocks = ceil_div(p.tiles.n, p.block);
-    p.threads = (int)min64(p.threads, p.n_blocks);
-    p.thread_floats = wino_input_floats(s->c) + WINO_POINTS * WINO_WIDE_PLANE;
+    if (!p.by_columns) p.threads = (int)min64(p.threads, p.n_blocks);
+    const int64_t columns = p.by_columns ? p.threads * TILE_COLS : padded_columns(s->o);
+    p.thread_floats = (p.by_columns ? 0 : wino_input_floats(s->c)) + WINO_POINTS * WINO_WIDE_PLANE;
     p.segment = carve(c, (size_t)wino_chunks(s->c) * sizeof *p.segment);
-    p.weights = carve(c, (size_t)(WINO_POINTS * s->c * padded_columns(s->o)) * sizeof(float));
+    p.weights = carve(c, (size_t)(WINO_POINTS * s->c * columns) * sizeof(float));
+    p.shared = carve(c, p.by_columns ? (size_t)(p.n_blocks * wino_input_floats(s->c)) * 4 : 0);
     p.inputs = carve(c, (size_t)(p.threads * p.thread_floats) * sizeof(float));
     return p;
 }
@@ -156,15 +167,50 @@ void winograd_gather(const WinoTiles *g, const float *x, int64_t first, int64_t 
 
 /* -- Kernels */
 
-/* Tile of columns j.. of channel c: to[point * step + column]. */
-static void transform_kernel(const Plan *p, const float *w, int64_t c, int64_t j, int64_t width,
-                             int64_t step, float *to)
+enum { CHUNK_TAPS = 9 * CHUNK };
+
+/* g[channel of the chunk * 9 + tap][column] of columns j.., where the taps of neighbouring channels
+ * are neighbours in w: rows of w turned to columns. */
+static void gather_columns(const Plan *p, const float *w, int64_t c, int64_t j, int64_t width,
+                           float g[CHUNK_TAPS][TILE_COLS])
 {
-    const int64_t used = min64(width, p->tiles.o - j);
-    _Alignas(64) float g[9][TILE_COLS] = {{0}};
-    w += c * p->from_stride + j * p->to_stride;
-    for (int64_t i = 0; i < used; i++, w += p->to_stride)
-        for (int tap = 0; tap < 9; tap++) g[tap][i] = w[p->turned ? 8 - tap : tap];
+    const int64_t used = min64(width, p->tiles.o - j), n = 9 * min64(CHUNK, p->tiles.c - c);
+    w += 9 * c + j * p->to_stride;
+    for (int64_t i = 0; i < width; i += VL)
+        for (int64_t k = 0; k < n; k += VL) {
+            vf r[VL];
+#pragma GCC unroll 16
+            for (int64_t l = 0; l < VL; l++)
+                r[l] = i + l < used ? vf_load_n(w + (i + l) * p->to_stride + k, min64(VL, n - k))
+                                    : vf_zero();
+            vf_transpose(r);
+#pragma GCC unroll 16
+            for (int l = 0; l < VL; l++) vf_store(g[k + l] + i, r[l]);
+        }
+}
+
+/* The same, where neighbouring columns are neighbours in w, the taps from the last to the first. */
+static void gather_turned(const Plan *p, const float *w, int64_t c, int64_t j, int64_t width,
+                          float g[CHUNK_TAPS][TILE_COLS])
+{
+    const int64_t used = min64(width, p->tiles.o - j), n = min64(CHUNK, p->tiles.c - c);
+    w += c * p->from_stride + 9 * j;
+    for (int64_t k = 0; k < n; k++, g += 9, w += p->from_stride)
+        for (int64_t i = 0; i < width; i += VL)
+            for (int64_t tap = 0; tap < 9; tap += VL) {
+                const int64_t taps = min64(VL, 9 - tap);
+                vf r[VL];
+#pragma GCC unroll 16
+                for (int64_t l = 0; l < VL; l++)
+                    r[l] = i + l < used ? vf_load_n(w + 9 * (i + l) + tap, taps) : vf_zero();
+                vf_transpose(r);
+                for (int64_t l = 0; l < taps; l++) vf_store(g[8 - tap - l] + i, r[l]);
+            }
+}
+
+/* One channel: to[point * step + column]. */
+static void transform_kernel(float g[9][TILE_COLS], int64_t width, int64_t step, float *to)
+{
     for (int64_t i = 0; i < width; i += VL) {
         vf t[3][WINO_IN];
         for (int k = 0; k < 3; k++) {
@@ -181,13 +227,17 @@ static void transform_kernel(const Plan *p, const float *w, int64_t c, int64_t j
     }
 }
 
-static void transform_kernels(const Plan *p, const float *w, int64_t c)
+/* Up to CHUNK channels from c of the tile of columns j..: to[point][channel][column]. */
+static void transform_kernels(const Plan *p, const float *w, int64_t c, int64_t j, float *to)
 {
-    for (int64_t j = 0; j < p->tiles.o; j += TILE_COLS) {
-        const int64_t width = tile_vectors(p->tiles.o, j) * VL;
-        transform_kernel(p, w, c, j, width, p->tiles.c * width,
-                         p->weights + WINO_POINTS * p->tiles.c * j + c * width);
-    }
+    _Alignas(64) float g[CHUNK_TAPS][TILE_COLS];
+    const int64_t width = tile_vectors(p->tiles.o, j) * VL, step = p->tiles.c * width;
+    if (p->turned)
+        gather_turned(p, w, c, j, width, g);
+    else
+        gather_columns(p, w, c, j, width, g);
+    for (int64_t k = 0; k < min64(CHUNK, p->tiles.c - c); k++)
+        transform_kernel(g + 9 * k, width, step, to + (c + k) * width);
 }
 
 /* -- Outputs */
@@ -239,11 +289,10 @@ static void scatter(const Plan *p, const float *m, int64_t first, int64_t n_tile
 
 /* -- The passes */
 
-static void block_products(const Plan *p, const float *inputs, int64_t n_tiles, int64_t j, int nv,
-                           float *products)
+static void block_products(const Plan *p, const float *inputs, const float *weights,
+                           int64_t n_tiles, int nv, float *products)
 {
     const int64_t width = nv * VL, n_runs = ceil_div(n_tiles, tile_max_rows(nv));
-    const float *weights = p->weights + WINO_POINTS * p->tiles.c * j;
     for (int e = 0; e < WINO_POINTS; e++, weights += p->tiles.c * width)
         for (int64_t r = 0; r < n_runs; r++) {
             const int64_t begin = part_begin(n_tiles, n_runs, r);
@@ -261,8 +310,66 @@ static void run_block(const Plan *p, const float *x, int64_t first, int64_t n_ti
     winograd_gather(&p->tiles, x, first, n_tiles, inputs);
     for (int64_t j = 0; j < p->tiles.o; j += TILE_COLS) {
         const int nv = tile_vectors(p->tiles.o, j);
-        block_products(p, inputs, n_tiles, j, nv, products);
+        block_products(p, inputs, p->weights + WINO_POINTS * p->tiles.c * j, n_tiles, nv, products);
         scatter(p, products, first, n_tiles, j, nv * VL, y);
+    }
+}
+
+static int64_t tiles_of(const Plan *p, int64_t b)
+{
+    return min64(p->block, p->tiles.n - b * p->block);
+}
+
+static void run_by_blocks(const Plan *p, const float *x, const float *w, float *y)
+{
+    const int64_t chunks = wino_chunks(p->tiles.c), n = chunks * ceil_div(p->tiles.o, TILE_COLS);
+#pragma omp parallel num_threads(p->threads) if (p->threads > 1)
+    {
+#pragma omp for schedule(static)
+        for (int64_t u = 0; u < n; u++) {
+            const int64_t j = u / chunks * TILE_COLS;
+            transform_kernels(p, w, u % chunks * CHUNK, j,
+                              p->weights + WINO_POINTS * p->tiles.c * j);
+        }
+#pragma omp for schedule(static)
+        for (int64_t t = 0; t < p->threads; t++) {
+            const int64_t end = part_begin(p->n_blocks, p->threads, t + 1);
+            for (int64_t b = part_begin(p->n_blocks, p->threads, t); b < end; b++)
+                run_block(p, x, b * p->block, tiles_of(p, b), p->inputs + t * p->thread_floats, y);
+        }
+    }
+}
+
+/* Tile j of columns of all blocks. */
+static void run_column(const Plan *p, const float *w, int64_t j, float *weights, float *products,
+                       float *y)
+{
+    const int nv = tile_vectors(p->tiles.o, j);
+    for (int64_t c = 0; c < p->tiles.c; c += CHUNK) transform_kernels(p, w, c, j, weights);
+    for (int64_t b = 0; b < p->n_blocks; b++) {
+        block_products(p, p->shared + b * wino_input_floats(p->tiles.c), weights, tiles_of(p, b),
+                       nv, products);
+        scatter(p, products, b * p->block, tiles_of(p, b), j, nv * VL, y);
+    }
+}
+
+static void run_by_columns(const Plan *p, const float *x, const float *w, float *y)
+{
+    const int64_t n = ceil_div(p->tiles.o, TILE_COLS);
+#pragma omp parallel num_threads(p->threads) if (p->threads > 1)
+    {
+#pragma omp for schedule(static)
+        for (int64_t t = 0; t < p->tiles.n; t++)
+            winograd_gather(&p->tiles, x, t, 1,
+                            p->shared + t / p->block * wino_input_floats(p->tiles.c) +
+                                t % p->block * CHUNK);
+#pragma omp for schedule(static)
+        for (int64_t t = 0; t < p->threads; t++) {
+            float *weights = p->weights + t * WINO_POINTS * p->tiles.c * TILE_COLS;
+            const int64_t end = part_begin(n, p->threads, t + 1);
+            for (int64_t i = part_begin(n, p->threads, t); i < end; i++)
+                run_column(p, w, i * TILE_COLS, weights, p->inputs + t * p->thread_floats, y);
+        }
     }
 }
 
@@ -271,18 +378,10 @@ static void run(const Plan *p, const float *x, const float *w, float *y)
     for (int64_t i = 0; i < wino_chunks(p->tiles.c); i++)
         p->segment[i] = (TileSegment){(int32_t)(i * WINO_POINTS * WINO_PLANE),
                                       (int32_t)min64(CHUNK, p->tiles.c - i * CHUNK)};
-#pragma omp parallel num_threads(p->threads) if (p->threads > 1)
-    {
-#pragma omp for schedule(static)
-        for (int64_t c = 0; c < p->tiles.c; c++) transform_kernels(p, w, c);
-#pragma omp for schedule(static)
-        for (int64_t t = 0; t < p->threads; t++) {
-            const int64_t end = part_begin(p->n_blocks, p->threads, t + 1);
-            for (int64_t b = part_begin(p->n_blocks, p->threads, t); b < end; b++)
-                run_block(p, x, b * p->block, min64(p->block, p->tiles.n - b * p->block),
-                          p->inputs + t * p->thread_floats, y);
-        }
-    }
+    if (p->by_columns)
+        run_by_columns(p, x, w, y);
+    else
+        run_by_blocks(p, x, w, y);
 }
 
 /* The convolution over dy that gives the gradient to x. */

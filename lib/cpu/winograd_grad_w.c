@@ -14,8 +14,6 @@
  */
 #include "cpu/winograd.h"
 
-#include <string.h>
-
 enum { MAX_PARTS = 16, PARTS_BUDGET = 4 << 20 }; /* floats in all parts' kernels */
 enum { MAX_GROUP = 4, MANY_WEIGHTS = 1 << 14 };  /* of 1x1 */
 
@@ -197,21 +195,30 @@ static void part_unit(const Plan *p, int64_t u, float *memory)
     }
 }
 
-/* dw of one channel: the parts' kernels, and from [tap][column] to (O, C, 3, 3). */
-static void add_parts(const Plan *p, int64_t c, float *dw)
+/* dw of up to CHUNK channels from c and the tile of columns j..: the parts' kernels, and from
+ * [channel][tap][column] to (O, C, 3, 3), by squares of VL. */
+static void add_parts(const Plan *p, int64_t c, int64_t j, float *dw)
 {
     const WinoTiles *g = &p->tiles;
-    for (int64_t j = 0; j < g->o; j += TILE_COLS) {
-        const int64_t width = tile_vectors(g->o, j) * VL, used = min64(width, g->o - j);
-        const float *kernels = p->kernels + 9 * (g->c * j + c * width);
-        for (int64_t tap = 0; tap < 9; tap++, kernels += width) {
-            float total[TILE_COLS];
-            memcpy(total, kernels, (size_t)used * sizeof *total);
+    const int64_t width = tile_vectors(g->o, j) * VL, n = 9 * min64(CHUNK, g->c - c);
+    const float *kernels = p->kernels + 9 * (g->c * j + c * width);
+    dw += 9 * (g->c * j + c);
+    for (int64_t k = 0; k < n; k += VL)
+        for (int64_t i = 0; i < width && j + i < g->o; i += VL) {
+            vf r[VL];
+#pragma GCC unroll 16
+            for (int64_t l = 0; l < VL; l++)
+                r[l] = k + l < n ? vf_load(kernels + (k + l) * width + i) : vf_zero();
             for (int64_t part = 1; part < p->n_parts; part++)
-                for (int64_t i = 0; i < used; i++) total[i] += kernels[part * p->kernel_floats + i];
-            for (int64_t i = 0; i < used; i++) dw[((j + i) * g->c + c) * 9 + tap] = total[i];
+#pragma GCC unroll 16
+                for (int64_t l = 0; l < VL; l++)
+                    if (k + l < n)
+                        r[l] =
+                            r[l] + vf_load(kernels + part * p->kernel_floats + (k + l) * width + i);
+            vf_transpose(r);
+            for (int64_t l = 0; l < min64(VL, g->o - j - i); l++)
+                vf_store_n(dw + 9 * g->c * (i + l) + k, r[l], min64(VL, n - k));
         }
-    }
 }
 
 __attribute__((nonnull)) void winograd_grad_w(const ConvShape *s, const float *x, const float *dy,
@@ -220,7 +227,7 @@ __attribute__((nonnull)) void winograd_grad_w(const ConvShape *s, const float *x
     Carve c = {.base = scratch};
     Plan p = make_plan(s, &c);
     p.x = x, p.dy = dy;
-    const int64_t n_units = p.n_parts * p.n_slices;
+    const int64_t n_units = p.n_parts * p.n_slices, chunks = wino_chunks(s->c);
 #pragma omp parallel num_threads(p.threads) if (p.threads > 1)
     {
 #pragma omp for schedule(static)
@@ -230,7 +237,8 @@ __attribute__((nonnull)) void winograd_grad_w(const ConvShape *s, const float *x
                 part_unit(&p, u, p.thread_memory + t * p.thread_floats);
         }
 #pragma omp for schedule(static)
-        for (int64_t i = 0; i < s->c; i++) add_parts(&p, i, dw);
+        for (int64_t u = 0; u < p.n_columns * chunks; u++)
+            add_parts(&p, u % chunks * CHUNK, u / chunks * TILE_COLS, dw);
     }
 }
 

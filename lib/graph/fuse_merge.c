@@ -343,8 +343,8 @@ static Readers list_readers(const Merger *m)
     return r;
 }
 
-/* Merges u with every unit that it reads from or shares a full-size input with, while that
- * succeeds. */
+/* Merges u with every unit that it reads a full-size value from or, given the readers, shares a
+ * full-size input with, while that succeeds. */
 static void merge_around(Merger *m, const Readers *readers, int u)
 {
     for (bool again = true; again;) {
@@ -355,12 +355,19 @@ static void merge_around(Merger *m, const Readers *readers, int u)
             const Node *base = unit->inputs[i];
             int producer = unit_storing(m, base);
             if (producer >= 0 && producer != u) again = merge(m, u, producer);
-            for (int e = readers->first[base->id]; e >= 0 && !again; e = readers->further[e]) {
+            int e = readers ? readers->first[base->id] : -1;
+            for (; e >= 0 && !again; e = readers->further[e]) {
                 int other = alive(m, readers->unit[e]);
                 if (other != u) again = merge(m, u, other);
             }
         }
     }
+}
+
+static void merge_all(Merger *m, const Readers *readers)
+{
+    for (int u = 0; u < m->n_units; u++)
+        if (alive(m, u) == u && !m->units[u].kernel) merge_around(m, readers, u);
 }
 
 /* Values that only the program itself reads need no memory any more. */
@@ -433,15 +440,18 @@ static Fused order_units(Merger *m)
     return out;
 }
 
+/* First with what a program reads from: its values need no memory then. The other way about, what
+ * the backward pass computes from a value of the forward pass (the slope of gelu) would be drawn to
+ * the forward program that reads the same value, and kept until it is used. */
 Fused fuse_units(Fuser *f, bool no_merge)
 {
     Merger m = {.f = f};
     make_units(&m);
     find_paths(&m);
     if (!no_merge) {
+        merge_all(&m, NULL);
         Readers readers = list_readers(&m);
-        for (int u = 0; u < m.n_units; u++)
-            if (alive(&m, u) == u && !m.units[u].kernel) merge_around(&m, &readers, u);
+        merge_all(&m, &readers);
         drop_unread(&m);
     }
     return order_units(&m);

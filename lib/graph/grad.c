@@ -30,7 +30,7 @@ static void mark(Reverse *r, Node *const wrt[], int n, bool stop_at_wrt)
 static void gather_into(Reverse *r, const Node *src, Node *dx)
 {
     Node **at = &r->grad[src->id];
-    *at = *at ? add(r->g, *at, dx) : dx;
+    *at = *at ? add_boxes(r->g, *at, dx) : dx;
 }
 
 static void reverse(Graph *g, Node *y, Node *seed, Node *const wrt[], int n, Node *out[],

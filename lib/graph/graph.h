@@ -131,6 +131,7 @@ struct Graph {
     Update *updates;
     int n_updates, update_capacity;
     Error *error; /* first mistake of the building code */
+    bool bf16;    /* all products are those of matmul_bf16; set before building */
 };
 
 Graph *graph_new(Arena *arena);

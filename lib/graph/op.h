@@ -98,6 +98,10 @@ Node *graph_node(Graph *g, const Op *op, Node *const src[], int n_src, const OpA
 /* Further result `index` (from 1) of a kernel's node. */
 Node *kernel_part(Graph *g, Node *kernel, int index);
 
+/* a + b. Of two pads of boxes side by side, what slices of one value send back, it makes one pad of
+ * the boxes joined, or none when they fill it. */
+Node *add_boxes(Graph *g, Node *a, Node *b);
+
 /* The middle group that an OP_REDUCE node runs over, as (outer, reduce, inner) of its source. */
 void reduce_view(const Node *n, int64_t *outer, int64_t *reduce, int64_t *inner);
 

@@ -54,7 +54,7 @@ static Node *product(Graph *g, Node *a, Node *b, bool trans_a, bool trans_b, boo
 {
     Node *src[] = {a, b};
     OpArgs args = {
-        .matmul = {trans_a, trans_b, bf16}
+        .matmul = {trans_a, trans_b, .bf16 = bf16 || g->bf16}
     };
     return graph_node(g, &op_matmul, src, 2, &args, NULL);
 }

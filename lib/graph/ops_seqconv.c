@@ -5,8 +5,9 @@
  *   long_conv (u, k) = dt/d dy    long_conv_grad_u (dy, k) = dt/du    long_conv_grad_k (u, dy) =
  * dt/dk
  *
- * is its derivative to one of them: they are each other's gradients, to any order. The skip d adds
- * d[h] to lag 0, so its gradient is what the kernel's lag 0 gets. rfft and irfft are linear, and
+ * is its derivative to one of them: they are each other's gradients, to any order; where both dt/du
+ * and dt/dk are wanted they are one kernel, long_conv_grads. The skip d adds d[h] to lag 0, so its
+ * gradient is what the kernel's lag 0 gets. rfft and irfft are linear, and
  * each other's transpose up to weights of the bins that stand for themselves alone. */
 #include "cpu/cpu.h"
 #include "graph/op.h"
@@ -120,6 +121,72 @@ static Node *lags_of(Graph *g, const Node *like, Node *u, Node *dy, Node *k)
     return graph_node(g, &op_long_conv_grad_k, src, 2, &args, &k->shape);
 }
 
+/* -- Both gradients at once: u, dy, k, then d; du, and dk as a part. */
+
+enum { BOTH_U, BOTH_DY, BOTH_K, BOTH_D };
+
+static LongConv grads_of(const Node *n)
+{
+    return long_conv_of(&n->args, &n->src[BOTH_U]->shape, &n->src[BOTH_K]->shape);
+}
+
+static size_t grads_scratch(const Node *n)
+{
+    const LongConv s = grads_of(n);
+    return cpu->long_conv_scratch(&s);
+}
+
+/* A sum each, or transforms: one a row more than of one of them, and one a channel. */
+static double grads_flops(const Node *n)
+{
+    const LongConv s = grads_of(n);
+    const double one = least_flops(&s), rows = (double)(s.batch * s.channels);
+    const double both = one + (rows + (double)s.channels) * transform_flops(2 * s.t);
+    return both < 2 * one ? both : 2 * one;
+}
+
+static void grads_run(const Call *c)
+{
+    const Node *n = c->node;
+    const LongConv s = grads_of(n);
+    const float *d = n->args.long_conv.skip ? c->src[BOTH_D] : NULL;
+    const LongConvGrads g = {c->src[BOTH_U], c->src[BOTH_DY], c->src[BOTH_K], d,
+                             c->out,         c->part[1]};
+    if (g.dk)
+        cpu->long_conv_grads(&s, &g, c->scratch);
+    else
+        cpu->long_conv_grad_u(&s, g.dy, g.k, d, g.du, c->scratch);
+}
+
+static Shape grads_part(const Node *n, int index)
+{
+    (void)index;
+    return n->src[BOTH_K]->shape;
+}
+
+static Node *grads_expand(Graph *g, Node *y)
+{
+    return through(g, &op_long_conv_grad_u, y, y->src[BOTH_DY], y->src[BOTH_K],
+                   y->args.long_conv.skip ? y->src[BOTH_D] : NULL);
+}
+
+static Node *grads_expand_part(Graph *g, Node *y, int index)
+{
+    (void)index;
+    return lags_of(g, y, y->src[BOTH_U], y->src[BOTH_DY], y->src[BOTH_K]);
+}
+
+static Node *grads_node(Graph *g, const Node *like, Node *dy)
+{
+    const bool skip = like->args.long_conv.skip;
+    Node *src[] = {like->src[0], dy, like->src[1], skip ? like->src[2] : NULL};
+    OpArgs args = like->args;
+    args.long_conv.gate = false;
+    return graph_node(g, &op_long_conv_grads, src, skip ? 4 : 3, &args, &dy->shape);
+}
+
+/* -- Rules */
+
 /* (H) from dk: lag 0 of the taps that look back. */
 static Node *lag_zero(Graph *g, Node *dk)
 {
@@ -128,34 +195,30 @@ static Node *lag_zero(Graph *g, Node *dk)
     return reshape(g, slice(g, first, first->shape.rank - 1, 0, 1), shape(1, channels));
 }
 
-/* Shared by both: they differ in which of a and y is the row that the other is the gradient of. */
-static void rows_grad(Graph *g, const Op *other, Node *y, Node *dy, const bool want[], Node *dx[])
-{
-    Node *a = y->src[0], *k = y->src[1], *d = y->args.long_conv.skip ? y->src[2] : NULL;
-    const bool forward = other == &op_long_conv_grad_u;
-    if (want[0]) dx[0] = through(g, other, y, dy, k, d);
-    if (!want[1] && !(d && want[2])) return;
-    Node *dk = forward ? lags_of(g, y, a, dy, k) : lags_of(g, y, dy, a, k);
-    if (want[1]) dx[1] = dk;
-    if (d && want[2]) dx[2] = lag_zero(g, dk);
-}
-
 static void long_conv_grad(Graph *g, Node *y, Node *dy, const bool want[], Node *dx[])
 {
     const bool skip = y->args.long_conv.skip;
+    Node *u = y->src[0], *k = y->src[1], *d = skip ? y->src[2] : NULL;
+    const bool lags = want[1] || (skip && want[2]);
     if (y->args.long_conv.gate) {
         const int at = 2 + skip;
-        if (want[at])
-            dx[at] = mul(
-                g, dy, through(g, &op_long_conv, y, y->src[0], y->src[1], skip ? y->src[2] : NULL));
+        if (want[at]) dx[at] = mul(g, dy, through(g, &op_long_conv, y, u, k, d));
         dy = mul(g, dy, y->src[at]);
     }
-    rows_grad(g, &op_long_conv_grad_u, y, dy, want, dx);
+    if (want[0])
+        dx[0] = lags ? grads_node(g, y, dy) : through(g, &op_long_conv_grad_u, y, dy, k, d);
+    if (!lags) return;
+    dx[1] = want[0] ? kernel_part(g, dx[0], 1) : lags_of(g, y, u, dy, k);
+    if (skip && want[2]) dx[2] = lag_zero(g, dx[1]);
 }
 
 static void long_conv_grad_u_grad(Graph *g, Node *y, Node *v, const bool want[], Node *dx[])
 {
-    rows_grad(g, &op_long_conv, y, v, want, dx);
+    const bool skip = y->args.long_conv.skip;
+    Node *dy = y->src[0], *k = y->src[1], *d = skip ? y->src[2] : NULL;
+    if (want[0]) dx[0] = through(g, &op_long_conv, y, v, k, d);
+    if (want[1] || (skip && want[2])) dx[1] = lags_of(g, y, v, dy, k);
+    if (skip && want[2]) dx[2] = lag_zero(g, dx[1]);
 }
 
 static void long_conv_grad_k_grad(Graph *g, Node *y, Node *v, const bool want[], Node *dx[])
@@ -217,6 +280,19 @@ const Op op_long_conv_grad_k = {
     .run = grad_k_run,
     .scratch = grad_k_scratch,
     .flops = grad_k_flops,
+};
+
+const Op op_long_conv_grads = {
+    .name = "long_conv_grads",
+    .formula = "the gradients of sum(dy * long_conv(u, k, d)) to u and, as a part, to k",
+    .kind = OP_KERNEL,
+    .arity = -1,
+    .expand = grads_expand,
+    .part_shape = grads_part,
+    .expand_part = grads_expand_part,
+    .run = grads_run,
+    .scratch = grads_scratch,
+    .flops = grads_flops,
 };
 
 Node *long_conv(Graph *g, Node *u, Node *k, Node *d, Node *gate, LongConvReach reach)

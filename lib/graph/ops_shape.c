@@ -345,3 +345,40 @@ Node *concat(Graph *g, Node *const x[], int n, int axis)
     }
     return n == 1 ? x[0] : graph_node(g, &op_concat, x, n, &args, &to);
 }
+
+/* Whether two pads hold boxes side by side along one axis, a's first. */
+static bool is_before(const Node *a, const Node *b, int *axis)
+{
+    int n_apart = 0;
+    if (a->op != &op_pad || b->op != &op_pad || !shape_equal(&a->shape, &b->shape)) return false;
+    for (int i = 0; i < a->shape.rank; i++) {
+        const int64_t from = a->args.pad.before[i], length = a->src[0]->shape.dim[i];
+        if (b->args.pad.before[i] == from && b->src[0]->shape.dim[i] == length) continue;
+        if (b->args.pad.before[i] != from + length) return false;
+        *axis = i;
+        n_apart++;
+    }
+    return n_apart == 1;
+}
+
+/* x, or what it is a concatenation of, into parts[n]; the new n. */
+static int add_parts(Node *x, int axis, Node *parts[], int n)
+{
+    const bool whole = x->op != &op_concat || x->args.axis.axis != axis;
+    const int count = whole ? 1 : x->n_src;
+    for (int i = 0; i < count; i++) parts[n + i] = whole ? x : x->src[i];
+    return n + count;
+}
+
+Node *add_boxes(Graph *g, Node *a, Node *b)
+{
+    int axis, n;
+    if (is_before(b, a, &axis)) return add_boxes(g, b, a);
+    if (!is_before(a, b, &axis)) return add(g, a, b);
+    Node **parts = arena_new_array(g->arena, Node *, a->src[0]->n_src + b->src[0]->n_src + 2);
+    n = add_parts(a->src[0], axis, parts, 0);
+    n = add_parts(b->src[0], axis, parts, n);
+    Node *joined = concat(g, parts, n, axis);
+    const bool fills = shape_equal(&joined->shape, &a->shape);
+    return fills ? joined : pad_box(g, joined, a->args.pad.before, &a->shape);
+}

@@ -18,6 +18,8 @@ static const Option train_rows[] = {
     OPT_INT(TrainOptions, seed, 1, 0, 9007199254740991, "of first values, data order, augmentation and dropout"),
     OPT_STEPS(TrainOptions, eval_every, "1ep", "between evaluations; the last step is always evaluated; 0: only that"),
     OPT_STEPS(TrainOptions, checkpoint_every, "0", "between checkpoints; 0: with every evaluation; not part of the run's id"),
+    OPT_ENUM(TrainOptions, compute, "f32|bf16", "f32",
+             "bf16: operands of matrix products are rounded to bfloat16, forward and backward; sums, weights and all else stay f32"),
     OPT_ENUM(TrainOptions, best_by, "none|valid.top1|valid.loss", "none",
              "what best/ is chosen by, never a test metric; not part of the run's id"),
 };

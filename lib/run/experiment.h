@@ -16,6 +16,7 @@
 enum { EXPERIMENT_MAX_METHODS = 16, EXPERIMENT_ID = 13 /* 12 hex digits and the 0 */ };
 
 typedef enum BestBy { BEST_NONE, BEST_VALID_TOP1, BEST_VALID_LOSS } BestBy;
+typedef enum Compute { COMPUTE_F32, COMPUTE_BF16 } Compute;
 
 /* The `train:` block. */
 typedef struct TrainOptions {
@@ -26,6 +27,7 @@ typedef struct TrainOptions {
     int64_t seed;
     Steps eval_every;       /* the last step is always evaluated; 0: only that */
     Steps checkpoint_every; /* 0: with every evaluation; not part of the id */
+    int compute;            /* Compute: what the operands of matrix products are rounded to */
     int best_by; /* BestBy: what the best checkpoint is chosen by; never by test; not part of the id
                   */
 } TrainOptions;

@@ -43,6 +43,7 @@ static bool build_pass(Network *n, Pass *pass, const NetworkOptions *o, bool tra
 {
     const Experiment *e = n->experiment;
     Graph *g = pass->graph = graph_new(n->arena);
+    g->bf16 = e->train.compute == COMPUTE_BF16;
     ModelBuild b = start_build(n, g, o, training);
     pass->x = input(g, "x", F32, batch_shape(&o->sample, pass->batch_size));
     pass->label = input(g, "label", I32, shape(1, pass->batch_size));

@@ -3,7 +3,7 @@
  * write.
  *
  * The three take turns; figures are medians, a row. Usage: long_conv_bench [seconds for each length
- * [threads [least length [greatest length]]]] */
+ * [threads [least length [greatest length [mixed]]]]]: mixed adds lengths of 5/4, 3/2 and 15/8. */
 #include "tests/bench/long_conv_peer.h"
 
 #include "base/clock.h"
@@ -62,8 +62,7 @@ static void measure(int64_t t, double seconds)
         at[1] = clock_s();
         peer_forward(&peer, u, k, y);
         at[2] = clock_s();
-        cpu->long_conv_grad_u(&s, y, k, NULL, du, scratch);
-        cpu->long_conv_grad_k(&s, u, y, dk, scratch);
+        cpu->long_conv_grads(&s, &(LongConvGrads){u, y, k, NULL, du, dk}, scratch);
         at[3] = clock_s();
         peer_backward(&peer, u, k, y, du, dk);
         at[4] = clock_s();
@@ -100,6 +99,12 @@ int main(int argc, char **argv)
     threads_set(threads);
     omp_set_num_threads(threads); /* the peer's */
     printf("isa %s, %d thread%s; us a row\n", cpu->isa, threads, threads == 1 ? "" : "s");
-    for (int64_t t = least; t <= most; t *= 2) measure(t, seconds);
+    for (int64_t t = least; t <= most; t *= 2) {
+        measure(t, seconds);
+        if (argc <= 5) continue;
+        measure(t / 4 * 5, seconds);
+        measure(t / 2 * 3, seconds);
+        measure(t / 8 * 15, seconds);
+    }
     return 0;
 }

@@ -1,5 +1,6 @@
 /* long_conv_peer -- the same convolution and its gradients by FFTW, row by row so that a row stays
- * in cache: planned with FFTW_MEASURE, padded to twice the length, the kernel's spectrum kept
+ * in cache: planned with FFTW_MEASURE (FFTW_ESTIMATE from a million places on: measuring those
+ * takes minutes), padded to twice the length, the kernel's spectrum kept
  * across the batch, and the backward pass with three transforms a row. Without its header the peer
  * is absent. Link with -lfftw3f. */
 #ifndef SEQLAB_BENCH_LONG_CONV_PEER_H
@@ -36,8 +37,9 @@ static inline Peer peer_new(const LongConv *s)
     Peer p = {*s, NULL, NULL};
     float *row = fftwf_alloc_real((size_t)(2 * s->t));
     fftwf_complex *z = peer_spectra(&p, 1);
-    p.forward = fftwf_plan_dft_r2c_1d((int)(2 * s->t), row, z, FFTW_MEASURE);
-    p.inverse = fftwf_plan_dft_c2r_1d((int)(2 * s->t), z, row, FFTW_MEASURE);
+    const unsigned how = s->t < 1000000 ? FFTW_MEASURE : FFTW_ESTIMATE;
+    p.forward = fftwf_plan_dft_r2c_1d((int)(2 * s->t), row, z, how);
+    p.inverse = fftwf_plan_dft_c2r_1d((int)(2 * s->t), z, row, how);
     fftwf_free(row), fftwf_free(z);
     return p;
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints the table of train_step.sh from the records it gathered: train_step_table.py THREADS FOLDER."""
+"""Prints the table of train_step.sh from the records it gathered: train_step_table.py THREADS FOLDER MODEL..."""
 import json, statistics, sys
 
 threads, folder = sys.argv[1], sys.argv[2]
@@ -20,7 +20,7 @@ def records(path):
 
 
 print(f"{'model':14} {'stack':34} {'ms/step':>9} {'ratio':>6} {'first step s':>13} {'peak MB':>8}   ({threads} threads)")
-for model in ("lenet_300_100", "resnet20"):
+for model in sys.argv[3:]:
     mine = list(records(f"{folder}/{model}.ours"))
     if not mine:
         continue

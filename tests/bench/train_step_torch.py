@@ -3,9 +3,9 @@
 
     train_step_torch.py MODEL STEPS THREADS [VARIANT]
 
-MODEL is lenet_300_100 (batch 60, Adam) or resnet20 (batch 128, SGD with Nesterov momentum). VARIANT is eager,
-channels_last or compile (torch 2 only; the compile time is not counted). The data are one tensor in memory, batches are
-drawn by index (no DataLoader processes, which only add time here), gradients are set to None, the optimizer is the fused
+MODEL is lenet_300_100 (batch 60, Adam), resnet20 (batch 128, SGD with Nesterov momentum), or one of step_bench.c's, with
+AdamW: char_gpt, long_conv, lstm. VARIANT is eager, channels_last (resnet20) or compile (torch 2 only; the compile time is
+not counted). The data are one tensor in memory, batches are drawn by index (no DataLoader processes, which only add time here), gradients are set to None, the optimizer is the fused
 or foreach one where the version has it. Prints one JSON line: median and mean milliseconds of a step, seconds from the
 start of the process to the end of the first step, and the peak resident megabytes."""
 import json, os, resource, sys, time
@@ -53,18 +53,96 @@ class ResNet20(nn.Module):
         return self.linear(x.mean(dim=(2, 3)))
 
 
+class GptBlock(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.ln_1, self.ln_2 = nn.LayerNorm(c), nn.LayerNorm(c)
+        self.c_attn, self.c_proj = nn.Linear(c, 3 * c), nn.Linear(c, c)
+        self.c_fc, self.c_out = nn.Linear(c, 4 * c), nn.Linear(4 * c, c)
+
+    def attend(self, q, k, v):
+        if hasattr(F, "scaled_dot_product_attention"):
+            return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        score = (q @ k.transpose(-2, -1)) * q.shape[-1] ** -0.5
+        return F.softmax(score.masked_fill(self.hidden, float("-inf")), dim=-1) @ v
+
+    def forward(self, x):
+        b, t, c = x.shape
+        q, k, v = (p.view(b, t, c // 64, 64).transpose(1, 2) for p in self.c_attn(self.ln_1(x)).split(c, dim=2))
+        x = x + self.c_proj(self.attend(q, k, v).transpose(1, 2).reshape(b, t, c))
+        return x + self.c_out(F.gelu(self.c_fc(self.ln_2(x)), approximate="tanh"))
+
+
+class Gpt(nn.Module):
+    def __init__(self, vocabulary=65, t=256, c=384):
+        super().__init__()
+        self.wte, self.wpe = nn.Embedding(vocabulary, c), nn.Embedding(t, c)
+        self.blocks, self.ln_f = nn.Sequential(*[GptBlock(c) for _ in range(6)]), nn.LayerNorm(c)
+        GptBlock.hidden = torch.ones(t, t, dtype=torch.bool).triu(1)
+        for name, p in self.named_parameters():
+            if p.dim() == 2:
+                nn.init.normal_(p, std=0.02)
+            elif name.endswith("bias"):
+                nn.init.zeros_(p)
+
+    def forward(self, x):
+        return F.linear(self.ln_f(self.blocks(self.wte(x) + self.wpe.weight)), self.wte.weight).flatten(0, 1)
+
+
+class LongConvBlock(nn.Module):
+    def __init__(self, t, c):
+        super().__init__()
+        self.norm, self.linear = nn.LayerNorm(c), nn.Linear(c, 2 * c)
+        self.kernel, self.d = nn.Parameter(0.002 * torch.randn(c, t)), nn.Parameter(torch.randn(c, 1))
+
+    def forward(self, x):
+        u, n = self.norm(x).transpose(1, 2), 2 * x.shape[1]
+        y = torch.fft.irfft(torch.fft.rfft(u, n=n) * torch.fft.rfft(self.kernel, n=n), n=n)[..., : n // 2] + self.d * u
+        return x + F.glu(self.linear(F.gelu(y).transpose(1, 2)), dim=-1)
+
+
+class LongConv(nn.Module):
+    def __init__(self, t=1024, c=128):
+        super().__init__()
+        self.encoder, self.decoder, self.norm = nn.Linear(1, c), nn.Linear(c, 10), nn.LayerNorm(c)
+        self.layers = nn.Sequential(*[LongConvBlock(t, c) for _ in range(6)])
+
+    def forward(self, x):
+        return self.decoder(self.norm(self.layers(self.encoder(x))).mean(dim=1))
+
+
+class Lstm(nn.Module):
+    def __init__(self, vocabulary=65, h=512):
+        super().__init__()
+        self.embedding, self.decoder = nn.Embedding(vocabulary, h), nn.Linear(h, vocabulary)
+        self.lstm = nn.LSTM(h, h, batch_first=True)
+
+    def forward(self, x):
+        return self.decoder(self.lstm(self.embedding(x))[0]).flatten(0, 1)
+
+
+text = lambda t: (torch.randint(0, 65, (256, t)), torch.randint(0, 65, (256, t)))
+images = lambda: (torch.rand(4096, 1, 28, 28), torch.randint(0, 10, (4096,)))
+adamw = (torch.optim.AdamW, dict(lr=1e-3))
 if model_name == "lenet_300_100":
-    batch = 60
+    batch, (data, labels) = 60, images()
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 300), nn.ReLU(), nn.Linear(300, 100), nn.ReLU(), nn.Linear(100, 10))
     kind, options = torch.optim.Adam, dict(lr=1.2e-3)
-else:
-    batch = 128
+elif model_name == "resnet20":
+    batch, (data, labels) = 128, images()
     model = ResNet20()
     kind, options = torch.optim.SGD, dict(lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
+elif model_name == "char_gpt":
+    batch, (data, labels), model, (kind, options) = 16, text(256), Gpt(), adamw
+elif model_name == "long_conv":
+    batch, data, labels = 50, torch.rand(256, 1024, 1), torch.randint(0, 10, (256,))
+    model, (kind, options) = LongConv(), adamw
+elif model_name == "lstm":
+    batch, (data, labels), model, (kind, options) = 32, text(128), Lstm(), adamw
+else:
+    sys.exit(f"no model {model_name}")
 
-data = torch.rand(4096, 1, 28, 28)
-labels = torch.randint(0, 10, (4096,))
-if variant in ("channels_last", "compile") and model_name != "lenet_300_100":
+if variant in ("channels_last", "compile") and model_name == "resnet20":
     model = model.to(memory_format=torch.channels_last)
     data = data.contiguous(memory_format=torch.channels_last)
 if variant == "compile":
@@ -77,14 +155,14 @@ for extra in (dict(fused=True), dict(foreach=True), {}):
     except (TypeError, RuntimeError):
         continue
 
-order = torch.randperm(4096)
+order = torch.randperm(len(data))
 times, first = [], None
 for step in range(steps):
     before = time.perf_counter()
-    lo = (step * batch) % (4096 - batch)
+    lo = (step * batch) % (len(data) - batch)
     index = order[lo : lo + batch]
     x, y = data[index], labels[index]
-    loss = F.cross_entropy(model(x), y)
+    loss = F.cross_entropy(model(x), y.flatten())
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()

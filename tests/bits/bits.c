@@ -44,7 +44,8 @@ static void products(void)
         {1,   7,   3  },
         {33,  65,  700},
         {300, 784, 60 },
-        {129, 10,  100}
+        {129, 10,  100},
+        {3,   75,  531}
     };
     const EpilogueStep steps[] = {
         {.op = MAP_ADD, .operand = z},
@@ -415,13 +416,18 @@ static void long_convolutions(void)
     for (int i = 0; i < 5 * 3; i++) {
         const int64_t *n = sizes[i / 3];
         const LongConv s = {n[0], n[1], n[2], n[3], (LongConvMode)(i % 3)};
+        const int64_t n_u = n[0] * n[1] * n[2];
+        const int64_t n_k = n[1] * n[3] * (i % 3 == LONG_CONV_TWO_SIDED ? 2 : 1);
         if (cpu->long_conv_scratch(&s) > sizeof scratch) abort();
         cpu->long_conv(&s, x, w, z, z, y, scratch);
-        report_floats("long_conv", y, n[0] * n[1] * n[2]);
+        report_floats("long_conv", y, n_u);
         cpu->long_conv_grad_u(&s, x, w, z, y, scratch);
-        report_floats("long_conv_grad_u", y, n[0] * n[1] * n[2]);
+        report_floats("long_conv_grad_u", y, n_u);
         cpu->long_conv_grad_k(&s, x, z, y, scratch);
-        report_floats("long_conv_grad_k", y, n[1] * n[3] * (i % 3 == LONG_CONV_TWO_SIDED ? 2 : 1));
+        report_floats("long_conv_grad_k", y, n_k);
+        const LongConvGrads grads = {x, z, w, z, y, y + n_u};
+        cpu->long_conv_grads(&s, &grads, scratch);
+        report_floats("long_conv_grads", y, n_u + n_k);
     }
     for (int64_t n = 1; n < 1000; n = 2 * n + 1 + n % 3) {
         if (cpu->rfft_scratch(37, n) > sizeof scratch) abort();

@@ -55,3 +55,4 @@ YAML
 variants resnet8 "$work/resnet8.yaml"
 write_shapes_mlp "$work/mlp.yaml"
 variants mlp "$work/mlp.yaml"
+variants mlp-bf16 "$work/mlp.yaml" train.compute=bf16

@@ -207,6 +207,21 @@ TEST(conv, matches_float64_when_depthwise)
     }
 }
 
+/* Blocks of outputs that are whole, cut at each border, or wholly in it; ragged channels, and more
+ * than are summed at once. */
+TEST(conv, matches_float64_when_depthwise_3x3)
+{
+    Pcg rng = pcg_seed(2, 3);
+    for (int i = 0; i < 60; i++) {
+        const int64_t stride = 1 + i % 2, pad = stride == 1 ? pcg_below(&rng, 3) : 1;
+        const int64_t c = i % 20 ? 2 + pcg_below(&rng, 40) : 270;
+        ConvShape s = square(1 + pcg_below(&rng, 3), 3 + pcg_below(&rng, 11), c, c, 3, stride, pad);
+        s.w = 3 + pcg_below(&rng, 11), s.groups = c;
+        set_outputs(&s);
+        check_all(&s, &rng);
+    }
+}
+
 TEST(conv, matches_float64_on_the_shapes_of_residual_nets)
 {
     Pcg rng = pcg_seed(3, 2);
@@ -327,8 +342,8 @@ TEST(conv, has_the_same_bits_on_every_isa_and_thread_count)
                           square(9, 17, 20, 24, 3, 2, 1),  square(3, 20, 40, 20, 1, 1, 0),
                           square(40, 7, 64, 72, 3, 1, 1),  square(6, 30, 1, 12, 5, 1, 2),
                           square(30, 20, 40, 40, 3, 1, 1), square(6, 20, 30, 44, 3, 1, 1),
-                          square(7, 13, 17, 37, 3, 1, 2)};
-    shapes[6].groups = 40, shapes[7].groups = 2;
+                          square(7, 13, 17, 37, 3, 1, 2),  square(9, 13, 270, 270, 3, 2, 1)};
+    shapes[6].groups = 40, shapes[7].groups = 2, shapes[9].groups = 270;
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         const ConvShape *s = &shapes[i];
         float *x = uniform(&rng, x_size(s)), *w = uniform(&rng, w_size(s)),

@@ -321,3 +321,34 @@ TEST(gemm, quantised_products_have_the_bits_of_the_dequantised_weight)
     }
     free(a), free(scale), free(w), free(c[0]), free(c[1]);
 }
+
+/* A row's numbers do not depend on how many rows there are, whichever path they take. */
+TEST(gemm, few_rows_have_the_bits_of_many)
+{
+    enum { M = 40, N = 75, K = 531 };
+    Pcg rng = pcg_seed(7, 1);
+    const char *names[4];
+    const int n_isas = cpu_available(names);
+    float *a = uniform(&rng, M * K), *b = uniform(&rng, N * K), *bias = uniform(&rng, N);
+    float *many = uniform(&rng, M * N), *few = uniform(&rng, M * N);
+    const EpilogueStep steps[] = {
+        {.op = MAP_ADD, .operand = bias}
+    };
+    for (int isa = 0; isa < n_isas; isa++)
+        for (int m = 1; m <= 6; m++)
+            for (int trans_a = 0; trans_a < 2; trans_a++) {
+                assert_true(cpu_select(names[isa], NULL));
+                Gemm g = {.batch = 1, .m = M, .n = N, .k = K, .a = a, .b = b, .c = many};
+                g.trans_a = trans_a, g.trans_b = true, g.steps = steps, g.n_steps = 1;
+                g.lda = trans_a ? M : K, g.ldb = K, g.ldc = N;
+                for (int i = 0; i < 2; i++) {
+                    void *scratch = aligned_alloc(64, (cpu->gemm_scratch(&g) + 127) / 64 * 64);
+                    cpu->gemm(&g, scratch);
+                    free(scratch);
+                    g.m = m, g.c = few;
+                }
+                assert_memory_equal(many, few, sizeof(float) * (size_t)(m * N));
+            }
+    assert_true(cpu_select(NULL, NULL));
+    free(a), free(b), free(bias), free(many), free(few);
+}

@@ -140,6 +140,35 @@ TEST(graph, gradient_to_what_does_not_matter_is_zero)
     trial_free(&t);
 }
 
+/* The parts of a row go three ways and come back, the last one first, as one. */
+TEST(graph, gradients_of_all_slices_are_joined_without_zeros)
+{
+    Trial t = trial_empty(1);
+    Node *x = trial_real(&t, shape(2, (int64_t)2, (int64_t)6)), *grad, *y = NULL;
+    for (int64_t part = 0; part < 3; part++) {
+        Node *term = sum(t.g, affine(t.g, slice(t.g, x, 1, 2 * part, 2), (float)(part + 1), 0),
+                         ALL_AXES, false);
+        y = y ? add(t.g, y, term) : term;
+    }
+    graph_grad(t.g, y, NULL, &x, 1, &grad);
+    assert_ptr_equal(grad->op, &op_concat);
+    assert_int_equal(grad->n_src, 3);
+    const double *got = graph64_value(trial_reference(&t), grad);
+    for (int i = 0; i < 12; i++) assert_int_equal((int)got[i], i % 6 / 2 + 1);
+    trial_free(&t);
+}
+
+TEST(graph, gradients_of_slices_apart_are_added)
+{
+    Trial t = trial_empty(1);
+    Node *x = trial_real(&t, shape(1, (int64_t)5)), *grad;
+    Node *y = add(t.g, slice(t.g, x, 0, 0, 2), slice(t.g, x, 0, 3, 2));
+    graph_grad(t.g, sum(t.g, y, ALL_AXES, false), NULL, &x, 1, &grad);
+    const double *got = graph64_value(trial_reference(&t), grad);
+    for (int i = 0; i < 5; i++) assert_true(got[i] == (i != 2));
+    trial_free(&t);
+}
+
 /* 2 M N K for a product; a convolution is one of M = N H W, K = C KH KW. */
 TEST(graph, counts_two_operations_a_multiply_add)
 {
@@ -153,4 +182,27 @@ TEST(graph, counts_two_operations_a_multiply_add)
     });
     assert_true(op_flops(y) == 2.0 * (2 * 8 * 8) * 6 * (2 * 3 * 3));
     arena_free(arena);
+}
+
+TEST(graph, all_products_of_a_bf16_graph_round_their_operands)
+{
+    Arena *a = arena_new();
+    Graph *g = graph_new(a);
+    Error err = {0};
+    g->bf16 = true;
+    Node *x = input(g, "x", F32, shape(2, (int64_t)4, (int64_t)6));
+    Node *w = input(g, "w", F32, shape(2, (int64_t)5, (int64_t)6));
+    Node *v = input(g, "v", F32, shape(2, (int64_t)5, (int64_t)3));
+    Node *y = matmul(g, relu(g, linear(g, x, w, NULL)), v, false, false);
+    Node *wrt[] = {x, w, v}, *grad[3];
+    graph_grad(g, sum(g, square(g, y), ALL_AXES, false), NULL, wrt, 3, grad);
+    ASSERT_OK(graph_ok(g, &err), &err);
+    int n = 0;
+    for (int i = 0; i < g->n_nodes; i++)
+        if (g->nodes[i]->op == &op_matmul) {
+            assert_true(g->nodes[i]->args.matmul.bf16);
+            n++;
+        }
+    assert_int_equal(n, 6); /* two forward, and each one's two gradients */
+    arena_free(a);
 }

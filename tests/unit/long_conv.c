@@ -259,6 +259,30 @@ TEST(long_conv, gradients_of_long_rows_are_the_sum)
     }
 }
 
+/* One chunk of the batch, several, and threads that share a row. */
+TEST(long_conv, both_gradients_at_once_have_the_bits_of_each)
+{
+    static const int64_t shapes[][4] = {
+        {2, 2,  60,     60 },
+        {3, 20, 256,    256},
+        {5, 3,  1500,   999},
+        {2, 1,  132000, 500},
+    };
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0] * 3; i++) {
+        const int64_t *n = shapes[i / 3];
+        Problem p = problem_new((LongConv){n[0], n[1], n[2], n[3], (LongConvMode)(i % 3)});
+        float *both = malloc((size_t)(p.n_u + p.n_k) * sizeof *both);
+        assert_non_null(both);
+        cpu->long_conv_grads(&p.s, &(LongConvGrads){p.u, p.gate, p.k, p.d, both, both + p.n_u},
+                             p.scratch);
+        cpu->long_conv_grad_u(&p.s, p.gate, p.k, p.d, p.out, p.scratch);
+        cpu->long_conv_grad_k(&p.s, p.u, p.gate, p.out + p.n_u, p.scratch);
+        assert_memory_equal(both, p.out, (size_t)(p.n_u + p.n_k) * sizeof *both);
+        free(both);
+        problem_free(&p);
+    }
+}
+
 /* Worked examples of the notes on arXiv:2302.06646, done there by hand. */
 TEST(long_conv, gives_the_worked_examples)
 {

@@ -467,3 +467,31 @@ TEST(recurrent, short_convolutions_agree_with_float64)
     }
     free(x), free(w), free(bias), free(got), free(back);
 }
+
+/* A batch too large for the caches is written past them; its sequences alone are not. */
+TEST(recurrent, short_convolutions_of_a_large_batch_have_the_bits_of_its_sequences)
+{
+    const ShortConvShape all = {16, 128, 3072, 4}, one = {1, 128, 3072, 4};
+    const int64_t n = one.steps * one.channels;
+    float *x = aligned_alloc(64, (size_t)(all.batch * n) * sizeof *x);
+    float *y = aligned_alloc(64, (size_t)(all.batch * n) * sizeof *y);
+    float *alone = malloc((size_t)n * sizeof *alone), w[3072 * 4];
+    void *scratch = scratch_of(cpu->short_conv_scratch(&all));
+    assert_true(x && y && alone);
+    for (int64_t i = 0; i < all.batch * n; i++) x[i] = (float)(i * 7919 % 1009) / 1009.0f - 0.5f;
+    memcpy(w, x, sizeof w);
+    for (int back = 0; back < 2; back++) {
+        if (back)
+            cpu->short_conv_grad_x(&all, x, w, y, scratch);
+        else
+            cpu->short_conv(&all, x, w, NULL, false, y, scratch);
+        for (int64_t b = 0; b < all.batch; b += 5) {
+            if (back)
+                cpu->short_conv_grad_x(&one, x + b * n, w, alone, scratch);
+            else
+                cpu->short_conv(&one, x + b * n, w, NULL, false, alone, scratch);
+            assert_memory_equal(alone, y + b * n, (size_t)n * sizeof *alone);
+        }
+    }
+    free(x), free(y), free(alone), free(scratch);
+}
