@@ -114,7 +114,7 @@ static json_t *type_of(const Option *o)
                        json_pack("{s: s, s: s}", "type", "string", "pattern",
                                  "^[0-9.]+([eE][+-]?[0-9]+)?(ep|it)?$"));
     case OPTION_PATH:
-        return by_type("array", json_pack("{s: s, s: o}", "items", SCALAR, "maxItems", number(o->max)),
+        return by_type("array", json_pack("{s: o, s: o}", "items", parsed(SCALAR), "maxItems", number(o->max)),
                        parsed(SCALAR));
     case OPTION_STRING:
         return parsed(SCALAR);
