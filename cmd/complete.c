@@ -44,9 +44,9 @@ static void add_key(void *self, const ManualKey *k)
     Collector *c = self;
     if (!is_reached(k->block)) return;
     const bool listed = strcmp(k->block, component_block[COMPONENT_METHOD]) == 0;
-    const char *key = *k->block ? arena_printf(c->arena, "%s.%s%s", k->block, listed ? "0." : "",
-                                               k->name)
-                                : k->name;
+    const char *key = *k->block
+                          ? arena_printf(c->arena, "%s.%s%s", k->block, listed ? "0." : "", k->name)
+                          : k->name;
     for (int i = 0; i < c->n; i++) {
         if (strcmp(c->at[i].key, key) != 0) continue;
         c->at[i].values = merged(c->arena, c->at[i].values, k->choices);
@@ -85,9 +85,13 @@ static const char *kind_of(const char *word)
     static const struct {
         const char *word, *kind;
     } kinds[] = {
-        {"FILE.yaml", "@file"},  {"RUN", "@run"},         {"key=value", "@key"},
-        {"KEY=VALUE", "@where"}, {"COMMAND", "@command"}, {"KEY", "@help"},
-        {"NAME", "@name"},
+        {"FILE.yaml", "@file"   },
+        {"RUN",       "@run"    },
+        {"key=value", "@key"    },
+        {"KEY=VALUE", "@where"  },
+        {"COMMAND",   "@command"},
+        {"KEY",       "@help"   },
+        {"NAME",      "@name"   },
     };
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (strcmp(kinds[i].word, word) == 0) return kinds[i].kind;

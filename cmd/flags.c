@@ -42,8 +42,11 @@ static const Flag flag_table[] = {
     {"checkpoint", 0,   FLAG_TEXT,   IN(checkpoint), "X.safetensors",     0, 0, "weights to use instead of the run's own"},
     {"best",       0,   FLAG_SWITCH, IN(best),       NULL,                0, 0, "the run's best checkpoint instead of its last"},
     {"split",      0,   FLAG_CHOICE, IN(split),      "train|valid|test",  0, 0, "examples to evaluate on (default: test)"},
-    {"output",     'o', FLAG_TEXT,   IN(output),     "X.png",             0, 0, "where the confusion matrix goes (default: into the run's folder)"},
-    {"manual:format", 0, FLAG_CHOICE, IN(manual),     "man|man5|bash|zsh|schema|keys", 0, 0, "write the manual of commands (man) or of experiment files (man5), completion for a shell, the JSON Schema or the list of all keys"},
+    {"format",     0,   FLAG_CHOICE, IN(format),     "text|md|csv|json|latex|html|tex", 0, 0, "what to write (default: text); tex is latex"},
+    {"interval",   0,   FLAG_SWITCH, IN(interval),   NULL,                0, 0, "after ±, half the width of the 95 % interval instead of the standard deviation"},
+    {"runs",       0,   FLAG_SWITCH, IN(runs),       NULL,                0, 0, "list the ids of the runs behind each cell"},
+    {"check",      0,   FLAG_SWITCH, IN(check),      NULL,                0, 0, "exit with 6 when a claim fails, or its runs are missing"},
+    {"output",     'o', FLAG_TEXT,   IN(output),     "FILE",              0, 0, "where the output goes (eval: the confusion matrix; default: into the run's folder)"},
     {"results",    0,   FLAG_TEXT,   IN(results),    "DIR",               0, 0, "where run folders are (default: results)"},
     {"profile",    0,   FLAG_SWITCH, IN(profile),    NULL,                0, 0, "print where the time went, and write trace.json into the run's folder"},
     {"filter",     0,   FLAG_TEXT,   IN(filter),     "TEXT",              0, 0, "only what has TEXT in its name"},
@@ -55,6 +58,7 @@ static const Flag flag_table[] = {
     {"quiet",      'q', FLAG_SWITCH, IN(quiet),      NULL,                0, 0, "of messages, print errors only"},
     {"verbose",    'v', FLAG_SWITCH, IN(verbose),    NULL,                0, 0, "print more"},
     {"color",      0,   FLAG_CHOICE, IN(color),      "auto|always|never", 0, 0, "colour messages (auto: on a terminal, unless NO_COLOR is set)"},
+    {"manual:format", 0, FLAG_CHOICE, IN(manual),     "man|man5|bash|zsh|schema|keys", 0, 0, "write the manual of commands (man) or of experiment files (man5), completion for a shell, the JSON Schema or the list of all keys"},
     {"help",       'h', FLAG_SWITCH, IN(help),       NULL,                0, 0, "print this text"},
 };
 // clang-format on

@@ -26,10 +26,11 @@ typedef struct Flags {
     bool help, json, quiet, verbose;
     int color; /* ColorMode */
     bool dry_run, force, resume, retry, status, wait, submit_only, diff, export, orphans, remove,
-        yes, best, check_nan, profile;
+        yes, best, check_nan, profile, interval, runs, check;
     int split;              /* SplitId */
     int launcher;           /* LauncherKind */
     int manual;             /* ManualFormat; -1: not given */
+    int format;             /* TableFormat, and one more */
     int64_t threads;        /* 0: from the environment */
     int64_t jobs;           /* 0: as many as there are threads */
     double log_every, time; /* seconds */

@@ -21,8 +21,8 @@
 enum { EXIT_STDOUT_CLOSED = 141 };
 
 static const Command *const commands[] = {
-    &command_train, &command_sweep, &command_runs, &command_eval,
-    &command_data,  &command_bench, &command_list, &command_help,
+    &command_train, &command_sweep, &command_table, &command_runs, &command_eval,
+    &command_data,  &command_bench, &command_list,  &command_help,
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 
@@ -45,9 +45,11 @@ static void print_program_help(void)
                "threads.\n");
     for (int i = 0; i < N_COMMANDS; i++)
         (void)printf("  %-8s %s\n", commands[i]->name, commands[i]->summary);
-    (void)puts("\n'seqlab COMMAND --help' says more; 'seqlab --version' prints the version.\n"
-               "Exit codes: 0 done, 1 the run failed, 2 usage, 3 configuration, 4 data,\n"
-               "75 stopped with a checkpoint, 130 and 143 killed, 141 stdout was closed.");
+    (void)puts(
+        "\n'seqlab COMMAND --help' says more; 'seqlab --version' prints the version.\n"
+        "Exit codes: 0 done, 1 the run failed, 2 usage, 3 configuration, 4 data, 5 runs of a\n"
+        "sweep failed, 6 a claim does not hold, 75 stopped with a checkpoint, 130 and 143\n"
+        "killed, 141 stdout was closed.");
 }
 
 void command_print_help(const Command *c)

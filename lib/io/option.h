@@ -98,7 +98,7 @@ typedef struct Option {
  * what absence means. */
 #define OPT_TREE(name, form, value, help)                                                          \
     {                                                                                              \
-        #name, OPTION_TREE, 0, value, 0, 0, form, help                                             \
+#name, OPTION_TREE, 0, value, 0, 0, form, help                                             \
     }
 
 typedef struct OptionTable {
@@ -133,7 +133,8 @@ void option_write(const OptionTable *table, const void *values, bool with_defaul
 
 /* One option's value in canonical text, "[64, 128]", "0.001", "adam"; NULL when there is none of
  * that name. */
-const char *option_value_text(const OptionTable *table, const void *values, const char *name, Arena *a);
+const char *option_value_text(const OptionTable *table, const void *values, const char *name,
+                              Arena *a);
 
 const Option *option_find(const OptionTable *table, const char *name);
 

@@ -3,6 +3,7 @@
 
 #include "sweep/axis.h"
 #include "sweep/slurm.h"
+#include "table/claim.h"
 
 #include <string.h>
 
@@ -16,6 +17,10 @@ const ManualBlock manual_blocks[] = {
     {"sweep",        "The product of all parts, the last varying fastest. Besides these keys, any dotted key of the file with its values: a list, or a map with one of the rules of sweep.KEY.", &settings_options, "swept values"},
     {"sweep.KEY",    "A rule that stands for the values of a swept key.", &axis_rule_options, NULL},
     {"sweep.sample", "Besides these keys, dotted keys with a rule: uniform, log_uniform, int_uniform or choice.", &axis_sample_options, "drawn values"},
+    {"table",        "How the results of the runs are shown: a map, or a list of maps.", &table_block_options, NULL},
+    {"table.metric", "What metric: of a table may be, besides a name.", &table_metric_options, NULL},
+    {"claims",       "A list: what the results should show.", &claim_options, NULL},
+    {"search",       "Of the settings of some swept keys only the best is kept, chosen by a valid metric.", &table_search_options, NULL},
     {"slurm",        "The resources of the jobs that --launcher=slurm submits.", &slurm_option_table, NULL},
     {NULL, NULL, NULL, NULL},
 };
@@ -109,26 +114,36 @@ static void visit_top(const ManualVisitor *v, Arena *a)
     }
 }
 
+/* Those that share an option table, in one: c[0] to c[n - 1]. */
+static void visit_alike(const ManualVisitor *v, Arena *a, ComponentKind kind, const Component c[],
+                        int n)
+{
+    const char *word = component_word[kind], *owner = arena_printf(a, "%s %s", word, c[0].name);
+    for (int i = 1; i < n; i++) owner = arena_printf(a, "%s, %s %s", owner, word, c[i].name);
+    if (v->components) v->components(v->self, kind, c, n);
+    visit_table(v, a, component_block[kind], owner, c[0].options);
+}
+
 static void visit_components(const ManualVisitor *v, Arena *a, ComponentKind kind)
 {
-    Component c;
     const char *block = component_block[kind], *word = component_word[kind];
+    Component *c = arena_new_array(a, Component, NAMES_MAX);
     const char **names = arena_new_array(a, const char *, NAMES_MAX);
     int n = 0;
-    for (; n < NAMES_MAX - 1 && component_at(kind, n, &c); n++) names[n] = c.name;
+    for (; n < NAMES_MAX - 1 && component_at(kind, n, &c[n]); n++) names[n] = c[n].name;
     if (v->block)
         v->block(v->self, block,
                  arena_printf(a, "%s %s, chosen by name; the other keys are its own.",
                               kind == COMPONENT_METHOD ? "A list: each item is a" : "The", word));
     if (v->key && n > 0) {
         const char *choices = join(a, names);
-        const ManualKey key = {block, word, "name", choices, "", "",
-                               arena_printf(a, "which %s", word), choices};
+        const ManualKey key = {
+            block, word, "name", choices, "", "", arena_printf(a, "which %s", word), choices};
         v->key(v->self, &key);
     }
-    for (int i = 0; component_at(kind, i, &c); i++) {
-        if (v->component) v->component(v->self, kind, &c);
-        visit_table(v, a, block, arena_printf(a, "%s %s", word, c.name), c.options);
+    for (int i = 0, end; i < n; i = end) {
+        for (end = i + 1; end < n && c[end].options->options == c[i].options->options;) end++;
+        visit_alike(v, a, kind, &c[i], end - i);
     }
 }
 

@@ -12,9 +12,9 @@
 #define SOME(item)         "{\"type\": \"array\", \"items\": " item ", \"minItems\": 1}"
 #define EITHER(one, other) "{\"anyOf\": [" one ", " other "]}"
 #define OBJECT             "{\"type\": \"object\"}"
-#define ONE_OF(low, high)                                                                          \
-    "{\"type\": \"object\", \"properties\": {" low "}, \"minProperties\": 1, \"maxProperties\": 1, "   \
-    "\"additionalProperties\": false}"
+#define ONE_OF(rules)                                                                              \
+    "{\"type\": \"object\", \"properties\": {" rules "}, \"minProperties\": 1, "                   \
+    "\"maxProperties\": 1, \"additionalProperties\": false}"
 #define RULE(name) "\"" name "\": {\"$ref\": \"#/$defs/sweep.KEY/properties/" name "\"}"
 
 typedef struct Form {

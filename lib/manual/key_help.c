@@ -61,7 +61,8 @@ static const char *text_of(const ManualKey *k, Arena *a)
 {
     const bool top = !*k->block, named = strcmp(k->name, "name") == 0 && k->choices;
     char *text = arena_printf(a, "  type: %s\n", k->type);
-    if (!top && !named) text = arena_printf(a, "%s  default: %s\n", text, *k->value ? k->value : "(none)");
+    if (!top && !named)
+        text = arena_printf(a, "%s  default: %s\n", text, *k->value ? k->value : "(none)");
     if (*k->range) text = arena_printf(a, "%s  range: %s\n", text, k->range);
     return arena_printf(a, "%s  %s\n", text, k->help);
 }
@@ -78,8 +79,7 @@ static void look_at(void *self, const ManualKey *key)
         const char *at = strstr(before, key->name);
         while (at && !((at == before || at[-1] == ' ') && (at[n] == ',' || !at[n])))
             at = strstr(at + 1, key->name);
-        if (!at)
-            s->keys = arena_printf(s->arena, "%s%s%s", before, end ? ", " : "", key->name);
+        if (!at) s->keys = arena_printf(s->arena, "%s%s%s", before, end ? ", " : "", key->name);
     }
 }
 

@@ -25,7 +25,8 @@ typedef struct ManualKey {
 typedef struct ManualVisitor {
     void *self;
     void (*block)(void *self, const char *name, const char *help);
-    void (*component)(void *self, ComponentKind kind, const Component *c); /* its keys follow */
+    /* n components that have the same keys, which follow */
+    void (*components)(void *self, ComponentKind kind, const Component c[], int n);
     void (*key)(void *self, const ManualKey *key);
 } ManualVisitor;
 

@@ -41,18 +41,24 @@ static void block(void *self, const char *name, const char *help)
     p->in_table = false;
 }
 
-static void component(void *self, ComponentKind kind, const Component *c)
+static void components(void *self, ComponentKind kind, const Component c[], int n)
 {
     Page *p = self;
     (void)kind;
-    text_addf(p->out, "\n### %s\n\n%s\n", c->name, c->summary ? c->summary : "");
+    text_add(p->out, "\n### ");
+    for (int i = 0; i < n; i++) text_addf(p->out, "%s%s", i ? ", " : "", c[i].name);
+    text_add(p->out, "\n\n");
+    for (int i = 0; i < n; i++)
+        text_addf(p->out, "%s%s%s%s\n", n > 1 ? "* " : "", n > 1 ? c[i].name : "",
+                  n > 1 ? ": " : "", c[i].summary ? c[i].summary : "");
     p->in_table = false;
 }
 
 static void key(void *self, const ManualKey *k)
 {
     Page *p = self;
-    if (!p->in_table) text_add(p->out, "\n| key | type | default | range | meaning |\n|---|---|---|---|---|\n");
+    if (!p->in_table)
+        text_add(p->out, "\n| key | type | default | range | meaning |\n|---|---|---|---|---|\n");
     p->in_table = true;
     text_addf(p->out, "| `%s` | ", k->name);
     add_cell(p->out, k->type);
@@ -69,7 +75,8 @@ void manual_markdown(Text *out)
 {
     Arena *a = arena_new();
     Page page = {.out = out};
-    const ManualVisitor visitor = {.self = &page, .block = block, .component = component, .key = key};
+    const ManualVisitor visitor = {
+        .self = &page, .block = block, .components = components, .key = key};
     text_add(out, "# Every key of an experiment file\n\n"
                   "Written by `seqlab help --format=keys`, from the tables that read the files; "
                   "`make accept` writes it anew.\n`seqlab help KEY` says the same of one key, "

@@ -5,7 +5,6 @@
 
 typedef struct Page {
     Text *out;
-    const char *block;
 } Page;
 
 void manual_troff(Text *out, const char *s)
@@ -20,6 +19,7 @@ void manual_troff(Text *out, const char *s)
                       : *s == '^'  ? "\\(ha"
                       : *s == '~'  ? "\\(ti"
                       : *s == '`'  ? "\\(ga"
+                      : *s == '|'  ? "|\\:" /* a line may break there */
                                    : one);
     }
 }
@@ -34,7 +34,6 @@ static void add_line(Text *out, const char *before, const char *s, const char *a
 static void block(void *self, const char *name, const char *help)
 {
     Page *p = self;
-    p->block = name;
     if (*name)
         add_line(p->out, ".SH \"BLOCK ", name, "\"\n");
     else
@@ -42,27 +41,32 @@ static void block(void *self, const char *name, const char *help)
     add_line(p->out, "", help, "\n");
 }
 
-static void component(void *self, ComponentKind kind, const Component *c)
+static void components(void *self, ComponentKind kind, const Component c[], int n)
 {
     Page *p = self;
-    add_line(p->out, ".SS \"", component_word[kind], " ");
-    add_line(p->out, "", c->name, "\"\n");
-    if (c->summary && *c->summary) add_line(p->out, "", c->summary, "\n");
+    add_line(p->out, ".SS \"", component_word[kind], "");
+    for (int i = 0; i < n; i++) add_line(p->out, i ? ", " : " ", c[i].name, "");
+    text_add(p->out, "\"\n");
+    for (int i = 0; i < n; i++) {
+        if (n > 1) add_line(p->out, i ? ".br\n" : "", c[i].name, ": ");
+        add_line(p->out, "", c[i].summary && *c[i].summary ? c[i].summary : c[i].name, "\n");
+    }
 }
 
 static void key(void *self, const ManualKey *k)
 {
     const Page *p = self;
-    add_line(p->out, ".TP\n.B ", k->name, "\n");
-    add_line(p->out, ".I ", k->type, "\n");
-    if (*k->value) add_line(p->out, "; default ", k->value, "\n");
-    if (*k->range) add_line(p->out, "; range ", k->range, "\n");
-    add_line(p->out, ".br\n", k->help, "\n");
+    add_line(p->out, ".TP\n.B ", k->name, "\n\\fI");
+    add_line(p->out, "", k->type, "\\fR");
+    if (*k->value) add_line(p->out, "; default ", k->value, "");
+    if (*k->range) add_line(p->out, "; range ", k->range, "");
+    add_line(p->out, "\n.br\n", k->help, "\n");
 }
 
 // clang-format off
 static const char head[] =
     ".TH SEQLAB\\-EXPERIMENT 5 \"\" \"seqlab " SEQLAB_VERSION "\" \"File formats\"\n"
+    ".ad l\n"
     ".SH NAME\n"
     "seqlab\\-experiment \\- an experiment file of seqlab\n"
     ".SH DESCRIPTION\n"
@@ -109,7 +113,8 @@ void manual_page(Text *out)
 {
     Arena *a = arena_new();
     Page page = {.out = out};
-    const ManualVisitor visitor = {.self = &page, .block = block, .component = component, .key = key};
+    const ManualVisitor visitor = {
+        .self = &page, .block = block, .components = components, .key = key};
     text_add(out, head);
     manual_walk(&visitor, a);
     text_add(out, tail);

@@ -27,7 +27,8 @@ static json_t *reference(const char *name)
 /* {if: {type: ...}, then: ..., else: ...} */
 static json_t *by_type(const char *type, json_t *then, json_t *otherwise)
 {
-    return json_pack("{s: {s: s}, s: o, s: o}", "if", "type", type, "then", then, "else", otherwise);
+    return json_pack("{s: {s: s}, s: o, s: o}", "if", "type", type, "then", then, "else",
+                     otherwise);
 }
 
 /* -- Options */
@@ -39,15 +40,16 @@ static json_t *number(double value)
     return json_real(value);
 }
 
-/* Calls `add` for each part of `text`. */
-static void split(const char *text, char separator, void (*add)(json_t *, const char *), json_t *to)
+/* Calls `add_to` for each part of `text`. */
+static void split(const char *text, char separator, void (*add_to)(json_t *, const char *),
+                  json_t *to)
 {
     const char ends[2] = {separator, '\0'};
     char word[256];
     for (const char *at = text; *at;) {
         const size_t n = strcspn(at, ends);
         (void)snprintf(word, sizeof word, "%.*s", (int)n, at);
-        add(to, word);
+        add_to(to, word);
         at += n + (at[n] != '\0');
     }
 }
@@ -114,8 +116,9 @@ static json_t *type_of(const Option *o)
                        json_pack("{s: s, s: s}", "type", "string", "pattern",
                                  "^[0-9.]+([eE][+-]?[0-9]+)?(ep|it)?$"));
     case OPTION_PATH:
-        return by_type("array", json_pack("{s: o, s: o}", "items", parsed(SCALAR), "maxItems", number(o->max)),
-                       parsed(SCALAR));
+        return by_type(
+            "array", json_pack("{s: o, s: o}", "items", parsed(SCALAR), "maxItems", number(o->max)),
+            parsed(SCALAR));
     case OPTION_STRING:
         return parsed(SCALAR);
     case OPTION_TREE: {
@@ -183,13 +186,13 @@ static json_t *component(ComponentKind kind, Error *err)
         ok &= add_component(rules, all, &c, err);
     }
     if (has_default) (void)json_array_append_new(names, json_null());
-    json_t *unnamed = json_pack("{s: {s: {s: {s: s}}, s: [s]}, s: {s: {s: o}}}", "if", "properties",
-                                "name", "type", "string", "required", "name", "else",
-                                "propertyNames", "enum", all);
+    json_t *unnamed =
+        json_pack("{s: {s: {s: {s: s}}, s: [s]}, s: {s: {s: o}}}", "if", "properties", "name",
+                  "type", "string", "required", "name", "else", "propertyNames", "enum", all);
     (void)json_array_append_new(rules, unnamed);
     json_t *types = has_default ? json_pack("[s, s]", "object", "null") : json_string("object");
-    json_t *name = json_pack("{s: o, s: s+}", "enum", names, "description", "which ",
-                             component_word[kind]);
+    json_t *name =
+        json_pack("{s: o, s: s+}", "enum", names, "description", "which ", component_word[kind]);
     json_t *j = json_pack("{s: o, s: {s: o}, s: o}", "type", types, "properties", "name", name,
                           "allOf", rules);
     if (ok) return j;
@@ -284,11 +287,11 @@ bool manual_schema(Text *out, Error *err)
         (void)json_object_set_new(j, "description", json_string(k->help));
         (void)json_object_set_new(properties, k->name, j);
     }
-    json_t *whole = json_pack(
-        "{s: s, s: s, s: s, s: o, s: b, s: {s: [s]}, s: {}, s: o, s: o}", "$schema",
-        "https://json-schema.org/draft/2020-12/schema", "title", "seqlab experiment", "type",
-        "object", "properties", properties, "additionalProperties", 0, "if", "required", "extends",
-        "then", "else", required(), "$defs", defs);
+    json_t *whole =
+        json_pack("{s: s, s: s, s: s, s: o, s: b, s: {s: [s]}, s: {}, s: o, s: o}", "$schema",
+                  "https://json-schema.org/draft/2020-12/schema", "title", "seqlab experiment",
+                  "type", "object", "properties", properties, "additionalProperties", 0, "if",
+                  "required", "extends", "then", "else", required(), "$defs", defs);
     char *text = json_dumps(whole, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
     if (ok && text) text_addf(out, "%s\n", text);
     free(text);

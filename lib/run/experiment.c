@@ -48,7 +48,11 @@ const TopKey experiment_keys[] = {
 // clang-format on
 
 const char *const experiment_runs[] = {"train", "prune", "init", "distill", "eval", NULL};
-enum { N_RUNS = sizeof experiment_runs / sizeof experiment_runs[0] - 1, NAMES_MAX = 128, NAME_LENGTH_MAX = 200 };
+enum {
+    N_RUNS = sizeof experiment_runs / sizeof experiment_runs[0] - 1,
+    NAMES_MAX = 128,
+    NAME_LENGTH_MAX = 200
+};
 
 static const char *kinds_text(int kinds)
 {

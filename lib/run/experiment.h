@@ -129,4 +129,8 @@ bool experiment_check_keys(const Yaml *root, Error *err) MUST_CHECK;
 /* Loads the experiments that `base:` and `teacher:` of e->root name, and those that they name. */
 bool experiment_references(Experiment *e, Arena *a, Error *err) MUST_CHECK;
 
+/* The known key most like the last part of a dotted one, for "did you mean"; NULL when there is
+ * none, or when it is known. */
+const char *experiment_nearest_key(const char *key);
+
 #endif

@@ -62,6 +62,23 @@ RunRecord run_record_unknown(void)
     return r;
 }
 
+const char *run_record_name(int i)
+{
+    return i < N_FIELDS ? fields[i].name : NULL;
+}
+
+bool run_record_number(const RunRecord *r, const char *name, double *out)
+{
+    for (int i = 0; i < N_FIELDS; i++) {
+        const void *value = (const char *)r + fields[i].offset;
+        if (strcmp(fields[i].name, name) != 0) continue;
+        *out = fields[i].is_real ? *(const double *)value : (double)*(const int64_t *)value;
+        if (*out < 0) *out = (double)NAN;
+        return true;
+    }
+    return false;
+}
+
 /* -- Writing */
 
 /* How many bytes of well-formed UTF-8 start here; 0: none. */
@@ -247,6 +264,8 @@ static bool read_object(const json_t *j, RunRecord *out, Arena *a)
     out->threads = read_int(json_object_get(j, "threads"), -1);
     out->error = read_string(j, "error", a);
     out->energy_source = read_string(j, "energy_source", a);
+    out->host = read_string(j, "host", a);
+    out->version = read_string(j, "seqlab", a);
     if (sha && strlen(sha) == HASH_HEX - 1) memcpy(out->data_sha256, sha, HASH_HEX);
     read_metrics(json_object_get(j, "metrics"), out->final_metrics);
     return out->status != RUN_ABSENT;

@@ -12,6 +12,12 @@ char *run_record_text(const RunFolder *r, Arena *a);
  * are missing or of another type read as not known. */
 bool run_record_parse(const char *text, size_t n, RunRecord *out, Arena *a);
 
+/* The number that run.json calls `name`, such as "step_ms": false where there is none of that name.
+ * NaN when it is not known. */
+bool run_record_number(const RunRecord *r, const char *name, double *out);
+/* The i-th such name, or NULL past the last. */
+const char *run_record_name(int i);
+
 /* A record of which nothing is known yet. */
 RunRecord run_record_unknown(void);
 

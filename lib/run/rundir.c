@@ -145,8 +145,8 @@ static void begin_record(RunFolder *r)
 {
     r->record.status = RUN_RUNNING;
     r->record.exit_code = -1;
-    r->record.error = NULL;
-    r->record.energy_source = NULL;
+    /* texts of an arena that goes; what is known of this start is written in their place */
+    r->record.error = r->record.energy_source = r->record.host = r->record.version = NULL;
     r->record.threads = threads_count();
     r->record.first_step_s = r->record.step_ms = (double)NAN;
     r->record.peak_bytes = -1;

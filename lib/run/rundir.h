@@ -37,8 +37,9 @@ typedef struct RunRecord {
         energy_wh; /* over all starts: RAPL where readable, else an estimate; see energy_source */
     const char *energy_source;
     char data_sha256[HASH_HEX];
-    const char *error;        /* of a failed run, or NULL */
-    char final_metrics[2048]; /* the last evaluation as a JSON object, or "" */
+    const char *error;          /* of a failed run, or NULL */
+    const char *host, *version; /* where and by which seqlab it ran last: as read; or NULL */
+    char final_metrics[2048];   /* the last evaluation as a JSON object, or "" */
 } RunRecord;
 
 typedef struct RunFolder {

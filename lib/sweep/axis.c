@@ -227,8 +227,7 @@ bool axis_sample(Axis *out, Arena *a, const Yaml *y, Error *err)
                          "sample: expected a map such as {n: 20, seed: 1, optimizer.lr: "
                          "{log_uniform: [1e-4, 1e-1]}}");
     for (const Yaml *c = y->first; c; c = c->next)
-        if (option_find(&axis_sample_options, c->key))
-            yaml_append(a, own, c->key, yaml_copy(a, c));
+        if (option_find(&axis_sample_options, c->key)) yaml_append(a, own, c->key, yaml_copy(a, c));
     TRY(option_read(&axis_sample_options, own, NULL, "in sample", &o, err));
     start(out, a, (int)o.n, y->n);
     for (const Yaml *c = y->first; c; c = c->next)

@@ -1,0 +1,236 @@
+/* table_spec -- reads the blocks `table:` and `search:`. */
+#include "table/table.h"
+
+#include "io/option.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* -- Metrics */
+
+/* What stands in a metric's map. */
+typedef struct MetricOptions {
+    const char *name, *at, *unit, *label;
+    double scale;
+    int64_t digits;
+    int better;
+} MetricOptions;
+
+/* What stands in a table's map besides keys, metrics and values. */
+typedef struct BlockOptions {
+    const char *title;
+    int better;
+} BlockOptions;
+
+typedef struct SearchOptions {
+    const char *by;
+} SearchOptions;
+
+// clang-format off
+#define BETTER "auto|higher|lower|none" /* as TableBetter */
+static const Option metric_rows[] = {
+    OPT_STRING(MetricOptions, name, "", "a metric of metrics.jsonl (test.top1) or a field of run.json (run.step_ms)"),
+    OPT_STRING(MetricOptions, at, "last", "which evaluation: last, best:METRIC (never a test metric) or a step"),
+    OPT_STRING(MetricOptions, unit, "", "shown in the header"),
+    OPT_STRING(MetricOptions, label, "", "shown instead of the name"),
+    OPT_REAL(MetricOptions, scale, 1, -1e30, 1e30, "values are multiplied by it"),
+    OPT_INT(MetricOptions, digits, 3, 0, 12, "after the point"),
+    OPT_ENUM(MetricOptions, better, BETTER, "auto", "what is bold"),
+};
+const OptionTable table_metric_options = OPTION_TABLE(MetricOptions, metric_rows);
+static const Option block_rows[] = {
+    OPT_STRING(BlockOptions, title, "", "above the table"),
+    OPT_TREE(rows,    "key or list of keys", "", "the key whose values are the rows, or two: grouped; required"),
+    OPT_TREE(columns, "key", "", "the key whose values are the columns; default: the metrics are"),
+    OPT_TREE(over,    "key or list of keys", "train.seed", "what is averaged over"),
+    OPT_TREE(metric,  "metric or map", "", "what a cell shows: a name such as test.top1, or the keys of table.metric"),
+    OPT_TREE(metrics, "list of metrics or maps", "", "instead of metric and columns: a column each"),
+    OPT_TREE(labels,  "map of values and texts", "", "shown instead of values and keys: {0.5: 50 %}"),
+    OPT_TREE(paper,   "map of columns and rows", "", "the paper's values as printed: {step: {0.5: 91.7}}; by row where there is one column"),
+    OPT_ENUM(BlockOptions, better, BETTER, "auto", "what is bold"),
+};
+const OptionTable table_block_options = OPTION_TABLE(BlockOptions, block_rows);
+static const Option search_rows[] = {
+    OPT_STRING(SearchOptions, by, "", "the metric that the best setting is chosen by; never a test metric; required"),
+    OPT_TREE(over, "key or list of keys", "", "the keys of which the best setting is kept; required"),
+};
+const OptionTable table_search_options = OPTION_TABLE(SearchOptions, search_rows);
+// clang-format on
+
+bool table_less_is_better(const char *metric)
+{
+    static const char *const words[] = {"loss",  "perplexity", "ppl", "error", "time",
+                                        "bytes", "energy",     "_s",  "_ms",   "parameters"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        const char *at = strstr(metric, words[i]);
+        if (at && (*words[i] != '_' || !at[strlen(words[i])])) return true; /* _s ends the name */
+    }
+    return false;
+}
+
+static bool is_test(const char *metric)
+{
+    return strncmp(metric, "test", 4) == 0 && (!metric[4] || metric[4] == '.');
+}
+
+static bool read_at(TableMetric *m, const Yaml *y, Error *err)
+{
+    static const char best[] = "best:";
+    char *end;
+    const char *text = m->at_text;
+    if (strcmp(text, "last") == 0) return true;
+    if (strncmp(text, best, sizeof best - 1) == 0) {
+        m->at = AT_BEST;
+        m->by = text + sizeof best - 1;
+        if (is_test(m->by))
+            return yaml_fail(y, err,
+                             "at = '%.60s': the best step is never chosen by a test metric; "
+                             "choose by a valid metric, such as best:valid.loss",
+                             text);
+        return *m->by ||
+               yaml_fail(y, err, "at = 'best:': by which metric? such as best:valid.loss");
+    }
+    double step = strtod(text, &end);
+    if (end == text || *end || !(step >= 0 && step < 1e15) || step != (double)(int64_t)step)
+        return yaml_fail(y, err, "at = '%.60s': expected last, best:METRIC or a step", text);
+    m->at = AT_STEP;
+    m->step = (int64_t)step;
+    return true;
+}
+
+/* A name alone, or a map. */
+static bool read_metric(TableMetric *m, const Yaml *y, int better, Error *err)
+{
+    MetricOptions o;
+    bool alone = y->kind == YAML_SCALAR;
+    if (!alone && y->kind != YAML_MAP)
+        return yaml_fail(y, err, "expected a metric such as test.top1, or {name: test.top1, ...}");
+    TRY(option_read(&table_metric_options, alone ? NULL : y, NULL, "in metric", &o, err));
+    if (alone) TRY(yaml_string(y, &o.name, err));
+    if (!o.name) return yaml_fail(y, err, "this metric has no name: {name: test.top1}");
+    *m = (TableMetric){.name = o.name,
+                       .at_text = o.at ? o.at : "last",
+                       .unit = o.unit,
+                       .label = o.label,
+                       .scale = o.scale,
+                       .digits = o.digits,
+                       .better = o.better != BETTER_AUTO ? o.better : better,
+                       .where = alone ? y : yaml_get(y, "name")};
+    if (m->better == BETTER_AUTO)
+        m->better = table_less_is_better(m->name) ? BETTER_LOWER : BETTER_HIGHER;
+    const Yaml *at = yaml_get(y, "at");
+    TRY(read_at(m, at ? at : y, err));
+    if (strncmp(m->name, "run.", 4) == 0 && m->at != AT_LAST)
+        return yaml_fail(at, err, "%.60s is known at the end of a run only: expected at: last",
+                         m->name);
+    return true;
+}
+
+static bool read_metrics(TableSpec *spec, const Yaml *y, int better, Error *err)
+{
+    const Yaml *one = yaml_get(y, "metric"), *many = yaml_get(y, "metrics");
+    bool ok = true;
+    if (one && many) return yaml_fail_key(many, err, "metrics: there is a metric already");
+    if (one) {
+        spec->n_metrics = 1;
+        return read_metric(&spec->metrics[0], one, better, err);
+    }
+    if (!many) return yaml_fail(y, err, "'metric' is missing: {name: test.top1}");
+    if (spec->column_key)
+        return yaml_fail_key(many, err, "metrics: with columns there is one metric");
+    if (many->kind != YAML_LIST || many->n == 0)
+        return yaml_fail(many, err, "metrics: expected a list such as [test.top1, test.loss]");
+    if (many->n > TABLE_METRICS) return yaml_fail(many, err, "metrics: at most %d", TABLE_METRICS);
+    for (const Yaml *m = many->first; m; m = m->next)
+        if (!read_metric(&spec->metrics[spec->n_metrics++], m, better, err)) ok = false;
+    return ok;
+}
+
+/* -- Keys */
+
+/* A dotted key or a list of them. */
+static bool read_keys(const Yaml *y, const char *what, int most, const char *out[], int *n,
+                      Error *err)
+{
+    *n = 0;
+    if (y->kind == YAML_SCALAR) {
+        *n = 1;
+        return yaml_string(y, &out[0], err);
+    }
+    if (y->kind != YAML_LIST || y->n == 0)
+        return yaml_fail(y, err, "%s: expected a key such as optimizer.lr, or a list of them",
+                         what);
+    if (y->n > most) return yaml_fail(y, err, "%s: at most %d keys", what, most);
+    for (const Yaml *k = y->first; k; k = k->next) TRY(yaml_string(k, &out[(*n)++], err));
+    return true;
+}
+
+static bool read_axes(TableSpec *spec, const Yaml *y, Error *err)
+{
+    bool ok = true;
+    spec->rows_at = yaml_get(y, "rows");
+    spec->columns_at = yaml_get(y, "columns");
+    spec->over_at = yaml_get(y, "over");
+    if (!spec->rows_at)
+        ok = yaml_fail(y, err, "'rows' is missing: the key whose values are the rows");
+    else
+        ok = read_keys(spec->rows_at, "rows", TABLE_ROW_KEYS, spec->row_keys, &spec->n_row_keys,
+                       err);
+    if (spec->columns_at) ok &= yaml_string(spec->columns_at, &spec->column_key, err);
+    spec->over[0] = "train.seed";
+    spec->n_over = 1;
+    if (spec->over_at)
+        ok &= read_keys(spec->over_at, "over", TABLE_KEYS, spec->over, &spec->n_over, err);
+    return ok;
+}
+
+static bool check_map(const Yaml *y, const char *what, Error *err)
+{
+    return !y || y->kind == YAML_MAP || yaml_fail(y, err, "%s: expected a map", what);
+}
+
+bool table_spec_read(TableSpec *spec, Arena *a, const Yaml *y, Error *err)
+{
+    BlockOptions o;
+    *spec = (TableSpec){.where = y, .title = ""};
+    if (y->kind != YAML_MAP) return yaml_fail(y, err, "table: expected a map, or a list of maps");
+    bool ok = option_read(&table_block_options, y, NULL, "in table", &o, err);
+    ok &= read_axes(spec, y, err);
+    ok &= read_metrics(spec, y, o.better, err);
+    spec->labels = yaml_get(y, "labels");
+    spec->paper = yaml_get(y, "paper");
+    ok &= check_map(spec->labels, "labels", err);
+    ok &= check_map(spec->paper, "paper", err);
+    if (!ok) return false;
+    const TableMetric *m = &spec->metrics[0];
+    spec->title = o.title               ? o.title
+                  : spec->n_metrics > 1 ? ""
+                  : m->unit             ? arena_printf(a, "%s (%s)", m->name, m->unit)
+                                        : m->name;
+    return true;
+}
+
+/* -- Search */
+
+bool table_search_read(TableSearch *search, const Yaml *y, Error *err)
+{
+    *search = (TableSearch){.where = y};
+    if (!y || y->kind == YAML_NULL) return true;
+    if (y->kind != YAML_MAP)
+        return yaml_fail(y, err, "search: expected a map such as {by: valid.top1, over: [...]}");
+    const Yaml *by = yaml_get(y, "by"), *over = yaml_get(y, "over");
+    SearchOptions o;
+    bool ok = option_read(&table_search_options, y, NULL, "in search", &o, err);
+    search->by = o.by;
+    if (ok && !o.by)
+        ok = yaml_fail(y, err, "search: 'by' is missing: a valid metric such as valid.top1");
+    if (!over)
+        return yaml_fail(y, err, "search: 'over' is missing: the keys of which the best is kept");
+    if (!read_keys(over, "over", TABLE_KEYS, search->over, &search->n_over, err)) ok = false;
+    if (ok && is_test(o.by))
+        ok = yaml_fail(by, err,
+                       "by = '%.60s': a setting is never chosen by a test metric; choose by a "
+                       "valid metric, such as valid.top1",
+                       o.by);
+    return ok;
+}

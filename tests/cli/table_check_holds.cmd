@@ -1,0 +1,1 @@
+for s in 1 2; do $SEQLAB train -q --results $T/r tests/cli/table.yaml optimizer.lr=0.01 schedule.name=constant train.seed=$s >$T/o; done; $SEQLAB table tests/cli/table.yaml "claims=[{say: x, test: row(0.01) > 1}]" sweep.schedule.name=[constant] --check -o $T/t --results $T/r; tail -n 1 $T/t | sed "s|$T|T|g; s/seqlab [0-9.]*, shapes [0-9a-f]*/seqlab V, shapes S/"

@@ -1,0 +1,1 @@
+$SEQLAB table tests/cli/table_mistakes.yaml

@@ -1,0 +1,1 @@
+for s in 1 2; do $SEQLAB train -q --results $T/r tests/cli/table.yaml optimizer.lr=0.01 schedule.name=constant train.seed=$s >$T/o; done; $SEQLAB table tests/cli/table.yaml --format csv --results $T/r

@@ -1,0 +1,1 @@
+for s in 1 2; do $SEQLAB train -q --results $T/r tests/cli/table.yaml optimizer.lr=0.01 schedule.name=constant train.seed=$s >$T/o; done; $SEQLAB table tests/cli/table.yaml --json --results $T/r | python3 -c "import json, sys; t = json.load(sys.stdin); print(t[\"runs\"], t[\"missing\"], [c[\"verdict\"] for c in t[\"claims\"]], [c[\"n\"] for c in t[\"tables\"][0][\"cells\"]])"

@@ -1,0 +1,1 @@
+for s in 1 2; do $SEQLAB train -q --results $T/r tests/cli/table.yaml optimizer.lr=0.01 schedule.name=constant train.seed=$s >$T/o; done; $SEQLAB table tests/cli/table.yaml --format tex --results $T/r | sed "s|$T|T|g; s/seqlab [0-9.]*, shapes [0-9a-f]*/seqlab V, shapes S/"

@@ -1,0 +1,1 @@
+$SEQLAB table tests/cli/small.yaml

@@ -1,0 +1,1 @@
+$SEQLAB table tests/cli/table.yaml table.rows=optimizer.lrr
