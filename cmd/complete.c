@@ -121,6 +121,9 @@ void complete_words(const Command *c, Arena *a, const char **first, const char *
         if (strncmp(at, " ...", 4) == 0 && !texts[1].n) text_add(&texts[1], texts[0].data);
         if (*at) at++;
     }
+    /* [KIND] [NAME]: the second may come without the first */
+    if (*c->usage == '[' && texts[1].n && strcmp(texts[0].data, texts[1].data) != 0)
+        text_addf(&texts[0], " %s", texts[1].data);
     *first = arena_string(a, texts[0].n ? texts[0].data : "");
     *rest = arena_string(a, texts[1].n ? texts[1].data : "");
     text_free(&texts[0]);

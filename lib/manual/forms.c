@@ -46,7 +46,8 @@ static const Form forms[] = {
     /* what stands for a swept key: values, a rule, or a block whose keys are swept */
     {"swept values", "{\"anyOf\": [" SCALAR ", " SOME("{}") ", "
                      ONE_OF(RULE("range") ", " RULE("log_range")) ", "
-                     "{\"type\": \"object\", \"minProperties\": 1, \"additionalProperties\": {\"$ref\": \"#/$defs/sweep/additionalProperties\"}}]}"},
+                     "{\"type\": \"object\", \"minProperties\": 1, \"propertyNames\": {\"not\": {\"enum\": [\"range\", \"log_range\"]}}, "
+                     "\"additionalProperties\": {\"$ref\": \"#/$defs/sweep/additionalProperties\"}}]}"},
     {"drawn values", ONE_OF(RULE("uniform") ", " RULE("log_uniform") ", " RULE("int_uniform") ", " RULE("choice"))},
 };
 // clang-format on

@@ -7,12 +7,27 @@ typedef struct Page {
     Text *out;
 } Page;
 
+/* A character beyond ASCII as \[u00B1]; returns how many bytes it has. `s` is UTF-8. */
+static int add_unicode(Text *out, const char *s)
+{
+    const unsigned char lead = (unsigned char)*s;
+    const int n = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+    unsigned code = lead & (0xffU >> (n + 1));
+    for (int i = 1; i < n && s[i]; i++) code = code << 6 | ((unsigned char)s[i] & 0x3fU);
+    text_addf(out, "\\[u%04X]", code);
+    return n;
+}
+
 void manual_troff(Text *out, const char *s)
 {
     char one[2] = "";
     if (*s == '.') text_add(out, "\\&"); /* would be a request at a line's start */
     for (; *s; s++) {
         one[0] = *s;
+        if ((unsigned char)*s >= 0x80) {
+            s += add_unicode(out, s) - 1;
+            continue;
+        }
         text_add(out, *s == '\\'   ? "\\e"
                       : *s == '-'  ? "\\-"
                       : *s == '\'' ? "\\(aq"

@@ -121,8 +121,8 @@ TEST(manual, every_map_at_the_top_is_a_block)
 TEST(manual, troff_escapes_what_it_would_take_for_its_own)
 {
     Text t = {0};
-    manual_troff(&t, ".a-b\\c'");
-    assert_string_equal(t.data, "\\&.a\\-b\\ec\\(aq");
+    manual_troff(&t, ".a-b\\c' \u00b1");
+    assert_string_equal(t.data, "\\&.a\\-b\\ec\\(aq \\[u00B1]");
     text_free(&t);
 }
 
