@@ -124,8 +124,8 @@ static void add_commands(Text *out, Arena *a)
         complete_words(c, a, &first, &rest);
         text_addf(out, "    %s)\n        _arguments -s -S", c->name);
         for (int k = 0; flags_at(c->flags, k, &f); k++) add_flag(out, &f);
-        if (*first) text_addf(out, " \\\n            '1:word:_seqlab_words %s'", first);
-        if (*rest) text_addf(out, " \\\n            '*:word:_seqlab_words %s'", rest);
+        if (*first) text_addf(out, " \\\n            '1:word: _seqlab_words %s'", first);
+        if (*rest) text_addf(out, " \\\n            '*:word: _seqlab_words %s'", rest);
         text_add(out, " ;;\n");
     }
     text_add(out, "    esac\n}\n\n");

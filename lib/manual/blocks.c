@@ -1,7 +1,9 @@
 /* blocks -- the blocks of an experiment file, and the visit of all of their keys. */
 #include "manual/manual.h"
 
+#include "report/plot_spec.h"
 #include "sweep/axis.h"
+#include "sweep/search.h"
 #include "sweep/slurm.h"
 #include "table/claim.h"
 
@@ -20,7 +22,8 @@ const ManualBlock manual_blocks[] = {
     {"table",        "How the results of the runs are shown: a map, or a list of maps.", &table_block_options, NULL},
     {"table.metric", "What metric: of a table may be, besides a name.", &table_metric_options, NULL},
     {"claims",       "A list: what the results should show.", &claim_options, NULL},
-    {"search",       "Of the settings of some swept keys only the best is kept, chosen by a valid metric.", &table_search_options, NULL},
+    {"search",       "Of the settings of some swept keys only the best is kept, chosen by a valid metric.", &search_options, NULL},
+    {"plots",        "A list: what seqlab plot draws of the runs.", &plot_spec_options, NULL},
     {"slurm",        "The resources of the jobs that --launcher=slurm submits.", &slurm_option_table, NULL},
     {NULL, NULL, NULL, NULL},
 };

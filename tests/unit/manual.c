@@ -62,7 +62,7 @@ TEST(manual, key_help_of_a_block_lists_its_keys)
     Arena *a = arena_new();
     const char *near, *text = manual_key_help(a, "search", &near);
     assert_non_null(text);
-    assert_non_null(strstr(text, "keys of search: by, over\n"));
+    assert_non_null(strstr(text, "keys of search: by, over, eta, min_steps\n"));
     arena_free(a);
 }
 
