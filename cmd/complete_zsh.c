@@ -49,8 +49,6 @@ static const char script[] =
     "}\n"
     "\n"
     "_seqlab() {\n"
-    "    emulate -L zsh\n"
-    "    setopt extended_glob\n"
     "    local command=$words[2]\n"
     "    if ((CURRENT == 2)); then\n"
     "        _describe -t commands command _seqlab_summaries\n"

@@ -82,23 +82,24 @@ if ! command -v zsh >/dev/null; then
     exit 0
 fi
 cat >"$work/drive.zsh" <<'ZSH'
-# drive.zsh FOLDER LINE: types LINE and a tab, and prints what the line editor shows of it.
+# drive.zsh FOLDER LINE WANTED: types LINE and a tab, and waits until the line editor shows WANTED; prints what it showed.
 zmodload zsh/zpty
 zpty shell zsh -f -i
-zpty -w shell "PS1=; PS2=; setopt no_beep; stty columns 200; fpath=($1 \$fpath); autoload -U compinit; compinit -u -D; bindkey '^X' accept-line; zstyle ':completion:*' list-prompt ''; echo RE''ADY"
+zpty -w shell "PS1=; PS2=; setopt no_beep; stty columns 200; fpath=($1 \$fpath); autoload -U compinit; compinit -u -D; zstyle ':completion:*' list-prompt ''; echo RE''ADY"
 zpty -r shell said '*READY*'
 zpty -n -w shell "$2"$'\t'
-sleep 0.7
-zpty -n -w shell $'\x15'
-sleep 0.1
 said=
-while zpty -rt shell more; do said+=$more; done
+repeat 250; do
+    while zpty -rt shell more; do said+=$more; done
+    [[ $said == *"$3"* ]] && break
+    sleep 0.02
+done
 zpty -d shell
 print -r -- ${said//$'\e'\[[0-9;?]#[a-zA-Z]/}
 ZSH
 zsh_has() {
     name="zsh: '$1' gives '$2'"
-    said=$(zsh -o extended_glob "$work/drive.zsh" "$work" "$1" 2>&1)
+    said=$(zsh -o extended_glob "$work/drive.zsh" "$work" "$1" "$2" 2>&1)
     if [[ $said == *"$2"* ]]; then ok; else not_ok "$(printf %q "$said")"; fi
 }
 zsh_has 'seqlab tr' 'seqlab train '
