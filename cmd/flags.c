@@ -261,12 +261,16 @@ bool flags_at(const char *names, int i, FlagRow *out)
 
 void flags_help(const char *names, FILE *out)
 {
+    enum { COLUMN = 32 };
     FlagRow f;
     for (int i = 0; flags_at(names, i, &f); i++) {
-        char left[64], letter[8] = "   ";
+        char left[96], letter[8] = "   ";
         if (f.letter) (void)snprintf(letter, sizeof letter, "-%c,", f.letter);
         (void)snprintf(left, sizeof left, "%s --%s%s%s", letter, f.name, f.value ? "=" : "",
                        f.value ? f.value : "");
-        (void)fprintf(out, "  %-32s %s\n", left, f.help);
+        if (strlen(left) > COLUMN) /* the help below it */
+            (void)fprintf(out, "  %s\n  %*s %s\n", left, COLUMN, "", f.help);
+        else
+            (void)fprintf(out, "  %-*s %s\n", COLUMN, left, f.help);
     }
 }

@@ -209,7 +209,7 @@ const Command command_plot = {
     .name = "plot",
     .summary = "Draw learning curves, sweeps and other plots of runs: SVG, PNG or in the terminal",
     .usage = "FILE.yaml|RUN... [key=value ...]",
-    .flags = "kind metric x group tensor log-x log-y split show output png dark results json",
+    .flags = "kind metric x group tensor log-x log-y split show output png dark results threads json",
     .help =
         "Draws what the file's `plots:` block lists; without one, learning curves, a metric\n"
         "against each swept number, and accuracy against size. Flags such as --kind describe one\n"

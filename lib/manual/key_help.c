@@ -38,10 +38,12 @@ static const char *without_numbers(const char *key, Arena *a)
     return copy;
 }
 
-/* A swept key stands for the KEY of sweep.KEY. */
+/* A swept key stands for the KEY of sweep.KEY, and table.metrics is a list of table.metric. */
 static bool block_fits(const Search *s, const char *block)
 {
+    const size_t n = strlen(block);
     if (!s->block || strcmp(s->block, block) == 0) return true;
+    if (n > 0 && strncmp(s->block, block, n) == 0 && strcmp(s->block + n, "s") == 0) return true;
     return strcmp(block, "sweep.KEY") == 0 && strncmp(s->block, "sweep.", 6) == 0;
 }
 
