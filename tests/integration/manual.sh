@@ -27,6 +27,10 @@ done
 for code in 0 1 2 3 4 5 6 75 141; do grep -qx "\.B $code" "$work/man" || missing="$missing $code"; done
 if [ -z "$missing" ]; then ok; else not_ok "missing:$missing"; fi
 
+name="the example of experiments/README.md is experiments/quickstart/sweep.yaml"
+awk '/^name: quickstart\/sweep/ {on = 1} /^```/ {on = 0} on' experiments/README.md | sed 's/ *#.*//' >"$work/shown"
+sed -n '/^name:/,$p' experiments/quickstart/sweep.yaml | cmp -s - "$work/shown" && ok || not_ok "they differ"
+
 # -- The schema
 
 python=
@@ -43,6 +47,15 @@ check() { "$python" tests/integration/schema_check.py "$work/schema.json" "$@"; 
 name="every experiment of the repository is valid by the schema"
 bad=$(check experiments/*/*.yaml tests/cli/small.yaml tests/cli/table.yaml | grep -v ' ok$')
 if [ -z "$bad" ]; then ok; else not_ok "$bad"; fi
+
+name="every example of experiments/README.md is valid by the schema"
+awk -v at="$work/example" '/^```yaml/ {n++; on = 1; next} /^```/ {on = 0} on {print >(at n ".yaml")}' experiments/README.md
+for file in "$work"/example*.yaml; do
+    grep -q '^data:' "$file" || grep -q '^extends:' "$file" || echo 'extends: whole.yaml' >>"$file"
+done
+bad=$(check "$work"/example*.yaml | grep -v ' ok$')
+n=$(find "$work" -name 'example*.yaml' | wc -l)
+if [ -z "$bad" ] && [ "$n" -ge 8 ]; then ok; else not_ok "$n examples; $bad"; fi
 
 cat >"$work/all.yaml" <<'YAML'
 extends: [other.yaml]
