@@ -13,8 +13,9 @@ GCC_ONLY := $(if $(findstring gcc,$(shell $(CC) --version | head -n 1) $(CC)),-W
 # The determinism contract: no contraction, no fast-math; fmaf is written where it is meant.
 MATH := -fno-math-errno -fno-trapping-math -ffp-contract=off
 VERSION := $(shell cat VERSION)
-CPPFLAGS += -Ilib -I. -D_GNU_SOURCE -DSEQLAB_VERSION='"$(VERSION)"'
-LIBS := -lyaml -ljansson -lpng -lz -ldeflate -lnettle -lm -lpthread
+FREETYPE := -isystem /usr/include/freetype2
+CPPFLAGS += -Ilib -I. $(FREETYPE) -D_GNU_SOURCE -DSEQLAB_VERSION='"$(VERSION)"'
+LIBS := -lyaml -ljansson -lfreetype -lpng -lz -ldeflate -lnettle -lm -lpthread
 
 ifeq ($(MODE),asan)
 OPT := -O1 -g -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -132,7 +133,7 @@ cppcheck:
 	    -DSEQLAB_VERSION='"lint"' $(C_FILES)
 
 tidy:
-	@printf '%s\n' $(C_FILES) | xargs -P $(shell nproc) -n 1 sh -c 'clang-tidy --quiet "$$@" -- -std=c11 -Ilib -I. -D_GNU_SOURCE \
+	@printf '%s\n' $(C_FILES) | xargs -P $(shell nproc) -n 1 sh -c 'clang-tidy --quiet "$$@" -- -std=c11 -Ilib -I. $(FREETYPE) -D_GNU_SOURCE \
 	    -DISA=v3 -march=x86-64-v3 -fopenmp -DSEQLAB_VERSION=\"lint\" 2>/dev/null' tidy
 
 format: ## rewrite the sources by .clang-format

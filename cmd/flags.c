@@ -30,6 +30,7 @@ static const Flag flag_table[] = {
     {"jobs",       'j', FLAG_INT,    IN(jobs),       "N",                 1, 1024, "runs at the same time; the cores are divided among them (default: one a core)"},
     {"retry",      0,   FLAG_SWITCH, IN(retry),      NULL,                0, 0, "run again what has failed before"},
     {"launcher",   0,   FLAG_CHOICE, IN(launcher),   "local|slurm",       0, 0, "where runs are made: by processes here (default), or by jobs of a Slurm"},
+    {"asha",       0,   FLAG_SWITCH, IN(asha),       NULL,                0, 0, "successive halving: of the settings that search: compares, finish only the best"},
     {"status",     0,   FLAG_SWITCH, IN(status),     NULL,                0, 0, "print where every run stands, in its folder and in Slurm's queue"},
     {"wait",       0,   FLAG_SWITCH, IN(wait),       NULL,                0, 0, "stay until Slurm's jobs have ended"},
     {"submit-only",0,   FLAG_SWITCH, IN(submit_only), NULL,               0, 0, "submit Slurm's jobs and return: as without --wait"},
@@ -41,6 +42,16 @@ static const Flag flag_table[] = {
     {"checkpoint", 0,   FLAG_TEXT,   IN(checkpoint), "X.safetensors",     0, 0, "weights to use instead of the run's own"},
     {"best",       0,   FLAG_SWITCH, IN(best),       NULL,                0, 0, "the run's best checkpoint instead of its last"},
     {"split",      0,   FLAG_CHOICE, IN(split),      "train|valid|test",  0, 0, "examples to evaluate on (default: test)"},
+    {"kind",       0,   FLAG_CHOICE, IN(kind),       "curve|sweep|pareto|histogram|images|confusion", 0, 0, "the one plot to draw"},
+    {"metric",     0,   FLAG_TEXT,   IN(metric),     "NAME",              0, 0, "what to draw, such as valid.loss or run.step_ms"},
+    {"x",          0,   FLAG_TEXT,   IN(x),          "NAME",              0, 0, "against what: step, epoch, a swept key, run.parameters"},
+    {"group",      0,   FLAG_TEXT,   IN(group),      "KEY",               0, 0, "a line for each value of this key (default: for each setting)"},
+    {"tensor",     0,   FLAG_TEXT,   IN(tensor),     "NAME",              0, 0, "the weights of a histogram (default: all)"},
+    {"log-x",      0,   FLAG_SWITCH, IN(log_x),      NULL,                0, 0, "a logarithmic x axis"},
+    {"log-y",      0,   FLAG_SWITCH, IN(log_y),      NULL,                0, 0, "a logarithmic y axis"},
+    {"show",       0,   FLAG_SWITCH, IN(show),       NULL,                0, 0, "draw in the terminal (default on one, without --output)"},
+    {"png",        0,   FLAG_SWITCH, IN(png),        NULL,                0, 0, "PNG files instead of SVG"},
+    {"dark",       0,   FLAG_SWITCH, IN(dark),       NULL,                0, 0, "PNG for dark pages; SVG follows the reader's setting"},
     {"format",     0,   FLAG_CHOICE, IN(format),     "text|md|csv|json|latex|html|tex", 0, 0, "what to write (default: text); tex is latex"},
     {"interval",   0,   FLAG_SWITCH, IN(interval),   NULL,                0, 0, "after ±, half the width of the 95 % interval instead of the standard deviation"},
     {"runs",       0,   FLAG_SWITCH, IN(runs),       NULL,                0, 0, "list the ids of the runs behind each cell"},
@@ -63,7 +74,7 @@ static const Flag flag_table[] = {
 enum { N_FLAGS = sizeof flag_table / sizeof flag_table[0] };
 
 static const Flags flag_defaults = {
-    .split = 2, .log_every = 30, .time = 0.15, .results = "results"};
+    .split = 2, .kind = -1, .log_every = 30, .time = 0.15, .results = "results"};
 static const char every_command[] = "quiet verbose color help";
 static const Place place = {.file = "command line"};
 

@@ -15,15 +15,18 @@ typedef enum LauncherKind { LAUNCH_LOCAL, LAUNCH_SLURM } LauncherKind;
 typedef struct Flags {
     bool help, json, quiet, verbose;
     int color; /* ColorMode */
-    bool dry_run, force, resume, retry, status, wait, submit_only, diff, export, orphans, remove,
-        yes, best, check_nan, profile, interval, runs, check;
+    bool dry_run, force, resume, retry, asha, status, wait, submit_only, diff, export, orphans,
+        remove, yes, best, check_nan, profile, interval, runs, check;
+    bool log_x, log_y, show, png, dark;
     int split;              /* SplitId */
+    int kind;               /* PlotKind; -1: not given */
     int launcher;           /* LauncherKind */
     int format;             /* TableFormat, and one more */
     int64_t threads;        /* 0: from the environment */
     int64_t jobs;           /* 0: as many as there are threads */
     double log_every, time; /* seconds */
     const char *results, *checkpoint, *output, *filter, *isa;
+    const char *metric, *x, *group, *tensor;
 } Flags;
 
 /* Defaults, then argv[0..argc). `names`: the long names that the command takes, separated by

@@ -397,7 +397,8 @@ void option_write(const OptionTable *table, const void *values, bool with_defaul
     }
 }
 
-const char *option_value_text(const OptionTable *table, const void *values, const char *name, Arena *a)
+const char *option_value_text(const OptionTable *table, const void *values, const char *name,
+                              Arena *a)
 {
     const Option *o = option_find(table, name);
     if (!o) return NULL;

@@ -119,7 +119,8 @@ void option_write(const OptionTable *table, const void *values, bool with_defaul
 
 /* One option's value in canonical text, "[64, 128]", "0.001", "adam"; NULL when there is none of
  * that name. */
-const char *option_value_text(const OptionTable *table, const void *values, const char *name, Arena *a);
+const char *option_value_text(const OptionTable *table, const void *values, const char *name,
+                              Arena *a);
 
 const Option *option_find(const OptionTable *table, const char *name);
 

@@ -40,6 +40,7 @@ const TopKey experiment_keys[] = {
     {"table",     MAYBE_MAP | MAYBE_LIST, false, "how the results of a sweep are shown beside the paper's"},
     {"claims",    MAYBE_LIST,             false, "what the results should show: [{say: ..., test: ...}, ...]"},
     {"search",    MAYBE_MAP,              false, "which setting of the swept keys is the best: {by: valid.top1, over: [optimizer.lr], ...}"},
+    {"plots",     MAYBE_LIST,             false, "what is drawn of the results: [{kind: curve, metric: valid.loss}, ...]"},
     {"slurm",     MAYBE_MAP,              false, "how the jobs of a sweep are submitted"},
     {"base",      MAYBE_MAP | MAYBE_WORD, true,  "the experiment whose trained weights are started from: a file, or {file: ..., set: {key: value}, same: [key, ...], checkpoint: last or best}"},
     {"teacher",   MAYBE_MAP | MAYBE_WORD, true,  "the experiment whose trained model teaches: as base"},

@@ -3,6 +3,7 @@
 
 #include "base/pcg.h"
 #include "base/text.h"
+#include "run/metric_lines.h"
 #include "table/stats.h"
 
 #include <math.h>
@@ -213,7 +214,7 @@ static const char *choose_setting(const Table *t, const Group *g)
 {
     const char *best = NULL;
     int best_n = 0;
-    double best_mean = 0, sign = table_less_is_better(t->search->by) ? -1 : 1;
+    double best_mean = 0, sign = metric_less_is_better(t->search->by) ? -1 : 1;
     for (int i = 0; i < g->n; i++) {
         const char *setting = g->at[i]->setting;
         double sum = 0;
@@ -431,7 +432,7 @@ static bool check_labels(const Table *t, Error *err)
     return ok;
 }
 
-bool table_build(Table *t, Arena *a, const TableSpec *spec, const TableSearch *search,
+bool table_build(Table *t, Arena *a, const TableSpec *spec, const Search *search,
                  const Observation *at, int n, Error *err)
 {
     int *row_of = arena_new_array(a, int, n), *column_of = arena_new_array(a, int, n);

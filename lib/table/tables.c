@@ -92,7 +92,7 @@ bool tables_read(TableSet *t, Arena *a, const Yaml *file, Error *err)
         for (const Yaml *one = many ? y->first : y; one; one = many ? one->next : NULL)
             ok &= read_table(t, a, one, err);
     }
-    ok &= table_search_read(&t->search, yaml_get(file, "search"), err);
+    ok &= search_read(&t->search, yaml_get(file, "search"), err);
     return read_claims(t, a, yaml_get(file, "claims"), err) && ok;
 }
 
@@ -196,7 +196,7 @@ static bool observe(Collector *c, const SweepRun *run, int i_table, const char *
                     const RunRecord *record, Error *err)
 {
     const TableSpec *s = &c->set->specs[i_table];
-    const TableSearch *search = &c->set->search;
+    const Search *search = &c->set->search;
     double *values = arena_new_array(c->arena, double, s->n_metrics);
     Observation *o = &c->at[i_table][c->n];
     *o = (Observation){.run = run->id,
@@ -222,7 +222,9 @@ static void learn(Collector *c, const SweepRun *run, const RunRecord *record)
     add_fact(c, 1,
              arena_printf(a, "%s %.4s...", value_of(c, run, "data.name"), record->data_sha256));
     add_fact(c, 2, record->host);
-    if (c->n_done++ == 0) c->n_names = run_metric_names(record, c->names, NAMES, a);
+    if (c->n_done++ == 0)
+        c->n_names =
+            metric_names(record->final_metrics, strlen(record->final_metrics), c->names, NAMES, a);
 }
 
 static bool read_runs(Collector *c, Error *err)
@@ -270,7 +272,7 @@ static bool check_key(const Collector *c, const Yaml *where, const char *key, Er
 
 static bool check_keys(const Collector *c, Error *err)
 {
-    const TableSearch *search = &c->set->search;
+    const Search *search = &c->set->search;
     bool ok = true;
     for (int i = 0; i < c->set->n; i++) {
         const TableSpec *s = &c->set->specs[i];
@@ -293,7 +295,7 @@ static bool no_metric(const Collector *c, const Yaml *where, const char *name, E
 
 static bool check_metrics(const Collector *c, Error *err)
 {
-    const TableSearch *search = &c->set->search;
+    const Search *search = &c->set->search;
     bool ok = true;
     for (int i = 0; i < c->set->n && c->n_done > 0; i++)
         for (int m = 0; m < c->set->specs[i].n_metrics; m++) {

@@ -15,7 +15,7 @@ typedef struct TableSet {
     TableSpec *specs;
     Table *tables; /* n of each; 0 when the file has no `table:` */
     int n;
-    TableSearch search;
+    Search search;
     Claim *claims;
     int n_claims;
     int n_runs, n_missing; /* folders the sweep asks for; not done */

@@ -316,7 +316,7 @@ TEST(experiment, id_is_the_start_of_the_sha256)
 {
     Arena *a = arena_new();
     Experiment e = parse(a, golden_yaml);
-    assert_string_equal(e.id, "0e000e395aed");
+    assert_string_equal(e.id, "076096702d7c");
     arena_free(a);
 }
 
