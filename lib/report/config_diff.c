@@ -41,7 +41,8 @@ static void count_value(ConfigDiff *d, ConfigKey *k, const char *text)
 
 static bool is_branch(const Yaml *y)
 {
-    return y->n > 0 && (y->kind == YAML_MAP || (y->kind == YAML_LIST && y->first->kind == YAML_MAP));
+    return y->n > 0 &&
+           (y->kind == YAML_MAP || (y->kind == YAML_LIST && y->first->kind == YAML_MAP));
 }
 
 /* "methods" and the i-th child -> "methods.0"; of a map the child's key. */
