@@ -25,7 +25,7 @@ else
 OPT := -O3 -g -D_FORTIFY_SOURCE=2
 endif
 CFLAGS_ALL := $(WARN) $(GCC_ONLY) $(OPT) $(MATH) -fopenmp $(CFLAGS)
-LDFLAGS_ALL := $(OPT) -fopenmp $(LDFLAGS)
+LDFLAGS_ALL := $(OPT) -fopenmp -Wl,--wrap=GOMP_parallel $(LDFLAGS) # the wrapper: lib/base/threads.c
 
 # Kernels are compiled once an instruction set, from one source.
 MACHINE := $(shell $(CC) -dumpmachine)

@@ -59,6 +59,7 @@ static const Flag flag_table[] = {
     {"output",     'o', FLAG_TEXT,   IN(output),     "FILE",              0, 0, "where the output goes (eval: the confusion matrix; default: into the run's folder)"},
     {"results",    0,   FLAG_TEXT,   IN(results),    "DIR",               0, 0, "where run folders are (default: results)"},
     {"profile",    0,   FLAG_SWITCH, IN(profile),    NULL,                0, 0, "print where the time went, and write trace.json into the run's folder"},
+    {"events",     0,   FLAG_CHOICE, IN(events),     "scalars|all",       0, 0, "what goes into the TensorBoard file: numbers, or also images and histograms"},
     {"filter",     0,   FLAG_TEXT,   IN(filter),     "TEXT",              0, 0, "only what has TEXT in its name"},
     {"time",       0,   FLAG_REAL,   IN(time),       "SECONDS",           0, 1000, "for each case (default: 0.15)"},
     {"isa",        0,   FLAG_TEXT,   IN(isa),        "v3|v4|neon",        0, 0, "instruction set to use (default: SEQLAB_ISA, or the best there is)"},

@@ -20,6 +20,7 @@ typedef struct Flags {
     bool log_x, log_y, show, png, dark;
     int split;              /* SplitId */
     int kind;               /* PlotKind; -1: not given */
+    int events;             /* 0 scalars, 1 all */
     int launcher;           /* LauncherKind */
     int format;             /* TableFormat, and one more */
     int64_t threads;        /* 0: from the environment */

@@ -195,6 +195,7 @@ static bool run_local(const Sweep *s, const Invocation *in, Error *err)
                                  .command_line = in->line,
                                  .jobs = (int)in->flags.jobs,
                                  .retry = in->flags.retry,
+                                 .rich_events = in->flags.events == 1,
                                  .force = in->flags.force};
     stop_install();
     bool ok = pool_new(&pool, in->arena, s, &options, err) && run_pool(&pool, &report, in, err);

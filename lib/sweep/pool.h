@@ -60,6 +60,7 @@ typedef struct PoolOptions {
     int jobs;                 /* workers; 0: as many as there are threads and runs */
     bool retry;               /* run again what has failed before */
     bool force;               /* run again what is done */
+    bool rich_events;         /* as TrainFlags */
 } PoolOptions;
 
 typedef struct Pool {

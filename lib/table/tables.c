@@ -1,6 +1,7 @@
 /* tables -- from an experiment file and its runs to tables and verdicts; see tables.h. */
 #include "table/tables.h"
 
+#include "run/metric_lines.h"
 #include "run/run_record.h"
 #include "table/run_values.h"
 
