@@ -72,7 +72,7 @@ void config_diff_add(ConfigDiff *d, const Yaml *config)
     int at = 0;
     walk(d, config, "", &at, scratch);
     arena_free(scratch);
-    if (!d->first) d->first = yaml_copy(d->arena, config);
+    if (!d->first) d->first = config;
     d->n_runs++;
 }
 

@@ -21,11 +21,11 @@ typedef struct ConfigDiff {
     Arena *arena;
     ConfigKey **keys;
     int n_keys, n_allocated;
-    const Yaml *first; /* of the configurations */
+    const Yaml *first; /* of the configurations; not owned */
     int n_runs;
 } ConfigDiff;
 
-/* Starts with an arena, the rest zero. The tree must stay. */
+/* Starts with an arena, the rest zero. The first one's tree must stay. */
 void config_diff_add(ConfigDiff *d, const Yaml *config);
 /* Whether all runs have the key with the same value. */
 bool config_key_is_common(const ConfigDiff *d, const ConfigKey *k);

@@ -15,13 +15,13 @@ static const Place place = {.file = "command line"};
 
 /* -- Files */
 
-typedef struct PathList {
+typedef struct FileList {
     const char **at;
     int n, n_allocated;
     Arena *arena;
-} PathList;
+} FileList;
 
-static void add_path(PathList *l, const char *path)
+static void add_file(FileList *l, const char *path)
 {
     if (l->n == l->n_allocated) {
         l->n_allocated = l->n_allocated ? 2 * l->n_allocated : 16;
@@ -55,7 +55,7 @@ static bool is_part(const char *path, Arena *a)
     return false;
 }
 
-static bool add_folder(PathList *files, PathList *parts, const char *folder, Error *err)
+static bool add_folder(FileList *files, FileList *parts, const char *folder, Error *err)
 {
     Arena *a = files->arena;
     const int first = files->n;
@@ -66,7 +66,7 @@ static bool add_folder(PathList *files, PathList *parts, const char *folder, Err
     for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
         if (!is_yaml(entry->d_name)) continue;
         const char *path = arena_printf(a, "%.*s/%s", (int)length, folder, entry->d_name);
-        add_path(is_part(path, a) ? parts : files, path);
+        add_file(is_part(path, a) ? parts : files, path);
     }
     (void)closedir(dir);
     if (files->n == first)
@@ -81,13 +81,13 @@ static bool is_folder(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-static bool find_files(PathList *files, PathList *parts, const ReportRequest *q, Error *err)
+static bool find_files(FileList *files, FileList *parts, const ReportRequest *q, Error *err)
 {
     for (int i = 0; i < q->n_paths; i++) {
         if (is_folder(q->paths[i]))
             TRY(add_folder(files, parts, q->paths[i], err));
         else
-            add_path(files, q->paths[i]);
+            add_file(files, q->paths[i]);
     }
     if (parts->n > 0) qsort(parts->at, (size_t)parts->n, sizeof(char *), by_text);
     return true;
@@ -223,7 +223,7 @@ static void merge_errors(const Error *from, Error *into)
 
 bool report_open(Report *r, Arena *a, const ReportRequest *q, Error *err)
 {
-    PathList files = {.arena = a}, parts = {.arena = a};
+    FileList files = {.arena = a}, parts = {.arena = a};
     *r = (Report){0};
     TRY(find_files(&files, &parts, q, err));
     r->at = arena_new_array(a, ReportExperiment, files.n);

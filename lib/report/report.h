@@ -98,6 +98,8 @@ void report_count(ReportCost *cost, FactList facts[], const ReportRun *run, cons
                   Arena *a);
 /* <section> of one experiment; its id is e1, e2, ... by `number`. */
 void report_section(const ReportExperiment *e, int number, Text *out);
+/* <ul> of links to the section's parts. */
+void report_contents(const ReportExperiment *e, int number, Text *out);
 /* Tables that the page and its sections both have. */
 void report_cost_table(const ReportCost *cost, const FactList *energy, Text *out);
 void report_fact_table(const FactList facts[], int n_runs, Text *out);

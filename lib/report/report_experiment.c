@@ -117,7 +117,9 @@ static bool add_config(ReportExperiment *e, const SweepRun *run, Arena *a, Error
     copy_id(&x.base, &e->sweep, run, 0);
     copy_id(&x.teacher, &e->sweep, run, x.base.experiment ? 1 : 0);
     const char *text = experiment_config(&x, a);
-    TRY(yaml_parse(a, text, strlen(text), "config.yaml", &config, err));
+    /* the first one stays */
+    Arena *owner = e->configs.n_runs == 0 ? e->configs.arena : a;
+    TRY(yaml_parse(owner, text, strlen(text), "config.yaml", &config, err));
     config_diff_add(&e->configs, config);
     return true;
 }

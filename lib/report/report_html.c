@@ -56,7 +56,7 @@ void report_cost_table(const ReportCost *cost, const FactList *energy, Text *out
 
 void report_fact_table(const FactList facts[], int n_runs, Text *out)
 {
-    static const char *const headers[N_FACTS] = {"seqlab",  "Hosts",          "CPU", "Kernels for",
+    static const char *const headers[N_FACTS] = {"seqlab",  "Hosts",          "CPU", "Instruction set",
                                                  "Threads", "Data (SHA-256)", NULL};
     text_add(out, "<div class=\"wide\"><table class=\"list\">\n<caption>Where the runs were made "
                   "(the last start of each)</caption>\n<tbody>\n");
@@ -105,6 +105,18 @@ static void add_run_totals(const Report *r, Text *out)
     end_total(out);
 }
 
+static void add_claim_totals(const Report *r, Text *out)
+{
+    const int *n = r->n_claims;
+    const int all = n[CLAIM_HOLDS] + n[CLAIM_HOLDS_WEAKLY] + n[CLAIM_FAILS] + n[CLAIM_NOT_RUN];
+    begin_total(out, "Claims that hold");
+    text_addf(out, "%d of %d", n[CLAIM_HOLDS], all);
+    if (all > 0)
+        text_addf(out, "<small>%d weakly, %d fail, %d not run</small>", n[CLAIM_HOLDS_WEAKLY],
+                  n[CLAIM_FAILS], n[CLAIM_NOT_RUN]);
+    end_total(out);
+}
+
 static void add_totals(const Report *r, Text *out)
 {
     char text[24];
@@ -113,13 +125,7 @@ static void add_totals(const Report *r, Text *out)
     text_addf(out, "%d", r->n);
     end_total(out);
     add_run_totals(r, out);
-    for (int i = 0; i < N_VERDICTS; i++) {
-        static const char *const names[N_VERDICTS] = {"Claims that hold", "hold weakly", "fail",
-                                                      "not run"};
-        begin_total(out, names[i]);
-        text_addf(out, "%d", r->n_claims[i]);
-        end_total(out);
-    }
+    add_claim_totals(r, out);
     begin_total(out, "CPU time");
     text_duration(text, r->cost.cpu_s);
     text_addf(out, "%s<small>%.3g CPU hours</small>", text, r->cost.cpu_s / 3600);
@@ -182,7 +188,7 @@ static void add_claims(const Report *r, Text *out)
             html_text(out, c->say);
             if (*c->evidence) html_element(out, " <small>(", c->evidence, ")</small>");
             if (r->n > 1) {
-                text_addf(out, " <a href=\"#e%d-results\">", i + 1);
+                text_addf(out, " <a href=\"#e%d\">", i + 1);
                 html_element(out, "", r->at[i].name, "</a>");
             }
             text_add(out, "</li>\n");
@@ -236,7 +242,9 @@ static void add_contents(const Report *r, Text *out)
                   "</h2>\n<ol>\n<li><a href=\"#summary\">Summary</a></li>\n");
     for (int i = 0; i < r->n; i++) {
         text_addf(out, "<li><a href=\"#e%d\">", i + 1);
-        html_element(out, "", r->at[i].name, "</a></li>\n");
+        html_element(out, "", r->at[i].name, "</a>\n");
+        report_contents(&r->at[i], i + 1, out);
+        text_add(out, "</li>\n");
     }
     text_add(out, "</ol>\n</nav>\n");
 }

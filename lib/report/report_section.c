@@ -9,11 +9,6 @@
 
 enum { NAMED_MAX = 20, OPEN_ROWS_MAX = 60, METRICS_MAX = 3, KEYS_MAX = 8, VALUES_SHOWN = 12 };
 
-static void begin_part(Text *out, int number, const char *id, const char *title)
-{
-    text_addf(out, "<h3 id=\"e%d-%s\">%s</h3>\n", number, id, title);
-}
-
 static void begin_table(Text *out, const char *caption)
 {
     html_element(out, "<div class=\"wide\"><table class=\"list\">\n<caption>", caption,
@@ -93,15 +88,31 @@ static void add_counts(const ReportExperiment *e, Text *out)
         if (i != RUN_DONE && i != RUN_FAILED) add_named(e, (RunStatus)i, words[i], out);
 }
 
-/* The first table's metrics at the end of a run: what run.json holds. */
-static int shown_metrics(const ReportExperiment *e, const TableMetric *out[METRICS_MAX])
+static bool some_run_has(const ReportExperiment *e, const char *metric)
 {
+    double value;
+    for (int i = 0; i < e->n_runs; i++) {
+        const char *all = e->runs[i].record.final_metrics;
+        if (e->runs[i].status == RUN_DONE && metric_line_number(all, strlen(all), metric, &value))
+            return true;
+    }
+    return false;
+}
+
+/* The first table's metrics at the end of a run, as run.json holds them; without a table, the first
+ * of the usual ones. */
+static int shown_metrics(const ReportExperiment *e, TableMetric out[METRICS_MAX])
+{
+    static const char *const usual[] = {"test.top1", "valid.top1", "test.loss", "valid.loss",
+                                        "train.loss"};
     int n = 0;
-    if (e->tables.n == 0) return 0;
-    const TableSpec *s = &e->tables.specs[0];
-    for (int i = 0; i < s->n_metrics && n < METRICS_MAX; i++)
-        if (s->metrics[i].at == AT_LAST && strncmp(s->metrics[i].name, "run.", 4) != 0)
-            out[n++] = &s->metrics[i];
+    for (int i = 0; e->tables.n > 0 && i < e->tables.specs[0].n_metrics && n < METRICS_MAX; i++) {
+        const TableMetric *m = &e->tables.specs[0].metrics[i];
+        if (m->at == AT_LAST && strncmp(m->name, "run.", 4) != 0) out[n++] = *m;
+    }
+    for (size_t i = 0; e->tables.n == 0 && i < sizeof usual / sizeof usual[0]; i++)
+        if (n < METRICS_MAX && some_run_has(e, usual[i]))
+            out[n++] = (TableMetric){.name = usual[i], .scale = 1, .digits = 4};
     return n;
 }
 
@@ -123,7 +134,7 @@ static const char *swept_value(const SweepRun *run, const char *key)
 }
 
 static void add_run(const ReportExperiment *e, const ReportRun *run, bool by_key,
-                    const TableMetric *const metrics[], int n_metrics, Text *out)
+                    const TableMetric metrics[], int n_metrics, Text *out)
 {
     const RunRecord *r = &run->record;
     char text[24];
@@ -142,18 +153,18 @@ static void add_run(const ReportExperiment *e, const ReportRun *run, bool by_key
                   r->total_steps);
     else
         text_add(out, "<td></td>");
-    for (int k = 0; k < n_metrics; k++) add_metric(run, metrics[k], out);
+    for (int k = 0; k < n_metrics; k++) add_metric(run, &metrics[k], out);
     *text = '\0';
     if (r->wall_s >= 0) text_duration(text, r->wall_s);
-    text_addf(out, "<td class=\"number one\">%s</td>", text);
+    text_addf(out, "<td class=\"number\">%s</td>", text);
     *text = '\0';
     if (r->cpu_s >= 0) text_duration(text, r->cpu_s);
-    text_addf(out, "<td class=\"number one\">%s</td></tr>\n", text);
+    text_addf(out, "<td class=\"number\">%s</td></tr>\n", text);
 }
 
 static void add_runs(const ReportExperiment *e, Text *out)
 {
-    const TableMetric *metrics[METRICS_MAX];
+    TableMetric metrics[METRICS_MAX];
     const int n_metrics = shown_metrics(e, metrics);
     const bool by_key = e->sweep.n_keys > 0 && e->sweep.n_keys <= KEYS_MAX;
     text_addf(out, "<details%s><summary>All runs</summary>\n",
@@ -166,7 +177,7 @@ static void add_runs(const ReportExperiment *e, Text *out)
     text_add(out, "<th scope=\"col\" class=\"number\">steps</th>");
     for (int k = 0; k < n_metrics; k++)
         html_element(out, "<th scope=\"col\" class=\"number\">",
-                     metrics[k]->label ? metrics[k]->label : metrics[k]->name, "</th>");
+                     metrics[k].label ? metrics[k].label : metrics[k].name, "</th>");
     text_add(out, "<th scope=\"col\" class=\"number\">wall</th>"
                   "<th scope=\"col\" class=\"number\">CPU</th></tr></thead>\n<tbody>\n");
     for (int i = 0; i < e->n_runs; i++) add_run(e, &e->runs[i], by_key, metrics, n_metrics, out);
@@ -184,7 +195,6 @@ static void add_results(const ReportExperiment *e, Text *out)
         tables_html(&e->tables, i, &style, out);
         text_add(out, "</div>\n");
     }
-    if (e->tables.n == 0) text_add(out, "<p>The file asks for no table.</p>\n");
 }
 
 static void add_plots(const ReportExperiment *e, Text *out)
@@ -250,33 +260,89 @@ static void add_commands(const ReportExperiment *e, Text *out)
     html_element(out, "seqlab report", rest, "</code></pre>\n");
 }
 
+/* -- The section, a row a part */
+
+static void add_what(const ReportExperiment *e, Text *out)
+{
+    add_settings(e, out);
+    if (e->problem) {
+        html_element(out, "<p class=\"problem\">Not run here: ", e->problem, "</p>\n");
+        return;
+    }
+    add_counts(e, out);
+    add_runs(e, out);
+}
+
+static void add_environment(const ReportExperiment *e, Text *out)
+{
+    report_fact_table(e->facts, e->cost.n, out);
+}
+
+static void add_cost(const ReportExperiment *e, Text *out)
+{
+    report_cost_table(&e->cost, &e->facts[FACT_ENERGY], out);
+}
+
+static bool always(const ReportExperiment *e)
+{
+    (void)e;
+    return true;
+}
+
+static bool is_known(const ReportExperiment *e)
+{
+    return !e->problem;
+}
+
+static bool has_table(const ReportExperiment *e)
+{
+    return e->tables.n > 0;
+}
+
+static bool has_started(const ReportExperiment *e)
+{
+    return e->cost.n > 0;
+}
+
+typedef struct Part {
+    const char *id, *title;
+    bool (*is_there)(const ReportExperiment *e);
+    void (*add)(const ReportExperiment *e, Text *out);
+} Part;
+
+// clang-format off
+static const Part parts[] = {
+    {"runs",          "What was run",  always,      add_what},
+    {"results",       "Results",       has_table,   add_results},
+    {"plots",         "Plots",         is_known,    add_plots},
+    {"configuration", "Configuration", is_known,    add_configuration},
+    {"environment",   "Environment",   has_started, add_environment},
+    {"cost",          "Cost",          has_started, add_cost},
+    {"repeat",        "To repeat it",  always,      add_commands},
+};
+// clang-format on
+enum { N_PARTS = sizeof parts / sizeof parts[0] };
+
+void report_contents(const ReportExperiment *e, int number, Text *out)
+{
+    text_add(out, "<ul>\n");
+    for (int i = 0; i < N_PARTS; i++)
+        if (parts[i].is_there(e))
+            text_addf(out, "<li><a href=\"#e%d-%s\">%s</a></li>\n", number, parts[i].id,
+                      parts[i].title);
+    text_add(out, "</ul>\n");
+}
+
 void report_section(const ReportExperiment *e, int number, Text *out)
 {
     text_addf(out, "<section id=\"e%d\" aria-labelledby=\"e%d-title\">\n<h2 id=\"e%d-title\">",
               number, number, number);
     html_element(out, "", e->name, "</h2>\n");
     add_paper(e, out);
-    begin_part(out, number, "runs", "What was run");
-    add_settings(e, out);
-    if (e->problem) {
-        html_element(out, "<p class=\"problem\">Not run here: ", e->problem, "</p>\n");
-    } else {
-        add_counts(e, out);
-        add_runs(e, out);
-        begin_part(out, number, "results", "Results");
-        add_results(e, out);
-        begin_part(out, number, "plots", "Plots");
-        add_plots(e, out);
-        begin_part(out, number, "configuration", "Configuration");
-        add_configuration(e, out);
+    for (int i = 0; i < N_PARTS; i++) {
+        if (!parts[i].is_there(e)) continue;
+        text_addf(out, "<h3 id=\"e%d-%s\">%s</h3>\n", number, parts[i].id, parts[i].title);
+        parts[i].add(e, out);
     }
-    if (e->cost.n > 0) {
-        begin_part(out, number, "environment", "Environment");
-        report_fact_table(e->facts, e->cost.n, out);
-        begin_part(out, number, "cost", "Cost");
-        report_cost_table(&e->cost, &e->facts[FACT_ENERGY], out);
-    }
-    begin_part(out, number, "repeat", "To repeat it");
-    add_commands(e, out);
     text_add(out, "</section>\n");
 }
