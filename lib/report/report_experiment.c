@@ -165,13 +165,22 @@ static bool read_blocks(ReportExperiment *e, Arena *a, const ReportRequest *q, E
     return ok && tables_read(&e->tables, a, file, err);
 }
 
+/* What experiment_load takes where the file gives no name. */
+static const char *name_of(const ReportExperiment *e, Arena *a)
+{
+    const Yaml *name = yaml_get(e->file, "name");
+    const char *slash = strrchr(e->path, '/'), *file = slash ? slash + 1 : e->path;
+    const char *dot = strrchr(file, '.');
+    if (name && name->text) return name->text;
+    return dot ? arena_string_n(a, file, (size_t)(dot - file)) : file;
+}
+
 /* Without the data a run has no id: what the file claims was then not run, as far as one can see.
  */
 static bool without_runs(ReportExperiment *e, Arena *a, const Error *why)
 {
-    const Yaml *name = yaml_get(e->file, "name");
     e->problem = arena_string(a, why->items[0].text);
-    e->name = name && name->text ? name->text : e->path;
+    e->name = name_of(e, a);
     e->tables.n = 0;
     for (int i = 0; i < e->tables.n_claims; i++) {
         e->tables.claims[i].verdict = CLAIM_NOT_RUN;

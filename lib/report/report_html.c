@@ -56,8 +56,8 @@ void report_cost_table(const ReportCost *cost, const FactList *energy, Text *out
 
 void report_fact_table(const FactList facts[], int n_runs, Text *out)
 {
-    static const char *const headers[N_FACTS] = {"seqlab",  "Hosts",          "CPU", "Instruction set",
-                                                 "Threads", "Data (SHA-256)", NULL};
+    static const char *const headers[N_FACTS] = {
+        "seqlab", "Hosts", "CPU", "Instruction set", "Threads", "Data (SHA-256)", NULL};
     text_add(out, "<div class=\"wide\"><table class=\"list\">\n<caption>Where the runs were made "
                   "(the last start of each)</caption>\n<tbody>\n");
     for (int k = 0; k < N_FACTS; k++) {
@@ -93,6 +93,7 @@ static void end_total(Text *out)
 static void add_run_totals(const Report *r, Text *out)
 {
     bool any = false;
+    int n_unknown = 0;
     begin_total(out, "Runs done");
     text_addf(out, "%d of %d", r->n_status[RUN_DONE], r->n_runs);
     for (int i = 0; i < N_RUN_STATUSES; i++) {
@@ -102,6 +103,10 @@ static void add_run_totals(const Report *r, Text *out)
         any = true;
     }
     text_add(out, any ? "</small>" : "");
+    for (int i = 0; i < r->n; i++) n_unknown += r->at[i].problem != NULL;
+    if (n_unknown > 0)
+        text_addf(out, "<small>%d experiment%s without data not counted</small>", n_unknown,
+                  n_unknown == 1 ? "" : "s");
     end_total(out);
 }
 
