@@ -233,8 +233,9 @@ const Command command_sweep = {
     .name = "sweep",
     .summary = "Make all runs that an experiment file asks for, each once",
     .usage = "FILE.yaml [key=value ...]",
-    .flags = "dry-run jobs asha launcher submit-only wait status retry force log-every results "
-             "threads json",
+    .flags =
+        "dry-run jobs asha launcher submit-only wait status retry force events log-every results "
+        "threads json",
     .help = "The file's sweep: block gives the settings; runs that others start from (base:) are\n"
             "made first. A run that is done is not made again; one that was interrupted goes on,\n"
             "so the same command continues a sweep that was stopped or killed. Workers are\n"
