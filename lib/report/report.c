@@ -113,12 +113,14 @@ static const char *readme_title(const char *folder, Arena *a)
     return title && *title && yaml_is_text(title) ? title : NULL;
 }
 
+/* What a folder or file is called, also where the path is "." or ends in "..". */
 static const char *last_part(const char *path, Arena *a)
 {
-    size_t n = strlen(path);
-    while (n > 1 && path[n - 1] == '/') n--;
-    const char *copy = arena_string_n(a, path, n), *slash = strrchr(copy, '/');
-    return slash && slash[1] ? slash + 1 : copy;
+    char *whole = realpath(path, NULL);
+    const char *slash = strrchr(whole ? whole : path, '/');
+    const char *part = arena_string(a, slash && slash[1] ? slash + 1 : path);
+    free(whole);
+    return part;
 }
 
 static const char *title_of(const Report *r, const ReportRequest *q, Arena *a)

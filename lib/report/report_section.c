@@ -224,7 +224,8 @@ static void add_key(const ReportExperiment *e, const ConfigKey *k, Text *out)
     }
     if (others > 0) text_addf(out, ", other values <small>(%d)</small>", others);
     if (absent > 0) text_addf(out, ", not there <small>(%d)</small>", absent);
-    text_addf(out, "</td><td>%s</td></tr>\n", is_swept(e, k->key) ? "swept" : "follows");
+    text_addf(out, "</td><td>%s</td></tr>\n",
+              is_swept(e, k->key) ? "swept" : "follows from a swept key");
 }
 
 static void add_configuration(const ReportExperiment *e, Text *out)

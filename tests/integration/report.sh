@@ -123,7 +123,7 @@ print(r["experiments"], r["runs"]["all"], r["runs"]["done"], r["runs"]["absent"]
 name="report: the paper's value and the difference"
 check "$(grep -c '<span class="paper">\[1.5000\]</span> <span class="difference">[+-]' $page)" 1
 name="report: where the runs differ, and by what"
-check "$(sed -n 's/<tr><th scope="row"><code>\([a-z_.]*\)<.*<td>\(swept\|follows\)<.*/\1 \2/p' $page | grep -E 'hidden|lr|seed|eps|momentum' | sort | tr '\n' ' ')" \
+check "$(sed -n 's/<tr><th scope="row"><code>\([a-z_.]*\)<.*<td>\(swept\|follows\).*/\1 \2/p' $page | grep -E 'hidden|lr|seed|eps|momentum' | sort | tr '\n' ' ')" \
     "model.hidden swept optimizer.eps follows optimizer.lr follows optimizer.lr swept optimizer.momentum follows train.seed swept "
 name="report: a plot a figure"
 if [ "$(grep -c '<figure' $page)" -ge 3 ] && [ "$(grep -c '<figure' $page)" = "$(grep -c '<svg' $page)" ]; then ok; else not_ok none; fi
