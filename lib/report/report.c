@@ -89,6 +89,7 @@ static bool find_files(FileList *files, FileList *parts, const ReportRequest *q,
         else
             add_file(files, q->paths[i]);
     }
+    if (files->n == 0) return fail(err, FAIL_USAGE, &place, "no experiment file is named");
     if (parts->n > 0) qsort(parts->at, (size_t)parts->n, sizeof(char *), by_text);
     return true;
 }
@@ -143,12 +144,13 @@ static const char *title_of(const Report *r, const ReportRequest *q, Arena *a)
 static const char *common_folder(const Report *r, Arena *a)
 {
     const char *first = r->at[0].name;
-    size_t n = strlen(first);
+    const size_t length = strlen(first);
+    size_t n = length;
     for (int i = 1; i < r->n; i++) {
         size_t same = 0, end = 0;
         const char *name = r->at[i].name;
         for (; same <= n; same++) {
-            const char c = same < n ? first[same] : '\0';
+            const char c = first[same < n ? same : length];
             if ((c == '\0' || c == '/') && (name[same] == '\0' || name[same] == '/')) end = same;
             if (c != name[same] || c == '\0') break;
         }
@@ -203,7 +205,7 @@ static void add_up(Report *r, Arena *a)
         for (int k = 0; k < e->tables.n_claims; k++) r->n_claims[e->tables.claims[k].verdict]++;
         for (int k = 0; k < N_FACTS; k++) add_facts(&r->facts[k], &e->facts[k]);
     }
-    if (n > 0) qsort(runs, (size_t)n, sizeof *runs, by_folder);
+    if (n > 0) qsort(runs, (size_t)n, sizeof(void *), by_folder);
     for (int i = 0; i < n; i++) {
         if (i > 0 && strcmp(runs[i]->folder, runs[i - 1]->folder) == 0) continue;
         r->n_runs++;

@@ -50,12 +50,16 @@ const char report_css[] =
     ".problem{border-left:4px solid var(--bad);background:var(--fill);padding:.5rem .9rem}\n"
     "ul.claims{margin:.6rem 0}ul.claims li{margin:.25rem 0;padding-left:7.3em;text-indent:-7.3em}\n"
     "ul.claims li *{text-indent:0}\n"
+    "table.cells caption small,ul.claims small{opacity:1}\n" /* .soft is faint enough */
     "figure{margin:1rem 0;overflow-x:auto}\n"
     "summary{cursor:pointer;font-weight:600}\n"
     "footer{margin-top:3rem;border-top:1px solid var(--line);padding-top:.6rem;"
     "color:var(--soft);font-size:.9rem}\n"
-    "@media print{:root{--page:#fff;--text:#000;--soft:#444;--line:#999;--fill:#fff;--link:#000;"
+    "@media "
+    "print{:root{color-scheme:light;--page:#fff;--text:#000;--soft:#444;--line:#999;--fill:#fff;--"
+    "link:#000;"
     "--good:#000;--bad:#000}body{max-width:none;padding:0;font-size:10pt}"
-    "a{text-decoration:none}.skip{display:none}pre{white-space:pre-wrap;overflow:visible}"
+    "a{text-decoration:none}ul.claims li b{color:#000!important}.skip{display:none}"
+    "pre{white-space:pre-wrap;overflow:visible}"
     ".wide,figure{overflow:visible}figure,tr,dl.totals div{break-inside:avoid}"
     "h2,h3,caption{break-after:avoid}}\n";
