@@ -164,7 +164,7 @@ static bool excluded(const Reader *r, const Setting *s)
 static Setting combine(const Reader *r, int64_t index)
 {
     int n = 0;
-    int64_t at[AXES_MAX];
+    int64_t at[AXES_MAX] = {0};
     for (int i = r->n_axes - 1; i >= 0; i--) {
         at[i] = index % r->axes[i].n;
         index /= r->axes[i].n;

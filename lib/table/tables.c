@@ -325,8 +325,8 @@ static const char *shell_word(const char *word, Arena *a)
     return arena_printf(a, "%s'", out);
 }
 
-static const char *command_text(Arena *a, const char *path, const char *const words[], int n_words,
-                                const char *results)
+const char *tables_command(Arena *a, const char *path, const char *const words[], int n_words,
+                           const char *results)
 {
     char *text = arena_printf(a, "seqlab sweep %s", shell_word(path, a));
     for (int i = 0; i < n_words; i++)
@@ -384,7 +384,7 @@ bool tables_open(TableSet *t, Arena *a, const char *path, const char *const word
     o.wanted = tables_wanted(t, a, &o.n_wanted);
     TRY(sweep_open(&sweep, a, path, words, n_words, &o, err));
     ok = tables_collect(t, a, &sweep, err);
-    t->command = command_text(a, path, words, n_words, results);
+    t->command = tables_command(a, path, words, n_words, results);
     sweep_close(&sweep);
     return ok;
 }
