@@ -98,10 +98,13 @@ static const char *kind_of(const char *word)
     return *word >= 'a' && *word <= 'z' ? word : NULL;
 }
 
-static void add_kind(Text *out, const char *word)
+/* A kind once. */
+static void add_kind(Text *out, const char *kind, Arena *a)
 {
-    const char *kind = kind_of(word);
-    if (kind) text_addf(out, "%s%s", out->n ? " " : "", kind);
+    if (!kind) return;
+    const char *there = arena_printf(a, " %s ", out->n ? out->data : "");
+    if (!strstr(there, arena_printf(a, " %s ", kind)))
+        text_addf(out, "%s%s", out->n ? " " : "", kind);
 }
 
 /* "FILE.yaml|RUN [key=value ...]" -> "@file @run" and "@key". What repeats stands for both. */
@@ -114,16 +117,19 @@ void complete_words(const Command *c, Arena *a, const char **first, const char *
         const size_t n = strcspn(at, ends);
         const char *word = arena_string_n(a, at, n), *dots = strstr(word, "...");
         if (dots) word = arena_string_n(a, word, (size_t)(dots - word));
-        if (*word) add_kind(&texts[i], word);
-        if (*word && dots && i == 0) add_kind(&texts[1], word);
+        if (*word) add_kind(&texts[i], kind_of(word), a);
+        if (*word && dots && i == 0) add_kind(&texts[1], kind_of(word), a);
         at += n;
         if (*at == ' ' && texts[0].n > 0) i = 1;
         if (strncmp(at, " ...", 4) == 0 && !texts[1].n) text_add(&texts[1], texts[0].data);
         if (*at) at++;
     }
     /* [KIND] [NAME]: the second may come without the first */
-    if (*c->usage == '[' && texts[1].n && strcmp(texts[0].data, texts[1].data) != 0)
-        text_addf(&texts[0], " %s", texts[1].data);
+    for (const char *at = texts[1].n && *c->usage == '[' ? texts[1].data : ""; *at;) {
+        const size_t n = strcspn(at, " ");
+        add_kind(&texts[0], arena_string_n(a, at, n), a);
+        at += n + (at[n] != '\0');
+    }
     *first = arena_string(a, texts[0].n ? texts[0].data : "");
     *rest = arena_string(a, texts[1].n ? texts[1].data : "");
     text_free(&texts[0]);

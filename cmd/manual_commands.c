@@ -48,6 +48,7 @@ static const char rest[] =
     ".TP\n.B SEQLAB_DATA\nthe folder of recipes and data; otherwise data/ here, or where seqlab is installed\n"
     ".TP\n.B SEQLAB_ISA\nthe instruction set to use: v3, v4 or neon; results do not depend on it\n"
     ".TP\n.B NO_COLOR\nwhen set and not empty, messages are not coloured unless \\-\\-color=always\n"
+    ".TP\n.BR TERM ,\\  COLUMNS\nmessages are neither coloured nor redrawn when TERM is dumb; COLUMNS is the width of what plot shows\n"
     ".TP\n.BR OMP_NUM_THREADS ,\\  SLURM_CPUS_PER_TASK ,\\  SLURM_CPUS_ON_NODE\n"
     "the number of threads, in this order, when \\-\\-threads is not given; else all cores that may be used\n"
     ".TP\n.BR SLURM_JOB_ID ,\\  SLURM_RESTART_COUNT ,\\  SLURM_ARRAY_JOB_ID ,\\  SLURM_ARRAY_TASK_ID\n"
