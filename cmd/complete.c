@@ -121,7 +121,8 @@ void complete_words(const Command *c, Arena *a, const char **first, const char *
         if (*word && dots && i == 0) add_kind(&texts[1], kind_of(word), a);
         at += n;
         if (*at == ' ' && texts[0].n > 0) i = 1;
-        if (strncmp(at, " ...", 4) == 0 && !texts[1].n) text_add(&texts[1], texts[0].data);
+        if (strncmp(at, " ...", 4) == 0 && texts[0].n && !texts[1].n)
+            text_add(&texts[1], texts[0].data);
         if (*at) at++;
     }
     /* [KIND] [NAME]: the second may come without the first */
