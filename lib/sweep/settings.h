@@ -31,7 +31,7 @@ extern const OptionTable settings_options;
  * malformed block, on more than SWEEP_MAX_RUNS settings, and when `exclude` leaves none. */
 bool settings_read(Settings *out, Arena *a, const Yaml *sweep, Error *err) MUST_CHECK;
 
-/* Both are the same scalar: equal numbers, or equal words. */
+/* Both are the same: equal numbers, equal words, or lists and maps of such in the same order. */
 bool settings_equal(const Yaml *x, const Yaml *y);
 
 #endif
