@@ -79,7 +79,8 @@ static void fill_decaying(Param *p, Pcg rng, double deviation)
     const int rank = p->shape.rank;
     const int64_t lags = rank > 0 ? p->shape.dim[rank - 1] : 1;
     const int64_t channels = rank > 1 ? p->shape.dim[rank - 2] : 1;
-    const double base = channels < 4 ? 1 : (double)(channels / 2);
+    const int64_t half = channels / 2;
+    const double base = half > 1 ? (double)half : 1;
     fill_normal(p, rng, deviation);
     for (int64_t row = 0; lags > 0 && row < p->n / lags; row++) {
         const double power = (double)(row % channels) / (double)channels;
