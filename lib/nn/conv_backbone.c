@@ -2,6 +2,8 @@
  * takes (B, H, T), and the linear layer after it reads that as it lies. */
 #include "nn/conv_backbone.h"
 
+#include "nn/butterfly.h"
+
 static Node *normed(ModelBuild *b, const ConvBackbone *o, const char *name, Node *x)
 {
     return o->norm == 0 ? layer_batch_norm(b, name, x) : sequence_layer_norm(b, name, x);
@@ -13,6 +15,18 @@ static Node *repeated(Graph *g, Node *u, int64_t channels)
     Node **copy = arena_new_array(g->arena, Node *, channels);
     for (int64_t c = 0; c < channels; c++) copy[c] = u;
     return channels == 1 ? u : concat(g, copy, (int)channels, 1);
+}
+
+/* conv(u, k) + d u. */
+static Node *convolved(ModelBuild *b, const ConvBackbone *o, const char *prefix, Node *u, Node *k,
+                       Node *d)
+{
+    Graph *g = b->graph;
+    if (o->transform == 0)
+        return long_conv(g, u, k, d, NULL, o->bidirectional ? REACH_TWO_SIDED : REACH_CAUSAL);
+    Node *column = reshape(g, d, shape(2, d->shape.dim[0], INT64_C(1)));
+    Node *y = butterfly_conv(b, prefix, u, k, o->bidirectional, o->butterfly_lr);
+    return add(g, y, mul(g, u, column));
 }
 
 /* y (B, C H, T) to (B, T, H). */
@@ -44,7 +58,7 @@ static Node *layer(ModelBuild *b, const ConvBackbone *o, ConvKernels *kernels, c
     k = reshape(g, k, o->bidirectional ? shape(3, INT64_C(2), rows, taps) : shape(2, rows, taps));
     Node *d = model_param(b, model_name(b, "%s.D", prefix), shape(1, rows), ROLE_WEIGHT, normal);
     Node *u = repeated(g, transpose(g, sequence_masked(b, s.x, s.mask)), o->channels);
-    Node *y = long_conv(g, u, k, d, NULL, o->bidirectional ? REACH_TWO_SIDED : REACH_CAUSAL);
+    Node *y = convolved(b, o, prefix, u, k, d);
     y = sequence_dropout(b, model_name(b, "%s.inner", prefix), gelu(g, y), o->sequence.dropout,
                          o->tie_dropout ? 2 : -1);
     return output_glu(b, prefix, y, width);

@@ -19,6 +19,8 @@ typedef struct ConvBackbone {
     bool tie_dropout;
     int64_t channels;
     bool bidirectional;
+    int transform; /* 0: exact, 1: butterfly */
+    double butterfly_lr;
 } ConvBackbone;
 
 // clang-format off
@@ -28,7 +30,11 @@ typedef struct ConvBackbone {
     OPT_ENUM(ConvBackbone, order, "pre|post", "pre", "norm before the layer, or after the sum"),   \
     OPT_BOOL(ConvBackbone, tie_dropout, true, "drop a unit at all steps of a sequence or at none"), \
     OPT_INT(ConvBackbone, channels, channels_default, 1, 64, "kernels a unit"),                    \
-    OPT_BOOL(ConvBackbone, bidirectional, false, "further kernels that look at the steps to come")
+    OPT_BOOL(ConvBackbone, bidirectional, false, "further kernels that look at the steps to come"), \
+    OPT_ENUM(ConvBackbone, transform, "exact|butterfly", "exact",                                  \
+             "convolve exactly, or by a transform whose factors are learned too"),                 \
+    OPT_REAL(ConvBackbone, butterfly_lr, 0.1, 0, 1000,                                             \
+             "learning rate of the transform's factors, in those of the rest")
 // clang-format on
 
 /* The kernels of the layer `prefix` for sequences of `steps`: (R, d_model, taps), taps <= steps,

@@ -1,0 +1,14 @@
+/* butterfly -- long convolutions by a transform whose small factors are parameters (Fu et al.,
+ * arXiv 2302.06646, the learned extension of its block FFT). */
+#ifndef SEQLAB_NN_BUTTERFLY_H
+#define SEQLAB_NN_BUTTERFLY_H
+
+#include "nn/model.h"
+
+/* As long_conv (graph.h) of u (B, H, T), k (H, S) or, with `two_sided`, (2, H, S); u and k have
+ * factors of their own, `prefix`.fft_u and `prefix`.fft_k, that learn at `lr` times the optimizer's
+ * rate, do not decay, and start as the exact transform. */
+Node *butterfly_conv(ModelBuild *b, const char *prefix, Node *u, Node *k, bool two_sided,
+                     double lr);
+
+#endif
