@@ -17,16 +17,18 @@ static Node *repeated(Graph *g, Node *u, int64_t channels)
     return channels == 1 ? u : concat(g, copy, (int)channels, 1);
 }
 
-/* conv(u, k) + d u. */
-static Node *convolved(ModelBuild *b, const ConvBackbone *o, const char *prefix, Node *u, Node *k,
-                       Node *d)
+Node *conv_by_kernels(ModelBuild *b, const ConvBackbone *o, const char *prefix, Node *u, Node *k,
+                      Node *d)
 {
     Graph *g = b->graph;
+    if (k->shape.rank != 3) return u; /* a method's mistake is on record */
+    const int64_t rows = d->shape.dim[0], taps = k->shape.dim[2];
+    u = repeated(g, u, o->channels);
+    k = reshape(g, k, o->bidirectional ? shape(3, INT64_C(2), rows, taps) : shape(2, rows, taps));
     if (o->transform == 0)
         return long_conv(g, u, k, d, NULL, o->bidirectional ? REACH_TWO_SIDED : REACH_CAUSAL);
-    Node *column = reshape(g, d, shape(2, d->shape.dim[0], INT64_C(1)));
     Node *y = butterfly_conv(b, prefix, u, k, o->bidirectional, o->butterfly_lr);
-    return add(g, y, mul(g, u, column));
+    return add(g, y, mul(g, u, reshape(g, d, shape(2, rows, INT64_C(1)))));
 }
 
 /* y (B, C H, T) to (B, T, H). */
@@ -46,41 +48,36 @@ static Node *output_glu(ModelBuild *b, const char *prefix, Node *y, int64_t widt
     return mul(g, slice(g, y, 2, 0, width), sigmoid(g, slice(g, y, 2, width, width)));
 }
 
-static Node *layer(ModelBuild *b, const ConvBackbone *o, ConvKernels *kernels, const char *prefix,
+static Node *layer(ModelBuild *b, const ConvBackbone *o, ConvMix *mix, const char *prefix,
                    Sequence s)
 {
     Graph *g = b->graph;
-    const int64_t steps = s.x->shape.dim[1], width = s.x->shape.dim[2], rows = o->channels * width;
+    const int64_t width = s.x->shape.dim[2], rows = o->channels * width;
     const Init normal = {.kind = INIT_NORMAL, .a = 1};
-    Node *k = kernels(b, o, prefix, steps);
-    if (k->shape.rank != 3) return s.x; /* a method's mistake is on record */
-    const int64_t taps = k->shape.dim[2];
-    k = reshape(g, k, o->bidirectional ? shape(3, INT64_C(2), rows, taps) : shape(2, rows, taps));
     Node *d = model_param(b, model_name(b, "%s.D", prefix), shape(1, rows), ROLE_WEIGHT, normal);
-    Node *u = repeated(g, transpose(g, sequence_masked(b, s.x, s.mask)), o->channels);
-    Node *y = convolved(b, o, prefix, u, k, d);
+    Node *y = mix(b, o, prefix, transpose(g, sequence_masked(b, s.x, s.mask)), d);
     y = sequence_dropout(b, model_name(b, "%s.inner", prefix), gelu(g, y), o->sequence.dropout,
                          o->tie_dropout ? 2 : -1);
     return output_glu(b, prefix, y, width);
 }
 
-static Node *block(ModelBuild *b, const ConvBackbone *o, ConvKernels *kernels, int i, Sequence s)
+static Node *block(ModelBuild *b, const ConvBackbone *o, ConvMix *mix, int i, Sequence s)
 {
     const char *prefix = model_name(b, "layers.%d", i);
     const char *norm = model_name(b, "layers.%d.norm", i);
     Node *x = s.x;
     if (o->order == 0) s.x = normed(b, o, norm, x);
-    Node *y = layer(b, o, kernels, prefix, s);
+    Node *y = layer(b, o, mix, prefix, s);
     y = sequence_dropout(b, prefix, y, o->sequence.dropout, o->tie_dropout ? 1 : -1);
     y = add(b->graph, x, y);
     return o->order == 0 ? y : normed(b, o, norm, y);
 }
 
-Node *conv_backbone(ModelBuild *b, const ConvBackbone *o, ConvKernels *kernels, Node *x)
+Node *conv_backbone(ModelBuild *b, const ConvBackbone *o, ConvMix *mix, Node *x)
 {
     Sequence s = sequence_embed(b, &o->sequence, x);
     if (s.x->shape.rank != 3) return s.x; /* a mistake is on record */
-    for (int i = 0; i < o->sequence.n_layers; i++) s.x = block(b, o, kernels, i, s);
+    for (int i = 0; i < o->sequence.n_layers; i++) s.x = block(b, o, mix, i, s);
     if (o->order == 0) s.x = normed(b, o, "norm", s.x);
     return sequence_head(b, sequence_pool(b, o->sequence.pool, s));
 }

@@ -37,11 +37,16 @@ typedef struct ConvBackbone {
              "learning rate of the transform's factors, in those of the rest")
 // clang-format on
 
-/* The kernels of the layer `prefix` for sequences of `steps`: (R, d_model, taps), taps <= steps,
- * with R = channels, or twice that: first those that look back, then those that look ahead. */
-typedef Node *ConvKernels(ModelBuild *b, const ConvBackbone *o, const char *prefix, int64_t steps);
+/* The convolutions of the layer `prefix`: u (B, H, T) to conv(u, k) + D u, (B, C H, T), with index
+ * c H + h; d (C H) is D. */
+typedef Node *ConvMix(ModelBuild *b, const ConvBackbone *o, const char *prefix, Node *u, Node *d);
+
+/* Such a mix by its kernels: k (R, d_model, taps), taps <= T, with R = channels, or twice that:
+ * first those that look back, then those that look ahead. */
+Node *conv_by_kernels(ModelBuild *b, const ConvBackbone *o, const char *prefix, Node *u, Node *k,
+                      Node *d);
 
 /* Logits (B, n_classes) of x as the data give it. */
-Node *conv_backbone(ModelBuild *b, const ConvBackbone *o, ConvKernels *kernels, Node *x);
+Node *conv_backbone(ModelBuild *b, const ConvBackbone *o, ConvMix *mix, Node *x);
 
 #endif

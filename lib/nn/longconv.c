@@ -18,14 +18,16 @@ typedef struct Longconv {
     int64_t kernel_length;
 } Longconv;
 
-static Node *kernels(ModelBuild *b, const ConvBackbone *o, const char *prefix, int64_t steps)
+static Node *longconv_mix(ModelBuild *b, const ConvBackbone *o, const char *prefix, Node *u,
+                          Node *d)
 {
     static const Init first[] = {
         {.kind = INIT_NORMAL,          .a = 0.002},
         {.kind = INIT_DECAYING_NORMAL, .a = 0.02 }
     };
     const Longconv *own = (const Longconv *)o;
-    const int64_t most = own->kernel_length, taps = most > 0 && most < steps ? most : steps;
+    const int64_t steps = u->shape.dim[2], most = own->kernel_length,
+                  taps = most > 0 && most < steps ? most : steps;
     const int64_t rows = o->channels * (o->bidirectional ? 2 : 1);
     const char *name = model_name(b, "%s.kernel", prefix);
     Node *k = model_param(b, name, shape(3, rows, o->sequence.d_model, taps), ROLE_KERNEL,
@@ -35,13 +37,13 @@ static Node *kernels(ModelBuild *b, const ConvBackbone *o, const char *prefix, i
         p->lr_multiplier = (float)own->kernel_lr;
         p->weight_decay_multiplier = 0;
     }
-    return k;
+    return conv_by_kernels(b, o, prefix, u, k, d);
 }
 
 static Node *longconv_build(ModelBuild *b, const void *options, Node *x)
 {
     const Longconv *o = options;
-    return conv_backbone(b, &o->backbone, kernels, x);
+    return conv_backbone(b, &o->backbone, longconv_mix, x);
 }
 
 // clang-format off

@@ -1,9 +1,10 @@
-/* s4d -- diagonal state spaces (Gu et al., arXiv 2206.11893) by their convolution kernel:
+/* s4d -- diagonal state spaces (Gu et al., arXiv 2206.11893), by their convolution kernel:
  *
  *   K[l] = 2 Re sum_n C_n (exp(dt A_n) - 1) / A_n exp(dt A_n l),   n < N = d_state / 2
  *
- * which is x' = A x + u, y = 2 Re C x under zero-order hold. A_n = -exp(log_A_real) + i A_imag
- * starts at
+ * or, the same numbers up to rounding, by the recurrence x_t = exp(dt A) x_(t-1) + u_t, whose
+ * states are kept for every step. That is x' = A x + u, y = 2 Re C x under zero-order hold. A_n =
+ * -exp(log_A_real) + i A_imag starts at
  *
  *   lin   -1/2 + i pi n
  *   inv   -1/2 + i (d_state / pi) (d_state / (2 n + 1) - 1)
@@ -20,6 +21,7 @@ typedef struct S4d {
     int64_t d_state;
     int start; /* 0: lin, 1: inv */
     double state_lr;
+    int path; /* 0: kernel, 1: scan */
 } S4d;
 
 typedef struct Complex {
@@ -106,33 +108,96 @@ static Node *powers(Graph *g, Complex dt_a, int64_t lags)
     return concat(g, parts, 2, 1);
 }
 
-static Node *kernels(ModelBuild *b, const ConvBackbone *backbone, const char *prefix, int64_t steps)
+/* What a layer computes with: dt A (H, N), and C (exp(dt A) - 1) / A (H, R, N). */
+typedef struct States {
+    Complex dt_a, weight;
+} States;
+
+static States states_of(ModelBuild *b, const S4d *o, const char *prefix)
 {
-    static const int rows_first[] = {1, 0, 2};
-    const S4d *o = (const S4d *)backbone;
     Graph *g = b->graph;
-    if (o->d_state % 2 != 0)
-        return graph_fail(g, "d_state is %lld; states come in conjugate pairs",
-                          (long long)o->d_state);
-    const int64_t width = backbone->sequence.d_model, n = o->d_state / 2;
-    const int64_t rows = backbone->channels * (backbone->bidirectional ? 2 : 1);
+    const int64_t width = o->backbone.sequence.d_model, n = o->d_state / 2;
+    const int64_t rows = o->backbone.channels * (o->backbone.bidirectional ? 2 : 1);
     const Init half = {.kind = INIT_NORMAL, .a = 0.7071067811865476};
     Node *c = model_param(b, model_name(b, "%s.kernel.C", prefix),
                           shape(4, INT64_C(2), width, rows, n), ROLE_KERNEL, half);
     const Shape part = shape(3, width, rows, n), shared = shape(3, width, INT64_C(1), n);
-    Complex a, dt_a = state_of(b, o, prefix, &a), weight = hold(g, dt_a, a);
-    weight = times(
-        g, (Complex){reshape(g, weight.re, shared), reshape(g, weight.im, shared)},
+    Complex a, dt_a = state_of(b, o, prefix, &a);
+    const Complex held = hold(g, dt_a, a);
+    const Complex weight = times(
+        g, (Complex){reshape(g, held.re, shared), reshape(g, held.im, shared)},
         (Complex){reshape(g, slice(g, c, 0, 0, 1), part), reshape(g, slice(g, c, 0, 1, 1), part)});
-    Node *both[] = {weight.re, weight.im};
-    Node *k = matmul(g, concat(g, both, 2, 2), powers(g, dt_a, steps), false, false);
+    return (States){dt_a, weight};
+}
+
+/* (R, H, L) */
+static Node *kernels(Graph *g, const States *s, int64_t lags)
+{
+    static const int rows_first[] = {1, 0, 2};
+    Node *both[] = {s->weight.re, s->weight.im};
+    Node *k = matmul(g, concat(g, both, 2, 2), powers(g, s->dt_a, lags), false, false);
     return permute(g, affine(g, k, 2, 0), rows_first);
+}
+
+/* The states that u (B, H, T) leads to, as (H, B T, 2 N): real parts, then imaginary parts. */
+static Node *walk(Graph *g, const States *s, Node *u, bool reverse)
+{
+    static const int time_first[] = {0, 2, 1}, unit_first[] = {2, 0, 1, 3};
+    const int64_t B = u->shape.dim[0], H = u->shape.dim[1], T = u->shape.dim[2];
+    const int64_t N = s->dt_a.re->shape.dim[1];
+    const Complex e = exponential_of(g, s->dt_a);
+    Node *parts[] = {reshape(g, e.re, shape(2, INT64_C(1), H * N)),
+                     reshape(g, e.im, shape(2, INT64_C(1), H * N))};
+    Node *into = reshape(g, permute(g, u, time_first), shape(4, B, T, H, INT64_C(1)));
+    into = reshape(g, broadcast(g, into, shape(4, B, T, H, N)), shape(4, B, T, INT64_C(1), H * N));
+    Node *x = scan(g, concat(g, parts, 2, 0), pad_zero(g, into, 2, 0, 1), NULL, reverse);
+    x = permute(g, reshape(g, x, shape(4, B * T, INT64_C(2), H, N)), unit_first);
+    return reshape(g, x, shape(3, H, B * T, 2 * N));
+}
+
+/* 2 Re of the states x times the weights of `channels` rows from `row` on: (B, C, H, T). */
+static Node *read_out(Graph *g, const States *s, Node *x, int64_t row, const Shape *to)
+{
+    static const int batch_first[] = {1, 3, 0, 2};
+    Node *weight[] = {slice(g, s->weight.re, 1, row, to->dim[1]),
+                      neg(g, slice(g, s->weight.im, 1, row, to->dim[1]))};
+    Node *y = affine(g, matmul(g, x, concat(g, weight, 2, 2), false, true), 2, 0);
+    y = reshape(g, y, shape(4, to->dim[2], to->dim[0], to->dim[3], to->dim[1]));
+    return permute(g, y, batch_first);
+}
+
+static Node *scanned(Graph *g, const ConvBackbone *o, const States *s, Node *u, Node *d)
+{
+    const int64_t B = u->shape.dim[0], H = u->shape.dim[1], T = u->shape.dim[2], C = o->channels;
+    const Shape to = shape(4, B, C, H, T);
+    Node *skip = mul(g, reshape(g, u, shape(4, B, INT64_C(1), H, T)),
+                     reshape(g, d, shape(3, C, H, INT64_C(1))));
+    Node *y = add(g, read_out(g, s, walk(g, s, u, false), 0, &to), skip);
+    if (o->bidirectional && T > 1) {
+        Node *next = pad_zero(g, slice(g, u, 2, 1, T - 1), 2, 0, 1);
+        y = add(g, y, read_out(g, s, walk(g, s, next, true), C, &to));
+    }
+    return reshape(g, y, shape(3, B, C * H, T));
+}
+
+static Node *s4d_mix(ModelBuild *b, const ConvBackbone *backbone, const char *prefix, Node *u,
+                     Node *d)
+{
+    const S4d *o = (const S4d *)backbone;
+    if (o->d_state % 2 != 0)
+        return graph_fail(b->graph, "d_state is %lld; states come in conjugate pairs",
+                          (long long)o->d_state);
+    if (o->path == 1 && backbone->transform != 0)
+        return graph_fail(b->graph, "path scan walks the states and has no transform to learn");
+    const States s = states_of(b, o, prefix);
+    if (o->path == 1) return scanned(b->graph, backbone, &s, u, d);
+    return conv_by_kernels(b, backbone, prefix, u, kernels(b->graph, &s, u->shape.dim[2]), d);
 }
 
 static Node *s4d_build(ModelBuild *b, const void *options, Node *x)
 {
     const S4d *o = options;
-    return conv_backbone(b, &o->backbone, kernels, x);
+    return conv_backbone(b, &o->backbone, s4d_mix, x);
 }
 
 // clang-format off
@@ -141,12 +206,14 @@ static const Option s4d_options[] = {
     OPT_INT(S4d, d_state, 64, 2, 4096, "states a unit, even: conjugate pairs"),
     OPT_ENUM(S4d, start, "lin|inv", "lin", "frequencies that the states start with: S4D-Lin or S4D-Inv"),
     OPT_REAL(S4d, state_lr, 0.1, 0, 1000, "learning rate of A and the step sizes, in those of the rest"),
+    OPT_ENUM(S4d, path, "kernel|scan", "kernel",
+             "convolve with the kernel, or walk the states, which takes d_state times the memory"),
 };
 // clang-format on
 
 const Model model_s4d = {
     .name = "s4d",
-    .summary = "diagonal state spaces by their convolution kernels, for sequences",
+    .summary = "diagonal state spaces, S4D-Lin and S4D-Inv, for sequences",
     .paper = "arXiv:2206.11893",
     .revision = 1,
     .options = OPTION_TABLE(S4d, s4d_options),

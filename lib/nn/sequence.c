@@ -77,6 +77,7 @@ Node *sequence_layer_norm(ModelBuild *b, const char *prefix, Node *x)
 static Node *last_of(Graph *g, Node *mask)
 {
     const int64_t steps = mask->shape.dim[1];
+    if (steps == 1) return mask;
     Node *next = pad_zero(g, slice(g, mask, 1, 1, steps - 1), 1, 0, 1);
     return sub(g, mask, next);
 }

@@ -304,6 +304,18 @@ TEST(forward, s4d_inv_both_ways_equals_torch)
                (double[]){0.3133419, -0.5407009, 0.2421959, 0.2637877, -0.3397011, 0.7993024});
 }
 
+/* The same references as above: the recurrence gives what the kernel gives. */
+TEST(forward, s4d_by_scan_equals_torch)
+{
+    logits_are("s4d", "{n_layers: 2, d_model: 4, d_state: 8, path: scan}", 9, 8,
+               (double[]){0.1315687, -0.04009746, 0.2883952, 0.09323615, -0.1429683, 0.2863322});
+    logits_are("s4d",
+               "{n_layers: 1, d_model: 4, d_state: 6, start: inv, norm: layer, channels: 2, "
+               "bidirectional: true, path: scan}",
+               9, 8,
+               (double[]){0.3133419, -0.5407009, 0.2421959, 0.2637877, -0.3397011, 0.7993024});
+}
+
 TEST(forward, transformer_with_a_class_step_equals_torch)
 {
     logits_are("transformer",

@@ -130,6 +130,12 @@ TEST(sequence, odd_number_of_states_is_an_error)
                 "d_state is 7; states come in conjugate pairs");
 }
 
+TEST(sequence, scan_with_a_learned_transform_is_an_error)
+{
+    build_fails("s4d", "{d_model: 4, path: scan, transform: butterfly}", F32, STEPS,
+                "path scan walks the states and has no transform to learn");
+}
+
 static Param *built(TestModel *m, const char *options, const char *name)
 {
     *m = test_model("longconv", options, STEPS, CLASSES);
