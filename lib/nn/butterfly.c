@@ -70,13 +70,18 @@ static Wave times(Graph *g, Wave a, Wave b)
                   add(g, mul(g, a.re, b.im), mul(g, a.im, b.re))};
 }
 
-/* F x over the middle axis of x (R, s, n). */
+/* F x of every row of x (..., s): one product of tall matrices. */
 static Wave product(Graph *g, Wave f, Wave x)
 {
-    Wave y = {matmul(g, f.re, x.re, false, false), matmul(g, f.im, x.re, false, false)};
+    const Wave y = {matmul(g, x.re, f.re, false, true), matmul(g, x.re, f.im, false, true)};
     if (!x.im) return y;
-    return (Wave){sub(g, y.re, matmul(g, f.im, x.im, false, false)),
-                  add(g, y.im, matmul(g, f.re, x.im, false, false))};
+    return (Wave){sub(g, y.re, matmul(g, x.im, f.im, false, true)),
+                  add(g, y.im, matmul(g, x.im, f.re, false, true))};
+}
+
+static Wave turned(Graph *g, Wave x)
+{
+    return (Wave){transpose(g, x.re), x.im ? transpose(g, x.im) : NULL};
 }
 
 static Wave shaped(Graph *g, Wave x, Shape s)
@@ -88,17 +93,12 @@ static Wave shaped(Graph *g, Wave x, Shape s)
 static Wave transform(const Transform *t, Wave x, int64_t n)
 {
     Graph *g = t->b->graph;
-    const int64_t rows = x.re->shape.dim[0];
-    if (n <= BLOCK) {
-        x = product(g, factor(t, n), shaped(g, x, shape(3, rows, n, INT64_C(1))));
-        return shaped(g, x, shape(2, rows, n));
-    }
-    const int64_t rest = n / BLOCK;
-    x = product(g, factor(t, BLOCK), shaped(g, x, shape(3, rows, (int64_t)BLOCK, rest)));
-    x = times(g, x, roots(g, BLOCK, rest, n));
-    x = transform(t, shaped(g, x, shape(2, rows * BLOCK, rest)), rest);
-    x = shaped(g, x, shape(3, rows, (int64_t)BLOCK, rest));
-    x = (Wave){transpose(g, x.re), transpose(g, x.im)};
+    if (n <= BLOCK) return product(g, factor(t, n), x);
+    const int64_t rows = x.re->shape.dim[0], rest = n / BLOCK;
+    x = turned(g, shaped(g, x, shape(3, rows, (int64_t)BLOCK, rest)));
+    x = times(g, product(g, factor(t, BLOCK), x), roots(g, rest, BLOCK, n));
+    x = transform(t, shaped(g, turned(g, x), shape(2, rows * BLOCK, rest)), rest);
+    x = turned(g, shaped(g, x, shape(3, rows, (int64_t)BLOCK, rest)));
     return shaped(g, x, shape(2, rows, n));
 }
 
@@ -120,9 +120,9 @@ static Wave kernel_spectrum(const Transform *t, Node *k, int64_t n, bool two_sid
     const Wave ahead = {slice(g, s.re, 0, half, half), neg(g, slice(g, s.im, 0, half, half))};
     Wave turn = roots(g, 2, n, n);
     turn = (Wave){slice(g, turn.re, 0, 1, 1), neg(g, slice(g, turn.im, 0, 1, 1))};
-    const Wave turned = times(g, ahead, turn);
-    return (Wave){add(g, slice(g, s.re, 0, 0, half), turned.re),
-                  add(g, slice(g, s.im, 0, 0, half), turned.im)};
+    const Wave moved = times(g, ahead, turn);
+    return (Wave){add(g, slice(g, s.re, 0, 0, half), moved.re),
+                  add(g, slice(g, s.im, 0, 0, half), moved.im)};
 }
 
 Node *butterfly_conv(ModelBuild *b, const char *prefix, Node *u, Node *k, bool two_sided, double lr)

@@ -15,16 +15,19 @@ typedef struct Smooth {
     int64_t window;
 } Smooth;
 
+/* Taps stand for the rows of one image and kernels for its channels, which pool side by side. */
 static Node *smooth_time(Graph *g, Node *k, Shape s, int64_t window)
 {
-    const int64_t taps = s.dim[s.rank - 1];
-    Node *rows = reshape(g, k, shape(4, INT64_C(-1), taps, INT64_C(1), INT64_C(1)));
+    const int64_t taps = s.dim[s.rank - 1], rows = shape_count(&s) / taps;
+    Node *image = transpose(g, reshape(g, k, shape(2, rows, taps)));
+    image = reshape(g, image, shape(4, INT64_C(1), taps, INT64_C(1), rows));
     const Pool2d pool = {
         .kernel = {window,     1},
           .stride = {1,          1},
           .pad = {window / 2, 0}
     };
-    return reshape(g, avg_pool2d(g, rows, pool), s);
+    image = reshape(g, avg_pool2d(g, image, pool), shape(2, taps, rows));
+    return reshape(g, transpose(g, image), s);
 }
 
 static Node *smooth_frequency(Graph *g, Node *k, Shape s, int64_t window)
