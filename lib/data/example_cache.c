@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Records are made GROUPS groups at a time, between two writes. */
-enum { GROUP = 256, GROUPS = 8, MAX_HEADER = 160, HEX = HASH_HEX - 1 };
+/* Records with a hash of their own; and those that are made between two writes. */
+enum { GROUP = 256, BATCH = 8 * GROUP, MAX_HEADER = 160, HEX = HASH_HEX - 1 };
 
 typedef struct Work {
     const ExampleCache *c;
@@ -74,9 +74,9 @@ static char *trailer_of(const ExampleCache *c, char (*hash)[HASH_HEX], Arena *a,
 static bool write_records(Work *w, FileWriter *file, Error *err)
 {
     const ExampleCache *c = w->c;
-    for (w->first = 0; w->first < c->n; w->first += GROUP * GROUPS) {
+    for (w->first = 0; w->first < c->n; w->first += BATCH) {
         int64_t n = c->n - w->first;
-        if (n > GROUP * GROUPS) n = GROUP * GROUPS;
+        if (n > BATCH) n = BATCH;
         jobs_run((int)((n + GROUP - 1) / GROUP), make_group, w);
         TRY(file_writer_add(file, w->made, (size_t)(n * c->record_bytes), err));
     }
@@ -103,7 +103,7 @@ static bool write_file(Work *w, Arena *a, Error *err)
 static bool make_file(Work *w, Arena *a, Error *err)
 {
     void *made;
-    const size_t bytes = (size_t)(GROUP * GROUPS * w->c->record_bytes);
+    const size_t bytes = (size_t)(BATCH * w->c->record_bytes);
     TRY(memory_map(&made, bytes, err));
     w->made = made;
     bool ok = write_file(w, a, err);

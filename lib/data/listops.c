@@ -87,6 +87,7 @@ static int grow(Expression *e, int64_t depth)
         value[at] = v;
     }
     put(e, CLOSE);
+    if (e->too_long) return 0; /* it is thrown away, and may have no values */
     return value_of(operation, value, n_values);
 }
 
