@@ -92,6 +92,9 @@ static bool check_words(const Invocation *in, Error *err)
     for (int i = 1; i < in->n_words; i++)
         if (!strchr(in->words[i], '='))
             return fail(err, FAIL_USAGE, &place, "'%.60s' is no key=value", in->words[i]);
+    if (strcmp(in->words[0], "-") == 0 && in->flags.launcher == LAUNCH_SLURM)
+        return fail(err, FAIL_USAGE, &place,
+                    "Slurm's jobs cannot read standard input: name a file");
     return true;
 }
 
