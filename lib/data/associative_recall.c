@@ -27,7 +27,7 @@ static void draw_recall(const Dataset *d, SplitId split, int64_t i, void *x, int
 {
     const RecallOptions *o = d->options;
     Pcg rng = generated_stream(d, split, i);
-    int32_t *token = x, value[MAX_KEYS];
+    int32_t *token = x, value[MAX_KEYS] = {0};
     for (int64_t k = 0; k < o->n_keys; k++)
         value[k] = (int32_t)pcg_below(&rng, (uint32_t)o->n_values);
     for (int64_t k = 0; k < o->n_pairs; k++) {

@@ -71,7 +71,7 @@ static void put(Expression *e, int32_t token)
 // NOLINTNEXTLINE(misc-no-recursion): at most MAX_DEPTH deep
 static int grow(Expression *e, int64_t depth)
 {
-    int value[MAX_ARGS], n_values = 0;
+    int value[MAX_ARGS] = {0}, n_values = 0;
     if (depth >= e->o->max_depth || pcg_next(&e->rng) >> 30 != 0) {
         const int digit = (int)pcg_below(&e->rng, 10);
         put(e, DIGIT + digit);

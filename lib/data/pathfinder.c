@@ -100,7 +100,7 @@ static void make_record(const Dataset *d, SplitId split, int64_t i, uint8_t *rec
     (void)pathfinder_scene(&p->rules, &rng, 0, &scene);
     uint8_t *pixel = record + 1;
     *record = (uint8_t)scene.label;
-    memset(pixel, 0, (size_t)(side * side));
+    memset(pixel, 0, (size_t)p->record_bytes - 1);
     for (int k = 0; k < scene.n_distractors; k++)
         paint_snake(p, &scene.distractor[k], p->distractor_level, pixel);
     for (int k = 0; k < 2; k++) {

@@ -172,12 +172,17 @@ static int mask_around(const Search *s, int y, int x)
     return most;
 }
 
+static size_t n_pixels(const Search *s)
+{
+    return (size_t)s->r->side * (size_t)s->r->side;
+}
+
 static void clear_mask(Search *s)
 {
     const int side = s->r->side, padding = s->r->padding;
-    memset(s->mask, FULL, (size_t)(side * side));
+    memset(s->mask, FULL, n_pixels(s));
     for (int y = padding; y < side - padding; y++)
-        memset(s->mask + y * side + padding, 0, (size_t)(side - 2 * padding));
+        memset(&s->mask[y * side + padding], 0, (size_t)(side - 2 * padding));
 }
 
 static bool inside(const Search *s, Pixel p)
@@ -304,9 +309,9 @@ static bool grow_contours(Search *s, Snake contour[2])
 
 static bool is_crowded(const Search *s)
 {
-    const int n = s->r->side * s->r->side;
-    int n_free = 0;
-    for (int i = 0; i < n; i++) n_free += s->mask[i] == 0;
+    const size_t n = n_pixels(s);
+    size_t n_free = 0;
+    for (size_t i = 0; i < n; i++) n_free += s->mask[i] == 0;
     return n_free * 100 < n;
 }
 
@@ -314,7 +319,7 @@ static bool is_crowded(const Search *s)
 static bool grow_distractor(Search *s, Snake *snake)
 {
     uint8_t before[sizeof s->mask];
-    const size_t bytes = (size_t)(s->r->side * s->r->side);
+    const size_t bytes = n_pixels(s);
     Growth g;
     memcpy(before, s->mask, bytes);
     if (!find_start(s, &g, snake, 0)) return false;

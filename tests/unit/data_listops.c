@@ -151,14 +151,15 @@ static int by_tokens(const void *a, const void *b)
 TEST(listops, splits_share_no_expression)
 {
     enum { N = 1000 };
+    const size_t n = N_SPLITS * (size_t)N;
     Opened *o = open_yaml("{name: listops}");
-    int32_t(*x)[128] = calloc(3 * N, sizeof *x), label;
+    int32_t(*x)[128] = calloc(n, sizeof *x), label;
     assert_non_null(x);
     for (int s = 0; s < N_SPLITS; s++)
         for (int64_t i = 0; i < N; i++)
-            dataset_example(&o->data, (SplitId)s, i, false, 0, 0, x[s * N + i], &label);
-    qsort(x, 3 * N, sizeof *x, by_tokens);
-    for (int i = 1; i < 3 * N; i++) assert_memory_not_equal(x[i - 1], x[i], sizeof *x);
+            dataset_example(&o->data, (SplitId)s, i, false, 0, 0, x[(int64_t)s * N + i], &label);
+    qsort(x, n, sizeof *x, by_tokens);
+    for (size_t i = 1; i < n; i++) assert_memory_not_equal(x[i - 1], x[i], sizeof *x);
     free(x);
     opened_free(o);
 }

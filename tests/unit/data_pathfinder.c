@@ -134,8 +134,8 @@ static double distance_of(const Snake *a, const Snake *b)
     for (int i = 0; i < a->n; i++)
         for (int k = 0; k < b->n; k++)
             for (int t = 0; t < 81; t++) {
-                const Point p = along(&a->dash[i], t / 9 / 8.0),
-                            q = along(&b->dash[k], t % 9 / 8.0);
+                const int row = t / 9, column = t % 9;
+                const Point p = along(&a->dash[i], row / 8.0), q = along(&b->dash[k], column / 8.0);
                 if (between(p, q) < least) least = between(p, q);
             }
     return least;

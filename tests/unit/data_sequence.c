@@ -44,11 +44,11 @@ static void write_records(char path[256], const char *name)
     Error err = {0};
     static uint8_t bytes[2 * RECORD];
     for (int r = 0; r < 2; r++)
-        for (int j = 0; j < PIXELS; j++) {
-            uint8_t *at = bytes + r * RECORD + 1 + j;
+        for (int64_t j = 0; j < PIXELS; j++) {
+            uint8_t *at = &bytes[r * RECORD + 1 + j];
             at[0] = (uint8_t)(j % 256);
             at[PIXELS] = (uint8_t)(j / 256);
-            at[2 * PIXELS] = (uint8_t)r;
+            at[INT64_C(2) * PIXELS] = (uint8_t)r;
         }
     (void)snprintf(path, 256, "%s/%s", test_folder(), name);
     ASSERT_OK(file_replace(path, bytes, sizeof bytes, &err), &err);
@@ -60,7 +60,7 @@ static void places_of(const Opened *o, SplitId split, int64_t i, int place[PIXEL
     static float x[3 * PIXELS];
     int32_t label;
     dataset_example(&o->data, split, i, false, 0, 0, x, &label);
-    for (int t = 0; t < PIXELS; t++) {
+    for (int64_t t = 0; t < PIXELS; t++) {
         place[t] = (int)lrintf(x[3 * t] * 255) + 256 * (int)lrintf(x[3 * t + 1] * 255);
         assert_int_equal(lrintf(x[3 * t + 2] * 255), i);
     }
