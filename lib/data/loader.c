@@ -5,8 +5,8 @@
  * one of them, so it pays only for batches that take much longer to make than the hand-off (tens of
  * microseconds): below PREFETCH_FLOATS the caller makes them itself. 60 x 784 floats take 10 us,
  * 128 images of CIFAR 100 us, 240 us with augmentation, which is below 1 % of a ResNet-20's step.
- * Examples made on the spot take far longer (a list of 128 tokens 20 us, a picture of 32 x 32
- * dashes milliseconds), so for these the thread starts at PREFETCH_MADE. When the thread was not
+ * Examples made on the spot take longer (a list of 128 tokens 3 us, a Pathfinder picture of 32 x 32
+ * pixels 400 us), so for these the thread starts at PREFETCH_MADE values. When the thread was not
  * given a core before the batch is asked for, the caller takes the work back. All ways give the
  * same batches.
  *
