@@ -33,6 +33,11 @@
 #define conv_depthwise_grad_x  K(conv_depthwise_grad_x)
 #define conv_depthwise_grad_w  K(conv_depthwise_grad_w)
 #define conv_depthwise_scratch K(conv_depthwise_scratch)
+#define conv_grouped_fits      K(conv_grouped_fits)
+#define conv_grouped_forward   K(conv_grouped_forward)
+#define conv_grouped_grad_x    K(conv_grouped_grad_x)
+#define conv_grouped_grad_w    K(conv_grouped_grad_w)
+#define conv_grouped_scratch   K(conv_grouped_scratch)
 #define depthwise_3x3_fits     K(depthwise_3x3_fits)
 #define depthwise_3x3_forward  K(depthwise_3x3_forward)
 #define depthwise_3x3_grad_x   K(depthwise_3x3_grad_x)
@@ -92,6 +97,16 @@ void conv_depthwise_grad_x(const ConvShape *s, const float *dy, const float *w, 
 void conv_depthwise_grad_w(const ConvShape *s, const float *x, const float *dy, float *dw,
                            void *scratch);
 size_t conv_depthwise_scratch(const ConvShape *s);
+
+/* Whether a shape should take these. */
+bool conv_grouped_fits(const ConvShape *s);
+void conv_grouped_forward(const ConvShape *s, const float *x, const float *w, float *y,
+                          void *scratch);
+void conv_grouped_grad_x(const ConvShape *s, const float *dy, const float *w, float *dx,
+                         void *scratch);
+void conv_grouped_grad_w(const ConvShape *s, const float *x, const float *dy, float *dw,
+                         void *scratch);
+size_t conv_grouped_scratch(const ConvShape *s);
 
 /* Whether a depthwise shape should take these. */
 bool depthwise_3x3_fits(const ConvShape *s);
