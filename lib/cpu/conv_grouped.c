@@ -174,6 +174,15 @@ static int64_t lines_inside(const ConvGrid *g, int64_t row, int64_t *first)
     return n;
 }
 
+/* Row i of n rows of one block: fetches its share of the lines of all blocks that the next band
+ * reads, which are neighbours in memory. */
+static void prefetch_next(const ConvGrid *g, const float *image, int64_t row, int64_t n_rows,
+                          int64_t block, int64_t i)
+{
+    const int64_t line = g->y.stride * g->x.in, share = line * CHUNK;
+    prefetch(image, (row + n_rows) * line * g->pitch + (block * n_rows + i) * share, share);
+}
+
 /* -- Forward, and gradient to the input */
 
 /* Neighbouring outputs of a row, the vector of their lanes from `lane` on. */
@@ -214,8 +223,9 @@ SIMD void run_body(int run, int size, const Run *r, float *out, int64_t pixel)
 #define TO_TWELVE(X, size)                                                                         \
     X(1, size)                                                                                     \
     X(2, size)                                                                                     \
-    X(3, size) X(4, size) X(5, size) X(6, size) X(7, size) X(8, size) X(9, size) X(10, size)       \
-        X(11, size) X(12, size)
+    X(3, size)                                                                                     \
+    X(4, size) X(5, size) X(6, size) X(7, size) X(8, size) X(9, size) X(10, size) X(11, size)      \
+        X(12, size)
 #if defined(__AVX2__) && !defined(__AVX512F__)
 #define RUNS(X, size) TO_TWELVE(X, size)
 #else
@@ -259,12 +269,14 @@ static void sum_unit(const Plan *plan, int64_t u, const float *source, int64_t s
     for (; b >= p->grid.n_bands; p++) b -= p->grid.n_bands;
     const ConvGrid *g = &p->grid;
     const int64_t row = b * g->rows, n_rows = min64(g->rows, g->y.out - row);
-    if (part_taps(g) > 0)
-        conv_gather(g, source + image * source_floats + block * CHUNK, row, n_rows, band);
+    source += image * source_floats;
+    if (part_taps(g) > 0) conv_gather(g, source + block * CHUNK, row, n_rows, band);
     const float *weights = p->weights + block * part_taps(g) * plan->size * CHUNK;
     out += image * out_floats + p->offset + row * p->line + block * CHUNK;
-    for (int64_t i = 0; i < n_rows; i++)
+    for (int64_t i = 0; i < n_rows; i++) {
+        if (p == plan->part) prefetch_next(g, source, row, n_rows, block, i);
         sum_row(plan, p, row + i, band + i * g->y.stride * g->line, weights, out + i * p->line);
+    }
 }
 
 /* Where weight i, tap (y, x) of the grid, of channel `channel` lies in (O, I / groups, KH, KW). */
@@ -327,8 +339,8 @@ typedef struct Sums {
     const ConvShape *s;
     Part part;
     int64_t size, n_taps, n_blocks;
-    int64_t n_chunks;
-    float *sums; /* [chunk][block][tap][i][lane] */
+    int64_t n_chunks, n_slices; /* slices: parts of the blocks, by the threads at hand */
+    float *sums;                /* [chunk][block][tap][i][lane] */
     int threads;
     float *bands;
 } Sums;
@@ -342,6 +354,7 @@ static Sums make_sums(const ConvShape *s, Carve *c)
               .n_blocks = s->c / CHUNK,
               .n_chunks = max64(1, min64(MAX_CHUNKS, s->n))};
     p.threads = work_threads(p.n_chunks * p.n_blocks, work_of(s));
+    p.n_slices = min64(p.n_blocks, ceil_div(p.threads, p.n_chunks));
     p.part.tap = carve(c, (size_t)p.part.grid.n_segments * sizeof *p.part.tap);
     p.sums = carve(c, (size_t)(p.n_chunks * p.n_taps * p.size * s->c) * sizeof(float));
     p.bands = carve(c, (size_t)(p.threads * p.part.grid.floats) * sizeof(float));
@@ -428,21 +441,27 @@ static void add_item(const Sums *p, int64_t row, int64_t n_rows, const float *ba
     }
 }
 
-/* Unit u is one block of one chunk of images. */
+/* Unit u is one slice of the blocks of one chunk of images. */
 static void add_unit(const Sums *p, const float *x, const float *dy, int64_t u, float *band)
 {
     const ConvShape *s = p->s;
     const ConvGrid *g = &p->part.grid;
-    const int64_t chunk = u / p->n_blocks, block = u % p->n_blocks;
-    const int64_t end = part_begin(s->n, p->n_chunks, chunk + 1);
-    float *sum = p->sums + u * p->n_taps * p->size * CHUNK;
-    memset(sum, 0, (size_t)(p->n_taps * p->size * CHUNK) * sizeof *sum);
+    const int64_t chunk = u / p->n_slices, slice = u % p->n_slices;
+    const int64_t b0 = part_begin(p->n_blocks, p->n_slices, slice),
+                  b1 = part_begin(p->n_blocks, p->n_slices, slice + 1);
+    const int64_t end = part_begin(s->n, p->n_chunks, chunk + 1), floats = p->n_taps * p->size;
+    float *sum = p->sums + (chunk * p->n_blocks + b0) * floats * CHUNK;
+    memset(sum, 0, (size_t)((b1 - b0) * floats * CHUNK) * sizeof *sum);
     for (int64_t n = part_begin(s->n, p->n_chunks, chunk); n < end; n++)
-        for (int64_t row = 0; row < s->oh; row += g->rows) {
-            const int64_t n_rows = min64(g->rows, s->oh - row);
-            conv_gather(g, x + n * s->h * s->w * s->c + block * CHUNK, row, n_rows, band);
-            add_item(p, row, n_rows, band, dy + n * s->oh * s->ow * s->o + block * CHUNK, sum);
-        }
+        for (int64_t row = 0; row < s->oh; row += g->rows)
+            for (int64_t b = b0; b < b1; b++) {
+                const int64_t n_rows = min64(g->rows, s->oh - row);
+                const float *image = x + n * s->h * s->w * s->c;
+                conv_gather(g, image + b * CHUNK, row, n_rows, band);
+                for (int64_t i = 0; i < n_rows; i++) prefetch_next(g, image, row, n_rows, b, i);
+                add_item(p, row, n_rows, band, dy + n * s->oh * s->ow * s->o + b * CHUNK,
+                         sum + (b - b0) * floats * CHUNK);
+            }
 }
 
 void conv_grouped_grad_w(const ConvShape *s, const float *x, const float *dy, float *dw,
@@ -450,7 +469,7 @@ void conv_grouped_grad_w(const ConvShape *s, const float *x, const float *dy, fl
 {
     Carve c = {.base = scratch};
     const Sums p = make_sums(s, &c);
-    const int64_t n_units = p.n_chunks * p.n_blocks, size = p.n_taps * p.size * s->c;
+    const int64_t n_units = p.n_chunks * p.n_slices, size = p.n_taps * p.size * s->c;
     conv_grid_segments(&p.part.grid, p.part.tap);
 #pragma omp parallel for num_threads(p.threads) schedule(static) if (p.threads > 1)
     for (int64_t t = 0; t < p.threads; t++) {
