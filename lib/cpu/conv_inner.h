@@ -19,6 +19,8 @@
 
 /* Internal names get the suffix of the ISA as kernels do. */
 #define conv_grid_cut          K(conv_grid_cut)
+#define conv_grid_merge        K(conv_grid_merge)
+#define conv_grid_share        K(conv_grid_share)
 #define conv_grid_forward      K(conv_grid_forward)
 #define conv_grid_backward     K(conv_grid_backward)
 #define conv_axis_inside       K(conv_axis_inside)
@@ -69,6 +71,11 @@ typedef struct ConvGrid {
 ConvGrid conv_grid_forward(const ConvShape *s, bool may_fold);
 ConvGrid conv_grid_backward(const ConvShape *s, int64_t y_residue, int64_t x_residue);
 void conv_grid_cut(ConvGrid *g, int64_t rows);
+
+/* Backward grids of one convolution can read the same bands: those of `all`, which starts as {0},
+ * is merged with each of them and then cut. */
+void conv_grid_merge(ConvGrid *all, const ConvGrid *g);
+void conv_grid_share(ConvGrid *g, const ConvGrid *all);
 
 /* Outputs begin <= i < end of an axis read tap i inside the source; elsewhere it is padding. */
 void conv_axis_inside(const ConvAxis *a, int64_t tap, int64_t *begin, int64_t *end);
