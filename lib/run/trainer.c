@@ -91,7 +91,8 @@ static bool start_fresh(Training *t, Error *err)
     if (t->optimizer.ema)
         memcpy(t->optimizer.ema, t->network.params->weights,
                sizeof(float) * (size_t)t->network.params->n_trainable);
-    return metrics_open(&t->metrics, t->folder.path, -1, err);
+    return metrics_open(&t->metrics, t->folder.path, -1, err) &&
+           training_write_images(t, &first, err);
 }
 
 /* Continues from the checkpoint. One that cannot be read is said aloud and costs its steps, not the
@@ -369,6 +370,7 @@ bool train_run(const Experiment *e, const Dataset *data, const TrainFlags *flags
         .data = data,
         .report = report,
         .profile = flags->profile,
+        .rich_events = flags->rich_events,
         .pause_at = flags->pause_at,
         .arena = arena,
         .metrics = {.fd = -1, .times_fd = -1},
