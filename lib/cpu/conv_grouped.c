@@ -90,7 +90,8 @@ static int64_t part_taps(const ConvGrid *g)
 
 static double work_of(const ConvShape *s)
 {
-    return (double)(s->n * s->oh * s->ow * s->o) * (double)(s->kh * s->kw * s->c / s->groups);
+    const int64_t size = s->c / s->groups;
+    return (double)(s->n * s->oh * s->ow * s->o) * (double)(s->kh * s->kw * size);
 }
 
 /* In scratch memory; with c->base NULL it only counts the bytes. */
@@ -220,17 +221,16 @@ SIMD void run_body(int run, int size, const Run *r, float *out, int64_t pixel)
         run_body(p, size, r, out, pixel);                                                          \
     }
 #define RUN_NAME(p, size) run_##p##_##size,
+// clang-format off
 #define TO_TWELVE(X, size)                                                                         \
-    X(1, size)                                                                                     \
-    X(2, size)                                                                                     \
-    X(3, size)                                                                                     \
-    X(4, size) X(5, size) X(6, size) X(7, size) X(8, size) X(9, size) X(10, size) X(11, size)      \
-        X(12, size)
+    X(1, size) X(2, size) X(3, size) X(4, size) X(5, size) X(6, size)                              \
+    X(7, size) X(8, size) X(9, size) X(10, size) X(11, size) X(12, size)
 #if defined(__AVX2__) && !defined(__AVX512F__)
 #define RUNS(X, size) TO_TWELVE(X, size)
 #else
 #define RUNS(X, size) TO_TWELVE(X, size) X(13, size) X(14, size) X(15, size) X(16, size)
 #endif
+// clang-format on
 RUNS(RUN_OF, 2)
 RUNS(RUN_OF, 4)
 RUNS(RUN_OF, 8)
@@ -464,8 +464,8 @@ static void add_unit(const Sums *p, const float *x, const float *dy, int64_t u, 
             }
 }
 
-void conv_grouped_grad_w(const ConvShape *s, const float *x, const float *dy, float *dw,
-                         void *scratch)
+__attribute__((nonnull)) void conv_grouped_grad_w(const ConvShape *s, const float *x,
+                                                  const float *dy, float *dw, void *scratch)
 {
     Carve c = {.base = scratch};
     const Sums p = make_sums(s, &c);
