@@ -18,13 +18,13 @@ static Sequence embed_tokens(ModelBuild *b, const SequenceOptions *o, Node *x)
 {
     Graph *g = b->graph;
     Sequence s = {.x = x};
-    if (x->shape.rank != 2 || o->vocabulary == 0) {
-        s.x = graph_fail(g, "token ids need the option vocabulary, their number");
+    if (x->shape.rank != 2) {
+        s.x = graph_fail(g, "a sequence of tokens has one axis");
         return s;
     }
     const Init normal = {.kind = INIT_NORMAL, .a = 1};
-    Node *table = model_param(b, "encoder.weight", shape(2, o->vocabulary, o->d_model),
-                              ROLE_EMBEDDING, normal);
+    Node *table =
+        model_param(b, "encoder.weight", shape(2, b->n_tokens, o->d_model), ROLE_EMBEDDING, normal);
     s.x = gather(g, table, x);
     if (o->pad_id >= 0) {
         Node *pad = equal(g, to_float(g, x), scalar(g, (float)o->pad_id));
@@ -38,10 +38,6 @@ Sequence sequence_embed(ModelBuild *b, const SequenceOptions *o, Node *x)
     if (x->dtype == I32) return embed_tokens(b, o, x);
     char text[96];
     const Sequence nothing = {.x = x};
-    if (o->vocabulary > 0 || o->pad_id >= 0) {
-        (void)graph_fail(b->graph, "vocabulary and pad_id are for token ids; the data are numbers");
-        return nothing;
-    }
     x = steps_of(b->graph, x);
     if (x->shape.rank != 3) {
         (void)graph_fail(b->graph, "a sequence is (steps, numbers), an image or tokens, not %s",

@@ -14,7 +14,7 @@ typedef struct SequenceOptions {
     int64_t n_layers, d_model;
     double dropout;
     int pool; /* a SequencePool */
-    int64_t vocabulary, pad_id;
+    int64_t pad_id;
 } SequenceOptions;
 
 typedef enum SequencePool { POOL_MEAN, POOL_LAST, POOL_CLS } SequencePool;
@@ -27,8 +27,7 @@ typedef enum SequencePool { POOL_MEAN, POOL_LAST, POOL_CLS } SequencePool;
     OPT_REAL(SequenceOptions, dropout, 0, 0, 0.999, "share of units dropped in training"),         \
     OPT_ENUM(SequenceOptions, pool, pools, "mean",                                                 \
              "what the head reads; padding does not count"),                                       \
-    OPT_INT(SequenceOptions, vocabulary, 0, 0, 1e9, "number of token ids; 0: the data are numbers"), \
-    OPT_INT(SequenceOptions, pad_id, -1, -1, 1e9, "token id that is padding; -1: none")
+    OPT_INT(SequenceOptions, pad_id, 0, -1, 1e9, "of tokens: the id that is padding; -1: none")
 // clang-format on
 
 typedef struct Sequence {
@@ -36,7 +35,7 @@ typedef struct Sequence {
     Node *mask; /* (B, T): 1 where there is a step, 0 where there is padding; NULL: no padding */
 } Sequence;
 
-/* `encoder`: an embedding (vocabulary, d_model) of standard normals, or a linear layer. */
+/* `encoder`: an embedding (n_tokens, d_model) of standard normals, or a linear layer. */
 Sequence sequence_embed(ModelBuild *b, const SequenceOptions *o, Node *x);
 /* x (B, T, C) with zeros for padding. */
 Node *sequence_masked(ModelBuild *b, Node *x, const Node *mask);

@@ -8,7 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { SHORT = 5, LONG = 9, CLASSES = 3, BATCH = 2, PAD = 0 };
+enum { SHORT = 5, LONG = 9, CLASSES = 3, BATCH = 2, PAD = 0, TOKENS = 6 };
 
 /* Logits of two rows of tokens, by parameters that both lengths share. */
 static void token_logits(TestModel *m, int64_t steps, const int32_t *tokens,
@@ -18,6 +18,8 @@ static void token_logits(TestModel *m, int64_t steps, const int32_t *tokens,
     const bool first = !m->build.params->allocated;
     m->build.graph = graph_new(m->arena);
     m->build.sample = shape(1, steps);
+    m->build.dtype = I32;
+    m->build.n_tokens = TOKENS;
     m->x = input(m->build.graph, "x", I32, shape(2, (int64_t)BATCH, steps));
     m->logits = m->model->build(&m->build, m->options, m->x);
     ASSERT_OK(graph_ok(m->build.graph, &err), &err);
@@ -54,37 +56,51 @@ static void padding_changes_nothing(const char *model, const char *options)
 TEST(sequence, padding_changes_no_mean_of_longconv)
 {
     padding_changes_nothing("longconv", "{n_layers: 2, d_model: 8, norm: layer, kernel_length: 5, "
-                                        "bidirectional: true, vocabulary: 6, pad_id: 0}");
+                                        "bidirectional: true}");
 }
 
 TEST(sequence, padding_changes_no_last_step_of_longconv)
 {
     padding_changes_nothing("longconv", "{n_layers: 2, d_model: 8, norm: layer, kernel_length: 5, "
-                                        "pool: last, vocabulary: 6, pad_id: 0}");
+                                        "pool: last}");
 }
 
 TEST(sequence, padding_changes_no_s4d)
 {
     padding_changes_nothing("s4d", "{n_layers: 1, d_model: 8, norm: layer, order: post, "
-                                   "d_state: 8, vocabulary: 6, pad_id: 0}");
+                                   "d_state: 8}");
 }
 
 TEST(sequence, padding_changes_no_mean_of_a_transformer)
 {
     padding_changes_nothing("transformer", "{n_layers: 2, d_model: 8, n_heads: 2, positions: "
-                                           "sinusoidal, vocabulary: 6, pad_id: 0}");
+                                           "sinusoidal}");
 }
 
 TEST(sequence, padding_changes_no_class_step_of_a_transformer)
 {
     padding_changes_nothing("transformer", "{n_layers: 2, d_model: 8, n_heads: 2, pool: cls, "
-                                           "positions: sinusoidal, vocabulary: 6, pad_id: 0}");
+                                           "positions: sinusoidal}");
 }
 
 TEST(sequence, padding_changes_no_last_step_of_an_lstm)
 {
-    padding_changes_nothing("lstm_classifier",
-                            "{d_model: 8, pool: last, vocabulary: 6, pad_id: 0}");
+    padding_changes_nothing("lstm_classifier", "{d_model: 8, pool: last}");
+}
+
+TEST(sequence, without_a_pad_id_padding_counts)
+{
+    static const int32_t rows[BATCH * SHORT] = {1, 4, 2, 0, 0, 3, 5, 1, 0, 0};
+    float with[BATCH * CLASSES], without[BATCH * CLASSES];
+    TestModel m = test_model("lstm_classifier", "{d_model: 8}", shape(1, (int64_t)SHORT), CLASSES);
+    token_logits(&m, SHORT, rows, with);
+    test_model_free(&m);
+    m = test_model("lstm_classifier", "{d_model: 8, pad_id: -1}", shape(1, (int64_t)SHORT),
+                   CLASSES);
+    token_logits(&m, SHORT, rows, without);
+    assert_int_equal(params_find(m.build.params, "encoder.weight")->shape.dim[0], TOKENS);
+    assert_true(fabsf(with[0] - without[0]) > 1e-4f);
+    test_model_free(&m);
 }
 
 /* -- Options */
@@ -106,16 +122,16 @@ static const Shape STEPS = {
     2, {SHORT, 1}
 };
 
-TEST(sequence, tokens_need_a_vocabulary)
+TEST(sequence, pairs_of_token_rows_are_an_error)
 {
-    build_fails("lstm_classifier", "{}", I32, shape(1, (int64_t)SHORT),
-                "token ids need the option vocabulary, their number");
+    build_fails("lstm_classifier", "{}", I32, shape(2, INT64_C(2), (int64_t)SHORT),
+                "a sequence of tokens has one axis");
 }
 
-TEST(sequence, vocabulary_for_numbers_is_an_error)
+TEST(sequence, video_is_an_error)
 {
-    build_fails("longconv", "{vocabulary: 10}", F32, STEPS,
-                "vocabulary and pad_id are for token ids; the data are numbers");
+    build_fails("longconv", "{}", F32, shape(4, INT64_C(2), INT64_C(3), INT64_C(3), INT64_C(1)),
+                "a sequence is (steps, numbers), an image or tokens, not (2, 3, 3, 1)");
 }
 
 TEST(sequence, heads_that_do_not_divide_the_width_are_an_error)
