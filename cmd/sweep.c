@@ -5,7 +5,9 @@
 #include "base/progress.h"
 #include "base/text.h"
 #include "run/stop.h"
+#include "sweep/halving.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 const char *sweep_command(const SweepRun *run, Arena *a)
@@ -90,6 +92,9 @@ static bool check_words(const Invocation *in, Error *err)
     for (int i = 1; i < in->n_words; i++)
         if (!strchr(in->words[i], '='))
             return fail(err, FAIL_USAGE, &place, "'%.60s' is no key=value", in->words[i]);
+    if (strcmp(in->words[0], "-") == 0 && in->flags.launcher == LAUNCH_SLURM)
+        return fail(err, FAIL_USAGE, &place,
+                    "Slurm's jobs cannot read standard input: name a file");
     return true;
 }
 
@@ -160,6 +165,27 @@ static bool finish(const Pool *p, const Invocation *in, Error *err)
                 n, n == 1 ? "" : "s", in->words[0], n == 1 ? "it" : "them");
 }
 
+static void on_round(void *owner, int64_t step, int n_settings, int n_go_on)
+{
+    SweepShow *show = owner;
+    if (show->flags->quiet) return;
+    sweep_show_clear(show);
+    (void)fprintf(stderr, "step %" PRId64 ": of %d settings %d go on\n", step, n_settings, n_go_on);
+}
+
+static bool run_pool(Pool *pool, const PoolReport *report, const Invocation *in, Error *err)
+{
+    Search search;
+    if (!in->flags.asha) return pool_run(pool, report, err);
+    TRY(search_read(&search, yaml_get(pool->sweep->file, "search"), err));
+    if (!search.by)
+        return fail(
+            err, FAIL_CONFIG, NULL,
+            "%s: --asha wants a block such as search: {by: valid.top1, over: [optimizer.lr]}",
+            pool->sweep->path);
+    return halving_run(pool, &search, report, on_round, err);
+}
+
 static bool run_local(const Sweep *s, const Invocation *in, Error *err)
 {
     Pool pool;
@@ -172,9 +198,10 @@ static bool run_local(const Sweep *s, const Invocation *in, Error *err)
                                  .command_line = in->line,
                                  .jobs = (int)in->flags.jobs,
                                  .retry = in->flags.retry,
+                                 .rich_events = in->flags.events == 1,
                                  .force = in->flags.force};
     stop_install();
-    bool ok = pool_new(&pool, in->arena, s, &options, err) && pool_run(&pool, &report, err);
+    bool ok = pool_new(&pool, in->arena, s, &options, err) && run_pool(&pool, &report, in, err);
     sweep_show_clear(&show);
     if (ok)
         ok = finish(&pool, in, err);
@@ -210,12 +237,16 @@ const Command command_sweep = {
     .summary = "Make all runs that an experiment file asks for, each once",
     .usage = "FILE.yaml [key=value ...]",
     .flags =
-        "dry-run jobs launcher submit-only wait status retry force log-every results threads json",
+        "dry-run jobs asha launcher submit-only wait status retry force events log-every results "
+        "threads json",
     .help = "The file's sweep: block gives the settings; runs that others start from (base:) are\n"
             "made first. A run that is done is not made again; one that was interrupted goes on,\n"
             "so the same command continues a sweep that was stopped or killed. Workers are\n"
             "processes that share the cores; INT and TERM stop them with their checkpoints.\n"
             "Several sweeps may work on one results folder. Exit code 5: some runs failed.\n"
+            "\n"
+            "With --asha the settings that the file's search: block compares run in rounds: the\n"
+            "best of each round go on, the others stay paused.\n"
             "\n"
             "--launcher=slurm submits job arrays, with the resources of the file's slurm: block,\n"
             "prints their ids and returns. Called again, it submits what is neither done nor in\n"

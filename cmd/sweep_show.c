@@ -21,6 +21,13 @@ static void terminal_size(int *rows, int *columns)
     *columns = size.ws_col;
 }
 
+static int n_left(const Pool *p)
+{
+    int n = 0;
+    for (int i = 0; i < p->sweep->n_runs; i++) n += p->runs[i].left;
+    return n;
+}
+
 void sweep_summary(const Pool *p, char out[256])
 {
     static const struct {
@@ -34,7 +41,8 @@ void sweep_summary(const Pool *p, char out[256])
         {POOL_FAILED,    "failed"                },
         {POOL_BLOCKED,   "without what they need"},
     };
-    int total = 0, before = 0, at;
+    const int left = n_left(p);
+    int total = left, before = 0, at;
     for (int k = 0; k < N_POOL_STATES; k++) total += pool_count(p, (PoolState)k);
     for (int i = 0; i < p->sweep->n_runs; i++)
         before += p->runs[i].before && p->runs[i].state == POOL_DONE && p->sweep->runs[i].twin < 0;
@@ -44,6 +52,7 @@ void sweep_summary(const Pool *p, char out[256])
         const int n = pool_count(p, others[k].state);
         if (n > 0) at += snprintf(out + at, (size_t)(256 - at), ", %d %s", n, others[k].word);
     }
+    if (left > 0) (void)snprintf(out + at, (size_t)(256 - at), ", %d not chosen", left);
 }
 
 static void whole_line(const SweepShow *show, const Pool *p, char out[LINE])

@@ -9,10 +9,10 @@
 
 static const Place place = {.file = "command line"};
 
-/* A file, or what would be one; but config.yaml and run.json of a run's folder mean the run. */
-static bool is_experiment_file(const char *word, Arena *a)
+bool target_is_file(const char *word, Arena *a)
 {
     struct stat st;
+    if (strcmp(word, "-") == 0) return true;
     const char *dot = strrchr(word, '.'), *slash = strrchr(word, '/');
     if (stat(word, &st) != 0) return dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
     if (!S_ISREG(st.st_mode)) return false;
@@ -25,7 +25,7 @@ static bool is_experiment_file(const char *word, Arena *a)
 static bool check_words(const Invocation *in, Error *err)
 {
     if (in->n_words == 0) return fail(err, FAIL_USAGE, &place, "FILE.yaml or RUN is missing");
-    if (strchr(in->words[0], '=') && !is_experiment_file(in->words[0], in->arena))
+    if (strchr(in->words[0], '=') && !target_is_file(in->words[0], in->arena))
         return fail(err, FAIL_USAGE, &place, "'%.60s' stands where FILE.yaml or RUN is expected",
                     in->words[0]);
     for (int i = 1; i < in->n_words; i++)
@@ -50,7 +50,7 @@ bool target_load(Target *t, const Invocation *in, Error *err)
     TRY(check_words(in, err));
     const char *path = in->words[0];
     *t = (Target){.results = in->flags.results,
-                  .is_run = !is_experiment_file(path, in->arena),
+                  .is_run = !target_is_file(path, in->arena),
                   .datasets = {.arena = in->arena}};
     if (t->is_run) {
         TRY(rundir_resolve(in->flags.results, path, t->folder, err));

@@ -132,6 +132,7 @@ static bool train_target(Target *t, const Invocation *in, Error *err)
                       .command_line = in->line,
                       .force = in->flags.force,
                       .resume = in->flags.resume,
+                      .rich_events = in->flags.events == 1,
                       .profile = in->flags.profile ? profile_new(in->arena) : NULL};
     TrainOutcome outcome;
     RunRecord record = {0};
@@ -198,7 +199,7 @@ const Command command_train = {
     .name = "train",
     .summary = "Train from an experiment file, or go on with a run that was interrupted",
     .usage = "FILE.yaml|RUN [key=value ...]",
-    .flags = "dry-run check-nan force resume profile log-every results threads json",
+    .flags = "dry-run check-nan force resume events profile log-every results threads json",
     .help = "A run's folder is results/<name>/<id>; the id is the hash of the resolved\n"
             "configuration and the data, so a result that exists is not computed again.\n"
             "key=value overrides the file (train.seed=3, methods.0.name=cutmix); 'seqlab help\n"

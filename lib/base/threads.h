@@ -1,4 +1,5 @@
-/* threads -- how many threads the kernels use; the bits of a result never depend on it. */
+/* threads -- how many threads the kernels use; the bits of a result never depend on it. A parallel
+ * region for one thread is a plain call: threads.c. */
 #ifndef SEQLAB_BASE_THREADS_H
 #define SEQLAB_BASE_THREADS_H
 

@@ -248,7 +248,8 @@ typedef struct Kernels {
 
     /* loss[r] = -sum_j target[r, j] log_softmax(x)[r, j], target = (1 - smoothing) onehot(label) +
      * smoothing / n; 0 when label[r] == ignore. Labels outside [0, n) other than ignore give NaN.
-     * stats (rows, 2) or NULL: max x and 1 / sum e^(x - max), for the gradient. */
+     * stats (rows, 2) or NULL: m and 1 / sum e^(x - m), for the gradient; m is the largest x or, at
+     * most 2.1, less. */
     void (*cross_entropy)(int64_t rows, int64_t n, const float *x, const int32_t *label,
                           float smoothing, int32_t ignore, float *loss, float *stats);
     /* dx[r, j] = (softmax(x)[r, j] - target[r, j]) * dloss[r]; 0 in ignored rows. stats as the loss

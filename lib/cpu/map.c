@@ -15,6 +15,7 @@ enum {
     COLUMN_ACCUMULATORS = 4,
     PARTS = LANES / VL,        /* vectors that hold the lanes of a row */
     NARROW = MAP_TILE / 4,     /* columns: four rows fit a tile */
+    DRAW_CYCLES = 20,          /* of 16 random numbers */
     CYCLES_PER_THREAD = 16000, /* below, a second thread costs more than it brings */
 };
 
@@ -333,6 +334,7 @@ static int useful_threads(const Job *j)
     };
     int64_t cycles = 2 + 2 * (j->p->n_inputs + j->p->n_outputs), threads = threads_count();
     for (int i = 0; i < j->p->n_instr; i++) cycles += cost[j->p->instr[i].op];
+    for (int i = 0; i < j->p->n_inputs; i++) cycles += j->p->inputs[i].is_drawn ? DRAW_CYCLES : 0;
     const int64_t useful = j->d->count / 16 * cycles / CYCLES_PER_THREAD;
     if (useful < threads) threads = useful < 1 ? 1 : useful;
     return (int)(j->n_units < threads ? j->n_units : threads);
@@ -341,8 +343,8 @@ static int useful_threads(const Job *j)
 /* A program that only moves numbers. */
 static bool is_copy(const MapProgram *p)
 {
-    return p->n_inputs == 1 && !p->inputs[0].is_int && p->n_outputs == 1 &&
-           p->outputs[0].kind == MAP_STORE &&
+    return p->n_inputs == 1 && !p->inputs[0].is_int && !p->inputs[0].is_drawn &&
+           p->n_outputs == 1 && p->outputs[0].kind == MAP_STORE &&
            (p->n_instr == 0 || (p->n_instr == 1 && p->instr[0].op == MAP_COPY));
 }
 

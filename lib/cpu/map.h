@@ -39,7 +39,16 @@ typedef struct MapInstr {
 typedef struct MapInput {
     int64_t stride[MAP_MAX_RANK]; /* in elements, over the domain's dims; 0 broadcasts */
     bool is_int;                  /* int32_t, converted to float on load */
+    bool is_drawn;                /* random: the input is a MapDraw, the strides are the domain's */
 } MapInput;
+
+/* Element i of the domain is draw i of the stream (state, inc), as cpu.h's random_uniform has it,
+ * or, with `choose`, random_bernoulli. The numbers are made in the tile that reads them. */
+typedef struct MapDraw {
+    uint64_t state, inc;
+    bool choose;
+    float p, value;
+} MapDraw;
 
 typedef enum MapStore { MAP_STORE, MAP_SUM, MAP_MAX_REDUCE } MapStore;
 

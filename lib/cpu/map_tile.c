@@ -4,6 +4,7 @@
 #include "cpu/map_tile.h"
 
 #include "cpu/lanes.h"
+#include "cpu/random_lanes.h"
 #include "cpu/simd.h"
 #include "cpu/vecmath.h"
 
@@ -39,6 +40,7 @@ static MapReading choose_reading(const MapProgram *p, const MapDomain *d, int in
     const int last = d->rank - 1;
     int64_t expected = 1;
     bool dense = !p->inputs[input].is_int, same_rows = true;
+    if (p->inputs[input].is_drawn) return READ_DRAWN;
     for (int k = last; k >= 0; k--) {
         dense = dense && stride[k] == expected;
         expected *= d->dim[k];
@@ -250,6 +252,10 @@ static float *read_input(MapTiler *t, int i, int64_t flat, int64_t n, int64_t ro
     const MapDomain *d = t->d;
     const int64_t *stride = d->stride[i];
     const int last = d->rank - 1;
+    if (d->reading[i] == READ_DRAWN) {
+        K(random_block)(t->inputs[i], flat, n, t->input_buffer[i]);
+        return t->input_buffer[i];
+    }
     if (d->reading[i] == READ_IN_PLACE) {
         float *from = (float *)t->inputs[i] + flat;
         if (d->far) prefetch(from, t->next, n);

@@ -14,7 +14,8 @@ typedef enum MapReading {
     READ_IN_PLACE, /* it has the domain's own strides */
     READ_PERIODIC, /* every row reads the same, and is at most MAP_PERIOD long */
     READ_ROWS,     /* contiguous along a row: in place when the tile lies within one */
-    READ_STRIDED   /* copied element by element */
+    READ_STRIDED,  /* copied element by element */
+    READ_DRAWN     /* made: random numbers */
 } MapReading;
 
 /* The domain with its mergeable dims merged, its outputs given a place. */

@@ -4,9 +4,17 @@
  *   dx = r (g - mean(g) - xhat mean(g xhat)),  dgain = sum(dy xhat),  dbias = sum(dy) over rows.
  * RMS norm: xhat = x r, r = 1 / sqrt(mean(x^2) + eps); dx = r (g - xhat mean(g xhat)).
  *
- * Memory is read once: a row stays in L1 between its passes. Order of additions along a row:
- * element i goes to lane i % 64, then a tree (32, 16, .. 1). Over rows: blocks of max(8, rows / 64)
- * rows, each ascending; then the blocks, ascending. */
+ * One loop a row: it writes row k, which is in the cache, and takes the sums of row k + 1, which
+ * comes from memory, so that reads and writes of memory mix as in a copy; rows summed and then
+ * written in turn had the memory wait for one of the two (half the speed). The sums are those of
+ * d = x - s, d^2, g and g d for a guess s of the mean, that of the row's first GUESS floats:
+ *   mean = s + mean(d),  var = mean(d^2) - mean(d)^2,
+ *   mean(g xhat) = r (mean(g d) - mean(d) mean(g)).
+ * Where s is further from the mean than the standard deviation, which would cost digits, the mean
+ * becomes s and the sums are taken again.
+ *
+ * Order of additions along a row: element i goes to lane i % 16, then a tree (8, 4, 2, 1). Over
+ * rows: blocks of max(8, rows / 64) rows, each ascending; then the blocks, ascending. */
 #include "base/threads.h"
 #include "cpu/kernel.h"
 #include "cpu/lanes.h"
@@ -15,173 +23,115 @@
 
 #include <string.h>
 
-enum { WIDE = 64, WAYS = WIDE / VL, MAX_BLOCKS = 64, MIN_BLOCK = 8 };
+enum { PARTS = LANES / VL, GUESS = 64, AHEAD = 2048, MAX_BLOCKS = 64, MIN_BLOCK = 8 };
 
 typedef struct NormRow {
-    float mean, scale; /* the mean counts as 0 for RMS norm */
+    float mean, scale;     /* the mean counts as 0 for RMS norm */
+    float mean_g, mean_gx; /* backward: of g, 0 for RMS norm, and of g xhat */
 } NormRow;
 
-SIMD float fold(vf part[WAYS])
-{
-    float lane[VL];
-    for (int width = WAYS / 2; width > 0; width /= 2)
-        for (int k = 0; k < width; k++) part[k] += part[k + width];
-    vf_store(lane, part[0]);
-    for (int width = VL / 2; width > 0; width /= 2)
-        for (int l = 0; l < width; l++) lane[l] += lane[l + width];
-    return lane[0];
-}
-
-/* What a row has past its last whole 64 floats, then `fill`. */
-static void take_tail(const float *x, int64_t n, float fill, float tail[WIDE])
-{
-    const int64_t whole = n / WIDE * WIDE;
-    for (int64_t l = 0; l < WIDE; l++) tail[l] = whole + l < n ? x[whole + l] : fill;
-}
-
-SIMD void add_64(vf part[WAYS], const float *x)
-{
-#pragma GCC unroll 16
-    for (int64_t k = 0; k < WAYS; k++) part[k] += vf_load(x + k * VL);
-}
-
-SIMD void add_squares_64(vf part[WAYS], const float *x, vf mean)
-{
-#pragma GCC unroll 16
-    for (int64_t k = 0; k < WAYS; k++) {
-        const vf d = vf_load(x + k * VL) - mean;
-        part[k] = vf_fma(d, d, part[k]);
-    }
-}
-
-static float sum(const float *x, int64_t n)
-{
-    vf part[WAYS];
-    float tail[WIDE];
-    for (int k = 0; k < WAYS; k++) part[k] = vf_zero();
-    for (int64_t i = 0; i + WIDE <= n; i += WIDE) add_64(part, x + i);
-    if (n % WIDE != 0) {
-        take_tail(x, n, 0, tail);
-        add_64(part, tail);
-    }
-    return fold(part);
-}
-
-static float sum_squares(const float *x, int64_t n, float mean)
-{
-    vf part[WAYS];
-    float tail[WIDE];
-    const vf m = vf_set1(mean);
-    for (int k = 0; k < WAYS; k++) part[k] = vf_zero();
-    for (int64_t i = 0; i + WIDE <= n; i += WIDE) {
-        prefetch(x, i + n, WIDE); /* the next row */
-        add_squares_64(part, x + i, m);
-    }
-    if (n % WIDE != 0) {
-        take_tail(x, n, mean, tail);
-        add_squares_64(part, tail, m);
-    }
-    return fold(part);
-}
-
-static NormRow measure(const float *x, int64_t n, float eps, bool center)
-{
-    NormRow r = {0};
-    if (center) r.mean = sum(x, n) / (float)n;
-    r.scale = 1.0f / vm_sqrt(sum_squares(x, n, r.mean) / (float)n + eps);
-    return r;
-}
-
-/* -- Forward */
-
-SIMD vf normed(vf x, NormRow r, const vf *gain, const vf *bias)
-{
-    const vf hat = (x - vf_set1(r.mean)) * vf_set1(r.scale);
-    if (bias) return vf_fma(hat, *gain, *bias);
-    if (gain) return hat * *gain;
-    return hat;
-}
-
-SIMD void norm_row(const float *x, int64_t n, NormRow r, const float *gain, const float *bias,
-                   bool stream, float *y)
-{
-    int64_t i = 0;
-    for (; i + VL <= n; i += VL) {
-        const vf a = gain ? vf_load(gain + i) : vf_zero(), b = bias ? vf_load(bias + i) : vf_zero();
-        const vf v = normed(vf_load(x + i), r, gain ? &a : NULL, bias ? &b : NULL);
-        if (stream)
-            vf_stream(y + i, v);
-        else
-            vf_store(y + i, v);
-    }
-    const vf a = gain ? vf_load_n(gain + i, n - i) : vf_zero(),
-             b = bias ? vf_load_n(bias + i, n - i) : vf_zero();
-    vf_store_n(y + i, normed(vf_load_n(x + i, n - i), r, gain ? &a : NULL, bias ? &b : NULL),
-               n - i);
-}
-
-/* Every row of y begins where a vector may be streamed to. */
-static bool streams(int64_t rows, int64_t n, const float *y)
-{
-    return n % VL == 0 && simd_lead(y) == 0 && simd_streams(rows * n);
-}
-
-static void forward(int64_t rows, int64_t n, const float *x, const float *gain, const float *bias,
-                    float eps, bool center, float *y)
-{
-    const bool stream = streams(rows, n, y);
-    ROWS_PARALLEL(4 * rows * n, rows)
-    for (int64_t i = 0; i < rows; i++) {
-        const NormRow r = measure(x + i * n, n, eps, center);
-        norm_row(x + i * n, n, r, gain, bias, stream, y + i * n);
-    }
-}
-
-/* -- Backward */
-
-/* What the inner loops of one row read and write; dgain and dbias accumulate, both or neither. */
-typedef struct GradRow {
-    const float *x, *dy, *gain;
-    float *dx, *dgain, *dbias;
+/* What is done to all rows of a block; which pointers are NULL says what is wanted. */
+typedef struct Norm {
+    const float *gain, *bias;
+    float *dgain, *dbias; /* of the block, which adds to them: both or neither */
     int64_t n;
-    bool stream;
-} GradRow;
+    float eps;
+    bool center, back, stream;
+} Norm;
 
-/* Of 64 floats; gain may be NULL. */
-SIMD void add_products_64(vf g_part[WAYS], vf gx_part[WAYS], const float *x, const float *dy,
-                          const float *gain, NormRow r)
+typedef struct Row {
+    const float *x, *dy;
+    float *to; /* y, or dx */
+} Row;
+
+typedef struct Sums {
+    vf d[PARTS], square[PARTS], g[PARTS], product[PARTS];
+} Sums;
+
+SIMD float fold(const vf part[PARTS])
 {
-#pragma GCC unroll 16
-    for (int64_t k = 0; k < WAYS; k++) {
-        vf g = vf_load(dy + k * VL);
-        if (gain) g *= vf_load(gain + k * VL);
-        const vf hat = (vf_load(x + k * VL) - vf_set1(r.mean)) * vf_set1(r.scale);
-        g_part[k] += g;
-        gx_part[k] = vf_fma(g, hat, gx_part[k]);
+    float lane[LANES];
+    for (int64_t k = 0; k < PARTS; k++) vf_store(lane + k * VL, part[k]);
+    return lanes_sum_tree(lane);
+}
+
+/* What a row has past its last whole LANES floats, then `fill`. */
+static void take_tail(const float *x, int64_t n, float fill, float tail[LANES])
+{
+    const int64_t whole = n / LANES * LANES;
+    for (int64_t l = 0; l < LANES; l++) tail[l] = whole + l < n ? x[whole + l] : fill;
+}
+
+static float guess_mean(const float *x, int64_t n)
+{
+    const int64_t m = n < GUESS ? n : GUESS;
+    float s;
+    LANES_SUM(s, m, x[i]);
+    return s / (float)m;
+}
+
+/* Vector k of 16 floats, of x, dy and gain; dy and gain NULL where there is none. */
+SIMD void add_vector(Sums *p, int64_t k, const float *x, const float *dy, const vf *gain, vf s)
+{
+    const vf d = vf_load(x + k * VL) - s;
+    p->d[k] += d;
+    p->square[k] = vf_fma(d, d, p->square[k]);
+    if (!dy) return;
+    vf g = vf_load(dy + k * VL);
+    if (gain) g *= *gain;
+    p->g[k] += g;
+    p->product[k] = vf_fma(g, d, p->product[k]);
+}
+
+SIMD void add_tail(Sums *p, const Norm *a, const Row *r, float s)
+{
+    float x[LANES], dy[LANES], gain[LANES] = {0};
+    if (a->n % LANES == 0) return;
+    take_tail(r->x, a->n, s, x);
+    if (a->back) take_tail(r->dy, a->n, 0, dy);
+    if (a->gain) take_tail(a->gain, a->n, 0, gain);
+    for (int64_t k = 0; k < PARTS; k++) {
+        const vf c = vf_load(gain + k * VL);
+        add_vector(p, k, x, a->back ? dy : NULL, a->gain ? &c : NULL, vf_set1(s));
     }
 }
 
-static void sum_products(const GradRow *c, NormRow r, float *sum_g, float *sum_gx)
+SIMD Sums no_sums(void)
 {
-    vf g_part[WAYS], gx_part[WAYS];
-    float x[WIDE], dy[WIDE], gain[WIDE];
-    int64_t i = 0;
-    for (int k = 0; k < WAYS; k++) g_part[k] = gx_part[k] = vf_zero();
-    for (; i + WIDE <= c->n; i += WIDE) {
-        prefetch(c->dy, i + c->n, WIDE);
-        if (c->gain)
-            add_products_64(g_part, gx_part, c->x + i, c->dy + i, c->gain + i, r);
-        else
-            add_products_64(g_part, gx_part, c->x + i, c->dy + i, NULL, r);
+    Sums p;
+    for (int k = 0; k < PARTS; k++) p.d[k] = p.square[k] = p.g[k] = p.product[k] = vf_zero();
+    return p;
+}
+
+/* The sums of a row that no other is written beside. */
+static void sum_alone(const Norm *a, const Row *r, float s, Sums *sums)
+{
+    Sums p = no_sums();
+    for (int64_t i = 0; i + LANES <= a->n; i += LANES)
+        for (int64_t k = 0; k < PARTS; k++) {
+            const vf c = a->gain ? vf_load(a->gain + i + k * VL) : vf_zero();
+            add_vector(&p, k, r->x + i, a->back ? r->dy + i : NULL, a->gain ? &c : NULL,
+                       vf_set1(s));
+        }
+    add_tail(&p, a, r, s);
+    *sums = p;
+}
+
+static NormRow finish(const Norm *a, const Row *r, float s, Sums *p)
+{
+    const float n = (float)a->n;
+    float d = a->center ? fold(p->d) / n : 0, square = fold(p->square) / n;
+    if (a->center && d * d > 0.5f * square) {
+        s += d;
+        sum_alone(a, r, s, p);
+        d = fold(p->d) / n, square = fold(p->square) / n;
     }
-    if (i < c->n) {
-        take_tail(c->x, c->n, r.mean, x);
-        take_tail(c->dy, c->n, 0, dy);
-        if (c->gain) take_tail(c->gain, c->n, 0, gain);
-        add_products_64(g_part, gx_part, x, dy, c->gain ? gain : NULL, r);
-    }
-    *sum_g = fold(g_part);
-    *sum_gx = fold(gx_part);
+    NormRow row = {.mean = s + d, .scale = 1.0f / vm_sqrt(vm_fma(-d, d, square) + a->eps)};
+    if (!a->back) return row;
+    const float mean_g = fold(p->g) / n;
+    if (a->center) row.mean_g = mean_g;
+    row.mean_gx = row.scale * vm_fma(-d, mean_g, fold(p->product) / n);
+    return row;
 }
 
 /* m is a constant where it is VL. */
@@ -190,54 +140,118 @@ SIMD vf take(const float *p, int64_t m)
     return m == VL ? vf_load(p) : vf_load_n(p, m);
 }
 
-SIMD void give(float *p, vf x, int64_t m)
+SIMD void give(float *p, vf x, int64_t m, bool stream)
 {
-    if (m == VL)
-        vf_store(p, x);
-    else
+    if (m != VL)
         vf_store_n(p, x, m);
+    else if (stream)
+        vf_stream(p, x);
+    else
+        vf_store(p, x);
 }
 
-/* Elements i..i+m, m <= VL. */
-SIMD void grad_at(const GradRow *c, NormRow r, float mean_g, float mean_gx, bool gain, bool sums,
-                  int64_t i, int64_t m)
+/* Elements i..i+m, m <= VL, of a row's result; c is the gain there. */
+SIMD void write_vector(const Norm *a, const Row *r, const NormRow *v, vf c, int64_t i, int64_t m)
 {
-    const vf dy = take(c->dy + i, m);
-    const vf hat = (take(c->x + i, m) - vf_set1(r.mean)) * vf_set1(r.scale);
-    vf g = dy;
-    if (gain) g *= take(c->gain + i, m);
-    const vf dx = vf_set1(r.scale) * vf_fma(hat, vf_set1(-mean_gx), g - vf_set1(mean_g));
-    if (sums) {
-        give(c->dgain + i, vf_fma(dy, hat, take(c->dgain + i, m)), m);
-        give(c->dbias + i, dy + take(c->dbias + i, m), m);
+    const vf hat = (take(r->x + i, m) - vf_set1(v->mean)) * vf_set1(v->scale);
+    if (!a->back) {
+        vf y = hat;
+        if (a->bias)
+            y = vf_fma(hat, c, take(a->bias + i, m));
+        else if (a->gain)
+            y *= c;
+        give(r->to + i, y, m, a->stream);
+        return;
     }
-    if (c->stream)
-        vf_stream(c->dx + i, dx);
-    else
-        give(c->dx + i, dx, m);
+    const vf dy = take(r->dy + i, m);
+    vf g = dy;
+    if (a->gain) g *= c;
+    const vf dx = vf_set1(v->scale) * vf_fma(hat, vf_set1(-v->mean_gx), g - vf_set1(v->mean_g));
+    if (a->dgain) {
+        give(a->dgain + i, vf_fma(dy, hat, take(a->dgain + i, m)), m, false);
+        give(a->dbias + i, dy + take(a->dbias + i, m), m, false);
+    }
+    give(r->to + i, dx, m, a->stream);
 }
 
-/* The pointers of c are copied, or every store might change them. */
-SIMD void grad_all(GradRow c, NormRow r, float mean_g, float mean_gx, bool gain, bool sums)
+/* Writes row r, whose statistics are v, and takes the sums of `next` around s. All of a's choices
+ * are constants; the pointers are copied, or every store might change them. */
+SIMD void write_and_sum(Norm a, Row r, NormRow v, Row next, float s, Sums *sums)
 {
+    Sums p = no_sums();
     int64_t i = 0;
-    for (; i + VL <= c.n; i += VL) grad_at(&c, r, mean_g, mean_gx, gain, sums, i, VL);
-    if (i < c.n) grad_at(&c, r, mean_g, mean_gx, gain, sums, i, c.n - i);
+    for (; i + LANES <= a.n; i += LANES) {
+        prefetch(next.x, i + AHEAD, LANES);
+        if (a.back) prefetch(next.dy, i + AHEAD, LANES);
+#pragma GCC unroll 4
+        for (int64_t k = 0; k < PARTS; k++) {
+            const vf c = a.gain ? vf_load(a.gain + i + k * VL) : vf_zero();
+            add_vector(&p, k, next.x + i, a.back ? next.dy + i : NULL, a.gain ? &c : NULL,
+                       vf_set1(s));
+            write_vector(&a, &r, &v, c, i + k * VL, VL);
+        }
+    }
+    for (; i < a.n; i += VL) {
+        const int64_t m = a.n - i < VL ? a.n - i : VL;
+        write_vector(&a, &r, &v, a.gain ? vf_load_n(a.gain + i, m) : vf_zero(), i, m);
+    }
+    add_tail(&p, &a, &next, s);
+    *sums = p;
 }
 
-static void grad_row(const GradRow *c, NormRow r, bool center)
+static void forward_row(const Norm *a, Row r, NormRow v, Row next, float s, Sums *p)
 {
-    float sum_g, sum_gx;
-    sum_products(c, r, &sum_g, &sum_gx);
-    const float mean_g = center ? sum_g / (float)c->n : 0.0f, mean_gx = sum_gx / (float)c->n;
-    if (c->gain && c->dgain)
-        grad_all(*c, r, mean_g, mean_gx, true, true);
-    else if (c->dgain)
-        grad_all(*c, r, mean_g, mean_gx, false, true);
-    else if (c->gain)
-        grad_all(*c, r, mean_g, mean_gx, true, false);
+    const Norm w = {.n = a->n, .stream = a->stream};
+    Norm gain = w, both = w;
+    gain.gain = both.gain = a->gain, both.bias = a->bias;
+    if (a->gain && a->bias)
+        write_and_sum(both, r, v, next, s, p);
+    else if (a->gain)
+        write_and_sum(gain, r, v, next, s, p);
     else
-        grad_all(*c, r, mean_g, mean_gx, false, false);
+        write_and_sum(w, r, v, next, s, p);
+}
+
+static void back_row(const Norm *a, Row r, NormRow v, Row next, float s, Sums *p)
+{
+    const Norm w = {.n = a->n, .stream = a->stream, .back = true};
+    Norm gain = w, sums = w, both = w;
+    gain.gain = both.gain = a->gain;
+    sums.dgain = both.dgain = a->dgain, sums.dbias = both.dbias = a->dbias;
+    if (a->gain && a->dgain)
+        write_and_sum(both, r, v, next, s, p);
+    else if (a->gain)
+        write_and_sum(gain, r, v, next, s, p);
+    else if (a->dgain)
+        write_and_sum(sums, r, v, next, s, p);
+    else
+        write_and_sum(w, r, v, next, s, p);
+}
+
+/* `rows` rows, the first of which is r. */
+static void norm_rows(const Norm *a, Row r, int64_t rows)
+{
+    Sums p;
+    float s = a->center ? guess_mean(r.x, a->n) : 0;
+    sum_alone(a, &r, s, &p);
+    for (int64_t k = 0; k < rows; k++) {
+        const NormRow v = finish(a, &r, s, &p);
+        const int64_t step =
+            k + 1 < rows ? a->n : 0; /* the last is summed once more, for nothing */
+        const Row next = {r.x + step, a->back ? r.dy + step : NULL, r.to + step};
+        s = a->center ? guess_mean(next.x, a->n) : 0;
+        if (a->back)
+            back_row(a, r, v, next, s, &p);
+        else
+            forward_row(a, r, v, next, s, &p);
+        r = next;
+    }
+}
+
+/* Every row of y begins where a vector may be streamed to. */
+static bool streams(int64_t rows, int64_t n, const float *y)
+{
+    return n % VL == 0 && simd_lead(y) == 0 && simd_streams(rows * n);
 }
 
 static int64_t block_rows(int64_t rows)
@@ -261,24 +275,36 @@ static void add_blocks(int64_t blocks, int64_t n, const float *part, float *to)
         for (int64_t j = 0; j < n; j++) to[j] += part[2 * b * n + j];
 }
 
-static void backward(int64_t rows, int64_t n, const NormGrad *a, bool center, float *scratch)
+static void forward(int64_t rows, Norm a, const float *x, float *y)
 {
     const int64_t block = block_rows(rows), blocks = (rows + block - 1) / block;
-    const bool stream = a->dx != a->x && a->dx != a->dy && streams(rows, n, a->dx);
+    a.stream = streams(rows, a.n, y);
+    ROWS_PARALLEL(4 * rows * a.n, blocks)
+    for (int64_t b = 0; b < blocks; b++) {
+        const int64_t first = b * block, left = rows - first;
+        norm_rows(&a, (Row){x + first * a.n, NULL, y + first * a.n}, left < block ? left : block);
+    }
+}
+
+static void backward(int64_t rows, int64_t n, const NormGrad *g, bool center, float *scratch)
+{
+    const int64_t block = block_rows(rows), blocks = (rows + block - 1) / block;
+    const bool apart = g->dx != g->x && g->dx != g->dy, stream = apart && streams(rows, n, g->dx);
     ROWS_PARALLEL(8 * rows * n, blocks)
     for (int64_t b = 0; b < blocks; b++) {
-        const int64_t end = (b + 1) * block < rows ? (b + 1) * block : rows;
+        const int64_t first = b * block, left = rows - first;
         float *part = scratch + 2 * b * n;
-        GradRow c = {.gain = a->gain, .n = n, .stream = stream};
-        if (a->dgain || a->dbias) c.dgain = part, c.dbias = part + n;
-        memset(part, 0, sizeof *part * (size_t)(2 * n));
-        for (int64_t i = b * block; i < end; i++) {
-            c.x = a->x + i * n, c.dy = a->dy + i * n, c.dx = a->dx + i * n;
-            grad_row(&c, measure(c.x, n, a->eps, center), center);
+        Norm a = {.gain = g->gain, .n = n, .eps = g->eps, .center = center};
+        a.back = true, a.stream = stream;
+        if (g->dgain || g->dbias) {
+            a.dgain = part, a.dbias = part + n;
+            memset(part, 0, sizeof *part * (size_t)(2 * n));
         }
+        norm_rows(&a, (Row){g->x + first * n, g->dy + first * n, g->dx + first * n},
+                  left < block ? left : block);
     }
-    add_blocks(blocks, n, scratch, a->dgain);
-    add_blocks(blocks, n, scratch + n, a->dbias);
+    add_blocks(blocks, n, scratch, g->dgain);
+    add_blocks(blocks, n, scratch + n, g->dbias);
 }
 
 /* -- The kernels */
@@ -286,12 +312,12 @@ static void backward(int64_t rows, int64_t n, const NormGrad *a, bool center, fl
 void K(layer_norm)(int64_t rows, int64_t n, const float *x, const float *gain, const float *bias,
                    float eps, float *y)
 {
-    forward(rows, n, x, gain, bias, eps, true, y);
+    forward(rows, (Norm){.gain = gain, .bias = bias, .n = n, .eps = eps, .center = true}, x, y);
 }
 
 void K(rms_norm)(int64_t rows, int64_t n, const float *x, const float *gain, float eps, float *y)
 {
-    forward(rows, n, x, gain, NULL, eps, false, y);
+    forward(rows, (Norm){.gain = gain, .n = n, .eps = eps}, x, y);
 }
 
 void K(layer_norm_grad)(int64_t rows, int64_t n, const NormGrad *a, void *scratch)

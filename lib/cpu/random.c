@@ -9,55 +9,45 @@
 
 #include <string.h>
 
-enum { BLOCK = 4096, GROUPS = LANES / GROUP };
+enum { GROUPS = LANES / GROUP };
 
-/* What becomes of a uniform: itself, or value where it is below p. */
-typedef struct Choice {
-    bool choose;
-    float p, value;
-} Choice;
-
-/* n <= BLOCK draws from `state` on. */
-static void uniform_block(int64_t n, uint64_t state, uint64_t inc, uint64_t a16, uint64_t c16,
-                          Choice choice, float *y)
+void K(random_block)(const MapDraw *d, int64_t first, int64_t n, float *y)
 {
-    uint64_t first[LANES];
+    uint64_t state[LANES], a, c;
     States s[GROUPS];
-    first[0] = state;
-    for (int l = 1; l < LANES; l++) first[l] = first[l - 1] * PCG_MULTIPLIER + inc;
-    memcpy(s, first, sizeof s);
+    random_leap(d->inc, (uint64_t)first, &a, &c);
+    state[0] = d->state * a + c;
+    for (int l = 1; l < LANES; l++) state[l] = state[l - 1] * PCG_MULTIPLIER + d->inc;
+    memcpy(s, state, sizeof s);
+    random_leap(d->inc, LANES, &a, &c);
     for (int64_t i = 0; i < n; i += LANES) {
         Reals r[GROUPS];
 #pragma GCC unroll 8
         for (int k = 0; k < GROUPS; k++) {
             const Reals u = random_reals(s[k]);
-            r[k] = choice.choose ? random_chosen(u, choice.p, choice.value) : u;
-            s[k] = s[k] * a16 + c16;
+            r[k] = d->choose ? random_chosen(u, d->p, d->value) : u;
+            s[k] = s[k] * a + c;
         }
         memcpy(y + i, r, sizeof(float) * (size_t)(n - i < LANES ? n - i : LANES));
     }
 }
 
-static void uniform(int64_t n, uint64_t state, uint64_t inc, Choice choice, float *y)
+static void draw(int64_t n, MapDraw d, float *y)
 {
-    uint64_t a16, c16;
-    random_leap(inc, LANES, &a16, &c16);
-    const int64_t blocks = (n + BLOCK - 1) / BLOCK;
+    const int64_t blocks = (n + RANDOM_BLOCK - 1) / RANDOM_BLOCK;
     ROWS_PARALLEL(4 * n, blocks)
     for (int64_t b = 0; b < blocks; b++) {
-        uint64_t a, c;
-        const int64_t lo = b * BLOCK, m = n - lo < BLOCK ? n - lo : BLOCK;
-        random_leap(inc, (uint64_t)lo, &a, &c);
-        uniform_block(m, state * a + c, inc, a16, c16, choice, y + lo);
+        const int64_t lo = b * RANDOM_BLOCK, m = n - lo < RANDOM_BLOCK ? n - lo : RANDOM_BLOCK;
+        K(random_block)(&d, lo, m, y + lo);
     }
 }
 
 void K(random_uniform)(int64_t n, uint64_t state, uint64_t inc, float *y)
 {
-    uniform(n, state, inc, (Choice){.choose = false}, y);
+    draw(n, (MapDraw){.state = state, .inc = inc}, y);
 }
 
 void K(random_bernoulli)(int64_t n, uint64_t state, uint64_t inc, float p, float value, float *y)
 {
-    uniform(n, state, inc, (Choice){true, p, value}, y);
+    draw(n, (MapDraw){state, inc, true, p, value}, y);
 }

@@ -4,6 +4,7 @@
 #define SEQLAB_CPU_RANDOM_LANES_H
 
 #include "base/pcg.h"
+#include "cpu/kernel.h"
 #include "cpu/simd.h"
 
 enum { GROUP = VL / 2 }; /* one vector of 64-bit states */
@@ -25,6 +26,10 @@ SIMD void random_leap(uint64_t inc, uint64_t times, uint64_t *a_out, uint64_t *c
     *a_out = total_a;
     *c_out = total_c;
 }
+
+enum { RANDOM_BLOCK = 4096 };
+/* Draws first..first+n of d, n <= RANDOM_BLOCK. */
+void K(random_block)(const MapDraw *d, int64_t first, int64_t n, float *y);
 
 /* PCG32's output, of which the upper 24 bits become a uniform. */
 SIMD Reals random_reals(States s)

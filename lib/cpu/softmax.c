@@ -4,9 +4,11 @@
  *
  * A row of logits of a language model is 200 KB, so what counts is how often it is read: m and s
  * come from one pass by blocks of BLOCK (Milakov & Gimelshein 2018): a block that holds a larger
- * element multiplies what was summed so far by e^(old m - new m). Order of additions: element i of
- * a block goes to lane i % 16, over all blocks ascending; then a tree. The gradient takes m and 1/s
- * from the forward pass, is then one pass too, and may be written over the logits. */
+ * element multiplies what was summed so far by e^(old m - new m). Looking for the largest before
+ * the exponentials would take a fifth of the time, so m is only raised by a block with an element
+ * more than about 2 above it, which its exponents tell when they are there. Order of additions:
+ * element i of a block goes to lane i % 16; blocks ascending; then a tree. The gradient takes m and
+ * 1/s from the forward pass, is then one pass too, and may be written over the logits. */
 #include "base/threads.h"
 #include "cpu/kernel.h"
 #include "cpu/lanes.h"
@@ -14,6 +16,7 @@
 #include "cpu/vecmath.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { BLOCK = 2048, PARTS = LANES / VL };
 
@@ -55,31 +58,68 @@ static float block_max(const float *x, int64_t n)
 }
 
 typedef struct RowSum {
-    float max, sum; /* sum of e^(x - max) */
+    float max, sum; /* of x, or a little less; sum of e^(x - max) */
     double total;   /* of x, when asked for */
 } RowSum;
+
+/* The exponentials of a block may lie between 2^-125 and 2^3, so that their exponents and eighths
+ * (vecexp.h) are ten bits; this many zeros at the least makes the sums a quarter. */
+enum { EXP_BIAS = 125, EXP_BITS = 1023 };
+
+/* part += sums of e^(x - base), of whole 16s; false, and nothing added, when one of them is outside
+ * of what is said above. */
+static bool add_block(const float *x, int64_t n, float base, vf part[PARTS])
+{
+    const vf b = vf_set1(base), start = vf_set1(0x1.8p23f);
+    vf sum[PARTS];
+    vi_bits odd = {0};
+    for (int k = 0; k < PARTS; k++) sum[k] = vf_zero();
+    for (int64_t i = 0; i < n; i += LANES) {
+        prefetch(x, i + BLOCK, LANES); /* memory works while the exponentials are made */
+#pragma GCC unroll 4
+        for (int64_t k = 0; k < PARTS; k++) {
+            const ExpParts e = exp_split(vf_load(x + i + k * VL) - b, EXP_BIAS);
+            odd |= (vi_bits)e.s ^ (vi_bits)start;
+            sum[k] = vf_fma(exp_rest(e), exp_scale(e), sum[k]);
+        }
+    }
+    int32_t any = 0, lane[VL];
+    memcpy(lane, &odd, sizeof lane);
+    for (int l = 0; l < VL; l++) any |= lane[l];
+    if (any & ~EXP_BITS) return false;
+    for (int k = 0; k < PARTS; k++) part[k] = vf_fma(sum[k], vf_set1(4.0f), part[k]);
+    return true;
+}
+
+/* The same for any numbers, after the block's largest has become the base, if it is larger. */
+static void add_any_block(const float *x, int64_t n, float *max, vf part[PARTS])
+{
+    const float most = block_max(x, n);
+    if (most > *max) {
+        if (*max > -INFINITY)
+            for (int k = 0; k < PARTS; k++) part[k] *= vf_exp_below(vf_set1(*max - most));
+        *max = most;
+    }
+    /* all -inf so far: e^(-inf - 0) is 0 as it should be */
+    const vf base = vf_set1(*max > -INFINITY ? *max : 0.0f);
+    for (int64_t i = 0; i < n; i += LANES) {
+        vf v[PARTS];
+        prefetch(x, i + BLOCK, LANES);
+        load_lanes(v, x + i, n - i, -INFINITY);
+        for (int k = 0; k < PARTS; k++) part[k] += vf_exp_below(v[k] - base);
+    }
+}
 
 static RowSum sum_row(const float *x, int64_t n, bool with_total)
 {
     vf part[PARTS];
     RowSum r = {.max = -INFINITY};
     for (int k = 0; k < PARTS; k++) part[k] = vf_zero();
-    for (int64_t lo = 0; lo < n; lo += BLOCK) {
-        const int64_t m = n - lo < BLOCK ? n - lo : BLOCK;
-        const float most = block_max(x + lo, m);
-        if (most > r.max) {
-            if (r.max > -INFINITY)
-                for (int k = 0; k < PARTS; k++) part[k] *= vf_exp_below(vf_set1(r.max - most));
-            r.max = most;
-        }
-        /* all -inf so far: e^(-inf - 0) is 0 as it should be */
-        const vf base = vf_set1(r.max > -INFINITY ? r.max : 0.0f);
-        for (int64_t i = lo; i < lo + m; i += LANES) {
-            vf v[PARTS];
-            prefetch(x, i + BLOCK, LANES); /* memory works while the exponentials are made */
-            load_lanes(v, x + i, lo + m - i, -INFINITY);
-            for (int k = 0; k < PARTS; k++) part[k] += vf_exp_below(v[k] - base);
-        }
+    for (int64_t lo = 0, m; lo < n; lo += m) {
+        const int64_t left = n - lo, whole = left / LANES * LANES;
+        m = left >= BLOCK ? BLOCK : whole > 0 ? whole : left;
+        if (lo == 0 || m < LANES || !add_block(x + lo, m, r.max, part))
+            add_any_block(x + lo, m, &r.max, part);
         if (with_total) {
             float s;
             LANES_SUM(s, m, x[lo + i]);

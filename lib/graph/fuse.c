@@ -165,7 +165,7 @@ static void store_sources(Fuser *f, const PlanOutput outputs[], int n_outputs)
         if (!f->needed[id]) continue;
         if (f->graph->nodes[id]->op->kind == OP_PART) f->stored[id] = true;
         if (!kernel) continue;
-        f->stored[id] = true;
+        if (!f->draws || !kernel->op->draw) f->stored[id] = true;
         for (int i = 0; i < kernel->n_src; i++) store(f, kernel->src[i]);
         const Epilogue *e = f->epilogue_of[kernel->id];
         for (int i = 0; e && i < e->n; i++)
@@ -178,7 +178,7 @@ static void read_over(Fuser *f, Node *n, int times)
     Access a = access_of(n);
     if (a.identity && is_map(f, a.base))
         f->uses[a.base->id] += times;
-    else
+    else if (!a.identity || !a.base->op->draw)
         store(f, a.base);
 }
 
@@ -209,7 +209,7 @@ static void choose_stored(Fuser *f, bool no_fuse)
 
 Fused fuse(Graph *g, const PlanOutput outputs[], int n, bool no_fuse, Arena *arena)
 {
-    Fuser f = {.graph = g, .arena = arena, .n = g->n_nodes};
+    Fuser f = {.graph = g, .arena = arena, .n = g->n_nodes, .draws = !no_fuse};
     f.needed = arena_new_array(arena, bool, f.n);
     f.asked = arena_new_array(arena, bool, f.n);
     f.stored = arena_new_array(arena, bool, f.n);

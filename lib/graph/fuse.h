@@ -6,6 +6,7 @@
  * domain, lives in a register; so does a cheap one that reads at most one full-size value, however
  * many read it (reading that value again costs less than storing the result). Broadcasts, permutes
  * and slices become strides.
+ * Random numbers that are only read so are made in the programs that read them.
  * 3. Merging: what is left, one map program a stored value or reduction, is merged with programs
  * over the same domain that it reads from or shares an input with, as long as no path leads out of
  * the two and back. */

@@ -72,6 +72,7 @@ static int input_register(Builder *b, const Access *a)
     int i = p->n_inputs++;
     memcpy(p->inputs[i].stride, a->stride, sizeof a->stride);
     p->inputs[i].is_int = a->base->dtype == I32;
+    p->inputs[i].is_drawn = a->base->op->draw && !b->m->f->stored[a->base->id];
     b->unit->inputs[i] = a->base;
     b->unit->input_offset[i] = a->offset;
     return i;

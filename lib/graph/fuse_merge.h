@@ -12,6 +12,7 @@ typedef struct Fuser {
     int n;                            /* nodes */
     bool *needed;                     /* reachable from an output or an update */
     bool *asked;                      /* an output or an update */
+    bool draws;                       /* random numbers are made where they are read, if they can */
     bool *stored;                     /* has memory of its own */
     bool *absorbed;                   /* lives in another node's epilogue */
     int *n_readers;                   /* nodes that name it as a source; outputs count too */

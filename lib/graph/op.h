@@ -64,7 +64,10 @@ struct Op {
     Node *(*expand_part)(Graph *g, Node *y, int index);
     const char *no_grad; /* neither: the gradient stops here; this says why */
 
-    void (*run)(const Call *c);       /* OP_KERNEL */
+    void (*run)(const Call *c); /* OP_KERNEL */
+    /* Random numbers of no source: the stream of a step. Where only map programs read them, element
+     * by element, they are made there (cpu/map.h) and never stored. */
+    void (*draw)(const Node *n, uint64_t step, MapDraw *out);
     size_t (*scratch)(const Node *n); /* bytes, or NULL */
     double (*flops)(const Node *n);   /* NULL: map ops count flops_each per element */
     double flops_each;

@@ -123,7 +123,7 @@ static bool cross_entropy_shape(Graph *g, Node *n)
     return false;
 }
 
-/* Part 1: of each row the largest x and 1 / sum e^(x - largest), from which the gradient is one
+/* Part 1: of each row cpu.h's statistics, from which the gradient is one
  * pass. It is a function of x, but the gradient's own rule is that of the whole. */
 static Shape cross_entropy_part(const Node *n, int index)
 {

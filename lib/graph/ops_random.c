@@ -5,23 +5,33 @@
 #include "cpu/cpu.h"
 #include "graph/op.h"
 
-static Pcg stream_of(const Call *c)
+static void uniform_draw(const Node *n, uint64_t step, MapDraw *out)
 {
-    const OpArgs *a = &c->node->args;
-    return pcg_stream(a->random.seed, "dropout", c->step, a->random.stream);
+    const OpArgs *a = &n->args;
+    const Pcg rng = pcg_stream(a->random.seed, "dropout", step, a->random.stream);
+    *out = (MapDraw){.state = rng.state, .inc = rng.inc};
+}
+
+static void bernoulli_draw(const Node *n, uint64_t step, MapDraw *out)
+{
+    uniform_draw(n, step, out);
+    out->choose = true;
+    out->p = n->args.random.p;
+    out->value = n->args.random.value;
 }
 
 static void uniform_run(const Call *c)
 {
-    const Pcg rng = stream_of(c);
-    cpu->random_uniform(shape_count(&c->node->shape), rng.state, rng.inc, c->out);
+    MapDraw d;
+    uniform_draw(c->node, c->step, &d);
+    cpu->random_uniform(shape_count(&c->node->shape), d.state, d.inc, c->out);
 }
 
 static void bernoulli_run(const Call *c)
 {
-    const Pcg rng = stream_of(c);
-    cpu->random_bernoulli(shape_count(&c->node->shape), rng.state, rng.inc, c->node->args.random.p,
-                          c->node->args.random.value, c->out);
+    MapDraw d;
+    bernoulli_draw(c->node, c->step, &d);
+    cpu->random_bernoulli(shape_count(&c->node->shape), d.state, d.inc, d.p, d.value, c->out);
 }
 
 const Op op_random_uniform = {
@@ -31,6 +41,7 @@ const Op op_random_uniform = {
     .arity = 0,
     .no_grad = "it depends on no value",
     .run = uniform_run,
+    .draw = uniform_draw,
     .flops_each = 4,
 };
 const Op op_random_bernoulli = {
@@ -40,6 +51,7 @@ const Op op_random_bernoulli = {
     .arity = 0,
     .no_grad = "it depends on no value",
     .run = bernoulli_run,
+    .draw = bernoulli_draw,
     .flops_each = 5,
 };
 

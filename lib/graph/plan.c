@@ -43,6 +43,9 @@ struct Plan {
     Copy *copies; /* after the last step: outputs that no unit computes in place, then updates */
     int n_copies;
     const void **bound; /* by node id: inputs */
+    Node **drawn;       /* random numbers that programs make, and their streams */
+    MapDraw *draws;
+    int n_drawn;
     bool profile;
 };
 
@@ -60,7 +63,8 @@ static double unit_bytes(const Unit *u)
     if (u->kernel)
         for (int i = 0; i < u->kernel->n_src; i++) bytes += node_bytes(u->kernel->src[i]);
     else
-        for (int i = 0; i < u->program->n_inputs; i++) bytes += node_bytes(u->inputs[i]);
+        for (int i = 0; i < u->program->n_inputs; i++)
+            bytes += u->program->inputs[i].is_drawn ? 0 : node_bytes(u->inputs[i]);
     return bytes;
 }
 
@@ -126,6 +130,8 @@ static void make_steps(Plan *p)
     }
     p->patches = arena_new_array(p->arena, Patch, n_inputs);
     p->bound = arena_new_array(p->arena, const void *, p->graph->n_nodes);
+    p->draws = arena_new_array(p->arena, MapDraw, p->graph->n_nodes);
+    p->drawn = arena_new_array(p->arena, Node *, p->graph->n_nodes);
 }
 
 Plan *plan_new(Graph *g, const PlanOutput outputs[], int n, const PlanOptions *options, Error *err)
@@ -171,6 +177,14 @@ static void resolve_input(Plan *p, const void **at, Node *n, int64_t offset)
     if (root->op == &op_input) p->patches[p->n_patches++] = (Patch){root, at, bytes};
 }
 
+static const MapDraw *draw_of(Plan *p, Node *n)
+{
+    for (int i = 0; i < p->n_drawn; i++)
+        if (p->drawn[i] == n) return &p->draws[i];
+    p->drawn[p->n_drawn] = n;
+    return &p->draws[p->n_drawn++];
+}
+
 static void resolve_step(Plan *p, Step *s, int u)
 {
     const Unit *unit = s->unit;
@@ -181,8 +195,12 @@ static void resolve_step(Plan *p, Step *s, int u)
             if (unit->epilogue->operand[i])
                 resolve_input(p, &s->in[unit->kernel->n_src + i], unit->epilogue->operand[i], 0);
     } else {
-        for (int i = 0; i < unit->program->n_inputs; i++)
-            resolve_input(p, &s->in[i], unit->inputs[i], unit->input_offset[i]);
+        for (int i = 0; i < unit->program->n_inputs; i++) {
+            if (unit->program->inputs[i].is_drawn)
+                s->in[i] = draw_of(p, unit->inputs[i]);
+            else
+                resolve_input(p, &s->in[i], unit->inputs[i], unit->input_offset[i]);
+        }
     }
     for (int i = 0; i < unit->n_roots; i++) s->out[i] = stored_at(p, unit->roots[i]);
     if (p->layout.scratch[u] >= 0) s->scratch = (char *)p->memory + p->layout.scratch[u];
@@ -245,6 +263,7 @@ static void run_step(const Step *s, uint64_t step)
 
 void plan_run(Plan *p, uint64_t step)
 {
+    for (int i = 0; i < p->n_drawn; i++) p->drawn[i]->op->draw(p->drawn[i], step, &p->draws[i]);
     for (int u = 0; u < p->fused.n_units; u++) {
         Step *s = &p->steps[u];
         if (p->profile) s->start_s = clock_s();

@@ -160,6 +160,17 @@ bool metrics_write(MetricWriter *m, const MetricLine *line, const MetricLine *ti
     return true;
 }
 
+bool metrics_image(MetricWriter *m, const char *tag, int64_t step, const TfImage *image, Error *err)
+{
+    return tfevents_image(&m->events, tag, step, wall_clock(), image, err);
+}
+
+bool metrics_histogram(MetricWriter *m, const char *tag, int64_t step, const float *x, int64_t n,
+                       Error *err)
+{
+    return tfevents_histogram(&m->events, tag, step, wall_clock(), x, n, err);
+}
+
 bool metrics_sync(MetricWriter *m, Error *err)
 {
     if (fsync(m->fd) != 0)

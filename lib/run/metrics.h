@@ -38,6 +38,11 @@ bool metrics_open(MetricWriter *m, const char *folder, int64_t step, Error *err)
  * images_per_s, phase seconds. */
 bool metrics_write(MetricWriter *m, const MetricLine *line, const MetricLine *times,
                    Error *err) MUST_CHECK;
+/* For TensorBoard alone. */
+bool metrics_image(MetricWriter *m, const char *tag, int64_t step, const TfImage *image,
+                   Error *err) MUST_CHECK;
+bool metrics_histogram(MetricWriter *m, const char *tag, int64_t step, const float *x, int64_t n,
+                       Error *err) MUST_CHECK;
 bool metrics_sync(MetricWriter *m,
                   Error *err) MUST_CHECK; /* fsync: before a checkpoint that claims this step */
 /* The last line of a folder's metrics.jsonl, "" when there is none. */

@@ -62,6 +62,8 @@ static bool make_network(Training *t, Error *err)
 {
     const Experiment *e = t->experiment;
     NetworkOptions o = {.sample = t->data->sample,
+                        .dtype = t->data->dtype,
+                        .n_tokens = t->data->n_tokens,
                         .n_classes = t->data->n_classes,
                         .train = true,
                         .eval = true,
@@ -91,7 +93,8 @@ static bool start_fresh(Training *t, Error *err)
     if (t->optimizer.ema)
         memcpy(t->optimizer.ema, t->network.params->weights,
                sizeof(float) * (size_t)t->network.params->n_trainable);
-    return metrics_open(&t->metrics, t->folder.path, -1, err);
+    return metrics_open(&t->metrics, t->folder.path, -1, err) &&
+           training_write_images(t, &first, err);
 }
 
 /* Continues from the checkpoint. One that cannot be read is said aloud and costs its steps, not the
@@ -369,6 +372,7 @@ bool train_run(const Experiment *e, const Dataset *data, const TrainFlags *flags
         .data = data,
         .report = report,
         .profile = flags->profile,
+        .rich_events = flags->rich_events,
         .pause_at = flags->pause_at,
         .arena = arena,
         .metrics = {.fd = -1, .times_fd = -1},

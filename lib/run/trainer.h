@@ -24,6 +24,7 @@ typedef struct TrainFlags {
     const char *command_line; /* for config.yaml's first line */
     bool force;               /* compute again although done: clears the folder */
     bool resume;              /* a checkpoint must be there, and be whole */
+    bool rich_events;         /* images and histograms too go into the TensorBoard file */
     int64_t pause_at;         /* > 0: stop with a checkpoint once this many steps are done */
     Profile *profile;         /* filled, and trace.json written, unless NULL; changes no bit */
 } TrainFlags;

@@ -88,7 +88,7 @@ bool training_evaluate(Training *t, Error *err)
     if (ok) ok = keep_best(t, &valid, err);
     optimizer_swap_ema(&t->optimizer);
     TRY(ok);
-    TRY(write_lines(t, &line, clock_s() - before, err));
+    TRY(write_lines(t, &line, clock_s() - before, err) && training_write_histograms(t, err));
     s->loss_sum = 0;
     s->loss_n = s->hits = s->seen = 0;
     t->evaluated_step = s->step;

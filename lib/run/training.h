@@ -31,6 +31,7 @@ typedef struct Training {
     MetricWriter metrics;
     TrainState state;
     int64_t total, steps_per_epoch, eval_every, checkpoint_every; /* steps */
+    bool rich_events;                                             /* TrainFlags */
     int64_t pause_at;        /* TrainFlags; the last step where that is not set */
     int64_t first;           /* step at which this process began */
     int64_t checkpoint_step; /* of the checkpoint on disk, or -1 */
@@ -51,5 +52,10 @@ bool training_eval_due(const Training *t);
 /* Evaluates the splits that there are, writes the metrics, keeps the best checkpoint, resets the
  * running sums. */
 bool training_evaluate(Training *t, Error *err) MUST_CHECK;
+
+/* With TrainFlags.rich_events, into the TensorBoard file: some images of a batch; histograms of all
+ * weights and gradients. */
+bool training_write_images(Training *t, const Batch *batch, Error *err) MUST_CHECK;
+bool training_write_histograms(Training *t, Error *err) MUST_CHECK;
 
 #endif

@@ -29,6 +29,7 @@ static bool make_run(const Pool *p, PoolProgress *g, int i, Error *err)
     const TrainFlags flags = {.results = p->options.results,
                               .command_line = p->options.command_line,
                               .force = p->options.force && p->runs[i].crashes == 0,
+                              .rich_events = p->options.rich_events,
                               .pause_at = p->runs[i].until};
     const TrainReport report = {.owner = g, .progress = on_progress};
     TrainOutcome outcome;

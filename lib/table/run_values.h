@@ -7,16 +7,10 @@
 #include "run/rundir.h"
 #include "table/table.h"
 
-/* The number called `name` in one line of metrics.jsonl; false where there is none. */
-bool metric_line_number(const char *line, size_t n, const char *name, double *out);
-
 /* The metrics of a table, and `by` of its search (NULL: none) at the first metric's evaluation.
  * Bit i of *absent is set where the run has no metric i. Fails where metrics.jsonl cannot be read,
  * or a step that is asked for was not evaluated. */
 bool run_values(const TableSpec *spec, const char *by, const char *folder, const RunRecord *record,
                 double values[], uint32_t *absent, double *by_value, Error *err) MUST_CHECK;
-
-/* The names of the metrics in the last evaluation; at most `most`. Arena's. */
-int run_metric_names(const RunRecord *record, const char *names[], int most, Arena *a);
 
 #endif

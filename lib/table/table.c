@@ -3,6 +3,7 @@
 
 #include "base/pcg.h"
 #include "base/text.h"
+#include "run/metric_lines.h"
 #include "table/stats.h"
 
 #include <math.h>
@@ -70,6 +71,8 @@ void table_number(char out[64], const TableMetric *m, double value)
         (void)snprintf(out, 64, "nan");
     else
         (void)snprintf(out, 64, "%.*f", fabs(value) < 1e15 ? (int)m->digits : 0, value);
+    if (*out == '-' && strspn(out + 1, "0.") == strlen(out + 1)) /* -0.00 is 0.00 */
+        memmove(out, out + 1, strlen(out));
 }
 
 /* What `labels:` says instead of a value or a key. */
@@ -213,7 +216,7 @@ static const char *choose_setting(const Table *t, const Group *g)
 {
     const char *best = NULL;
     int best_n = 0;
-    double best_mean = 0, sign = table_less_is_better(t->search->by) ? -1 : 1;
+    double best_mean = 0, sign = metric_less_is_better(t->search->by) ? -1 : 1;
     for (int i = 0; i < g->n; i++) {
         const char *setting = g->at[i]->setting;
         double sum = 0;
@@ -431,7 +434,7 @@ static bool check_labels(const Table *t, Error *err)
     return ok;
 }
 
-bool table_build(Table *t, Arena *a, const TableSpec *spec, const TableSearch *search,
+bool table_build(Table *t, Arena *a, const TableSpec *spec, const Search *search,
                  const Observation *at, int n, Error *err)
 {
     int *row_of = arena_new_array(a, int, n), *column_of = arena_new_array(a, int, n);

@@ -20,7 +20,8 @@
 #ifndef SEQLAB_TABLE_TABLE_H
 #define SEQLAB_TABLE_TABLE_H
 
-#include "io/yaml.h"
+#include "io/option.h"
+#include "sweep/search.h"
 
 enum { TABLE_ROW_KEYS = 2, TABLE_KEYS = 16, TABLE_METRICS = 32 };
 
@@ -54,21 +55,11 @@ typedef struct TableSpec {
     const Yaml *where, *rows_at, *columns_at, *over_at, *labels, *paper;
 } TableSpec;
 
-/* `search: {by: valid.top1, over: [optimizer.lr, ...]}`: of each cell only the setting of these
- * keys is kept whose mean of `by` is best. */
-typedef struct TableSearch {
-    const char *by; /* NULL: there is no search */
-    const char *over[TABLE_KEYS];
-    int n_over;
-    const Yaml *where;
-} TableSearch;
+/* What may stand in `table:` and in its `metric:`. */
+extern const OptionTable table_block_options, table_metric_options;
 
-/* Reads one map of `table:`, and `search:` (NULL: none). Every mistake is reported. */
+/* Reads one map of `table:`. Every mistake is reported. */
 bool table_spec_read(TableSpec *spec, Arena *a, const Yaml *y, Error *err) MUST_CHECK;
-bool table_search_read(TableSearch *search, const Yaml *y, Error *err) MUST_CHECK;
-/* Whether less is better, by the words in a metric's name: loss, perplexity, error, times, bytes.
- */
-bool table_less_is_better(const char *metric);
 
 /* What one run says for one table. Texts stay the caller's and must outlive the table. */
 typedef struct Observation {
@@ -110,7 +101,7 @@ typedef struct TableColumn {
 
 typedef struct Table {
     const TableSpec *spec;
-    const TableSearch *search;
+    const Search *search;
     const char *row_header[TABLE_ROW_KEYS];
     TableRow *rows;
     TableColumn *columns;
@@ -122,7 +113,7 @@ typedef struct Table {
 
 /* Fails where two runs differ in nothing that the table shows or averages over, and on paper's
  * values and labels that belong to no cell. */
-bool table_build(Table *t, Arena *a, const TableSpec *spec, const TableSearch *search,
+bool table_build(Table *t, Arena *a, const TableSpec *spec, const Search *search,
                  const Observation *at, int n, Error *err) MUST_CHECK;
 
 Cell *table_cell(const Table *t, int row, int column);

@@ -1,7 +1,8 @@
-/* table_spec -- reads the blocks `table:` and `search:`. */
+/* table_spec -- reads the block `table:`. */
 #include "table/table.h"
 
 #include "io/option.h"
+#include "run/metric_lines.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,10 +23,6 @@ typedef struct BlockOptions {
     int better;
 } BlockOptions;
 
-typedef struct SearchOptions {
-    const char *by;
-} SearchOptions;
-
 // clang-format off
 #define BETTER "auto|higher|lower|none" /* as TableBetter */
 static const Option metric_rows[] = {
@@ -37,33 +34,20 @@ static const Option metric_rows[] = {
     OPT_INT(MetricOptions, digits, 3, 0, 12, "after the point"),
     OPT_ENUM(MetricOptions, better, BETTER, "auto", "what is bold"),
 };
-static const OptionTable metric_table = OPTION_TABLE(MetricOptions, metric_rows);
+const OptionTable table_metric_options = OPTION_TABLE(MetricOptions, metric_rows);
 static const Option block_rows[] = {
     OPT_STRING(BlockOptions, title, "", "above the table"),
+    OPT_TREE(rows,    "key or list of keys", "", "the key whose values are the rows, or two: grouped; required"),
+    OPT_TREE(columns, "key", "", "the key whose values are the columns; default: the metrics are"),
+    OPT_TREE(over,    "key or list of keys", "train.seed", "what is averaged over"),
+    OPT_TREE(metric,  "metric or map", "", "what a cell shows: a name such as test.top1, or the keys of table.metric"),
+    OPT_TREE(metrics, "list of metrics or maps", "", "instead of metric and columns: a column each"),
+    OPT_TREE(labels,  "map of values and texts", "", "shown instead of values and keys: {0.5: 50 %}"),
+    OPT_TREE(paper,   "map of columns and rows", "", "the paper's values as printed: {step: {0.5: 91.7}}; by row where there is one column"),
     OPT_ENUM(BlockOptions, better, BETTER, "auto", "what is bold"),
 };
-static const OptionTable block_table = OPTION_TABLE(BlockOptions, block_rows);
-static const Option search_rows[] = {
-    OPT_STRING(SearchOptions, by, "", "the metric that the best setting is chosen by; never a test metric"),
-};
-static const OptionTable search_table = OPTION_TABLE(SearchOptions, search_rows);
+const OptionTable table_block_options = OPTION_TABLE(BlockOptions, block_rows);
 // clang-format on
-
-bool table_less_is_better(const char *metric)
-{
-    static const char *const words[] = {"loss",  "perplexity", "ppl", "error", "time",
-                                        "bytes", "energy",     "_s",  "_ms",   "parameters"};
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        const char *at = strstr(metric, words[i]);
-        if (at && (*words[i] != '_' || !at[strlen(words[i])])) return true; /* _s ends the name */
-    }
-    return false;
-}
-
-static bool is_test(const char *metric)
-{
-    return strncmp(metric, "test", 4) == 0 && (!metric[4] || metric[4] == '.');
-}
 
 static bool read_at(TableMetric *m, const Yaml *y, Error *err)
 {
@@ -74,7 +58,7 @@ static bool read_at(TableMetric *m, const Yaml *y, Error *err)
     if (strncmp(text, best, sizeof best - 1) == 0) {
         m->at = AT_BEST;
         m->by = text + sizeof best - 1;
-        if (is_test(m->by))
+        if (metric_is_test(m->by))
             return yaml_fail(y, err,
                              "at = '%.60s': the best step is never chosen by a test metric; "
                              "choose by a valid metric, such as best:valid.loss",
@@ -97,7 +81,7 @@ static bool read_metric(TableMetric *m, const Yaml *y, int better, Error *err)
     bool alone = y->kind == YAML_SCALAR;
     if (!alone && y->kind != YAML_MAP)
         return yaml_fail(y, err, "expected a metric such as test.top1, or {name: test.top1, ...}");
-    TRY(option_read(&metric_table, alone ? NULL : y, NULL, "in metric", &o, err));
+    TRY(option_read(&table_metric_options, alone ? NULL : y, NULL, "in metric", &o, err));
     if (alone) TRY(yaml_string(y, &o.name, err));
     if (!o.name) return yaml_fail(y, err, "this metric has no name: {name: test.top1}");
     *m = (TableMetric){.name = o.name,
@@ -109,7 +93,7 @@ static bool read_metric(TableMetric *m, const Yaml *y, int better, Error *err)
                        .better = o.better != BETTER_AUTO ? o.better : better,
                        .where = alone ? y : yaml_get(y, "name")};
     if (m->better == BETTER_AUTO)
-        m->better = table_less_is_better(m->name) ? BETTER_LOWER : BETTER_HIGHER;
+        m->better = metric_less_is_better(m->name) ? BETTER_LOWER : BETTER_HIGHER;
     const Yaml *at = yaml_get(y, "at");
     TRY(read_at(m, at ? at : y, err));
     if (strncmp(m->name, "run.", 4) == 0 && m->at != AT_LAST)
@@ -183,12 +167,10 @@ static bool check_map(const Yaml *y, const char *what, Error *err)
 
 bool table_spec_read(TableSpec *spec, Arena *a, const Yaml *y, Error *err)
 {
-    static const char *const also[] = {"rows",    "columns", "over",  "metric",
-                                       "metrics", "labels",  "paper", NULL};
     BlockOptions o;
     *spec = (TableSpec){.where = y, .title = ""};
     if (y->kind != YAML_MAP) return yaml_fail(y, err, "table: expected a map, or a list of maps");
-    bool ok = option_read(&block_table, y, also, "in table", &o, err);
+    bool ok = option_read(&table_block_options, y, NULL, "in table", &o, err);
     ok &= read_axes(spec, y, err);
     ok &= read_metrics(spec, y, o.better, err);
     spec->labels = yaml_get(y, "labels");
@@ -202,31 +184,4 @@ bool table_spec_read(TableSpec *spec, Arena *a, const Yaml *y, Error *err)
                   : m->unit             ? arena_printf(a, "%s (%s)", m->name, m->unit)
                                         : m->name;
     return true;
-}
-
-/* -- Search */
-
-bool table_search_read(TableSearch *search, const Yaml *y, Error *err)
-{
-    /* eta and min_steps say how a search is run, not what is chosen */
-    static const char *const also[] = {"over", "eta", "min_steps", NULL};
-    *search = (TableSearch){.where = y};
-    if (!y || y->kind == YAML_NULL) return true;
-    if (y->kind != YAML_MAP)
-        return yaml_fail(y, err, "search: expected a map such as {by: valid.top1, over: [...]}");
-    const Yaml *by = yaml_get(y, "by"), *over = yaml_get(y, "over");
-    SearchOptions o;
-    bool ok = option_read(&search_table, y, also, "in search", &o, err);
-    search->by = o.by;
-    if (ok && !o.by)
-        ok = yaml_fail(y, err, "search: 'by' is missing: a valid metric such as valid.top1");
-    if (!over)
-        return yaml_fail(y, err, "search: 'over' is missing: the keys of which the best is kept");
-    if (!read_keys(over, "over", TABLE_KEYS, search->over, &search->n_over, err)) ok = false;
-    if (ok && is_test(o.by))
-        ok = yaml_fail(by, err,
-                       "by = '%.60s': a setting is never chosen by a test metric; choose by a "
-                       "valid metric, such as valid.top1",
-                       o.by);
-    return ok;
 }

@@ -1,6 +1,7 @@
 /* tables -- from an experiment file and its runs to tables and verdicts; see tables.h. */
 #include "table/tables.h"
 
+#include "run/metric_lines.h"
 #include "run/run_record.h"
 #include "table/run_values.h"
 
@@ -92,7 +93,7 @@ bool tables_read(TableSet *t, Arena *a, const Yaml *file, Error *err)
         for (const Yaml *one = many ? y->first : y; one; one = many ? one->next : NULL)
             ok &= read_table(t, a, one, err);
     }
-    ok &= table_search_read(&t->search, yaml_get(file, "search"), err);
+    ok &= search_read(&t->search, yaml_get(file, "search"), err);
     return read_claims(t, a, yaml_get(file, "claims"), err) && ok;
 }
 
@@ -196,7 +197,7 @@ static bool observe(Collector *c, const SweepRun *run, int i_table, const char *
                     const RunRecord *record, Error *err)
 {
     const TableSpec *s = &c->set->specs[i_table];
-    const TableSearch *search = &c->set->search;
+    const Search *search = &c->set->search;
     double *values = arena_new_array(c->arena, double, s->n_metrics);
     Observation *o = &c->at[i_table][c->n];
     *o = (Observation){.run = run->id,
@@ -222,7 +223,9 @@ static void learn(Collector *c, const SweepRun *run, const RunRecord *record)
     add_fact(c, 1,
              arena_printf(a, "%s %.4s...", value_of(c, run, "data.name"), record->data_sha256));
     add_fact(c, 2, record->host);
-    if (c->n_done++ == 0) c->n_names = run_metric_names(record, c->names, NAMES, a);
+    if (c->n_done++ == 0)
+        c->n_names =
+            metric_names(record->final_metrics, strlen(record->final_metrics), c->names, NAMES, a);
 }
 
 static bool read_runs(Collector *c, Error *err)
@@ -263,14 +266,14 @@ static bool check_key(const Collector *c, const Yaml *where, const char *key, Er
     for (int i = 0; i < c->sweep->n_runs; i++)
         if (c->sweep->runs[i].asked && c->sweep->runs[i].wanted[at]) return true;
     const char *near = text_nearest(key, c->sweep->keys, c->sweep->n_keys);
-    if (!near) (void)experiment_key_help(c->arena, key, &near);
+    if (!near) near = experiment_nearest_key(key);
     return yaml_fail(where, err, "no run has a key '%.80s'%s%s%s", key,
                      near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
 static bool check_keys(const Collector *c, Error *err)
 {
-    const TableSearch *search = &c->set->search;
+    const Search *search = &c->set->search;
     bool ok = true;
     for (int i = 0; i < c->set->n; i++) {
         const TableSpec *s = &c->set->specs[i];
@@ -293,7 +296,7 @@ static bool no_metric(const Collector *c, const Yaml *where, const char *name, E
 
 static bool check_metrics(const Collector *c, Error *err)
 {
-    const TableSearch *search = &c->set->search;
+    const Search *search = &c->set->search;
     bool ok = true;
     for (int i = 0; i < c->set->n && c->n_done > 0; i++)
         for (int m = 0; m < c->set->specs[i].n_metrics; m++) {
@@ -322,8 +325,8 @@ static const char *shell_word(const char *word, Arena *a)
     return arena_printf(a, "%s'", out);
 }
 
-static const char *command_text(Arena *a, const char *path, const char *const words[], int n_words,
-                                const char *results)
+const char *tables_command(Arena *a, const char *path, const char *const words[], int n_words,
+                           const char *results)
 {
     char *text = arena_printf(a, "seqlab sweep %s", shell_word(path, a));
     for (int i = 0; i < n_words; i++)
@@ -381,7 +384,7 @@ bool tables_open(TableSet *t, Arena *a, const char *path, const char *const word
     o.wanted = tables_wanted(t, a, &o.n_wanted);
     TRY(sweep_open(&sweep, a, path, words, n_words, &o, err));
     ok = tables_collect(t, a, &sweep, err);
-    t->command = command_text(a, path, words, n_words, results);
+    t->command = tables_command(a, path, words, n_words, results);
     sweep_close(&sweep);
     return ok;
 }

@@ -15,7 +15,7 @@ typedef struct TableSet {
     TableSpec *specs;
     Table *tables; /* n of each; 0 when the file has no `table:` */
     int n;
-    TableSearch search;
+    Search search;
     Claim *claims;
     int n_claims;
     int n_runs, n_missing; /* folders the sweep asks for; not done */
@@ -29,6 +29,9 @@ typedef struct TableSet {
 bool tables_read(TableSet *t, Arena *a, const Yaml *file, Error *err) MUST_CHECK;
 const char *const *tables_wanted(const TableSet *t, Arena *a, int *n);
 bool tables_collect(TableSet *t, Arena *a, const Sweep *sweep, Error *err) MUST_CHECK;
+/* `seqlab sweep PATH WORDS` as a shell takes it, with --results where that is not the default. */
+const char *tables_command(Arena *a, const char *path, const char *const words[], int n_words,
+                           const char *results);
 /* All of it. `results` is the folder of the runs. The sweep is closed again. */
 bool tables_open(TableSet *t, Arena *a, const char *path, const char *const words[], int n_words,
                  const char *results, Error *err) MUST_CHECK;

@@ -1,1 +1,1 @@
-cp tests/cli/small.yaml $T; cd $T; $SEQLAB train -q small.yaml >/dev/null; $SEQLAB eval -q --split train 99cd | head -n 1 | grep -o "of .*"
+cp tests/cli/small.yaml $T; cd $T; $SEQLAB train -q small.yaml >/dev/null; $SEQLAB eval -q --split train 7aa4 | head -n 1 | grep -o "of .*"

@@ -231,6 +231,45 @@ static float *run_chain(const Trial *t, bool no_fuse, int *n_kernels)
     return y;
 }
 
+/* Rows within a tile, longer than one, and column sums of what was dropped: random numbers made in
+ * the tile are those that were stored. */
+TEST(plan, dropout_in_a_chain_is_one_pass_with_the_same_bits)
+{
+    static const int64_t rows[] = {37, 5, 300}, columns[] = {19, 2500, 1300};
+    for (int i = 0; i < 3; i++)
+        for (int summed = 0; summed < 2; summed++) {
+            Trial t = trial_empty(60 + (uint64_t)i);
+            Node *x = trial_real(&t, shape(2, rows[i], columns[i]));
+            Node *residual = trial_real(&t, shape(2, rows[i], columns[i]));
+            Node *y = add(t.g, residual, dropout(t.g, relu(t.g, x), 0.3f, 7, 8));
+            t.y = summed ? sum(t.g, y, 1, false) : y;
+            trial_check(&t);
+            int fused, plain;
+            float *a = run_chain(&t, false, &fused), *b = run_chain(&t, true, &plain);
+            assert_int_equal(fused, 1);
+            assert_true(plain >= 4);
+            assert_memory_equal(a, b, sizeof(float) * (size_t)shape_count(&t.y->shape));
+            free(a), free(b);
+            trial_free(&t);
+        }
+}
+
+/* One map reads the numbers, a product too: they are stored, once. */
+TEST(plan, random_numbers_that_a_kernel_reads_are_stored)
+{
+    Trial t = trial_empty(63);
+    Node *x = trial_real(&t, shape(2, (int64_t)6, (int64_t)5));
+    Node *r = random_uniform(t.g, x->shape, 1, 2);
+    t.y = matmul(t.g, r, mul(t.g, x, r), true, false);
+    trial_check(&t);
+    int fused, plain;
+    float *a = run_chain(&t, false, &fused), *b = run_chain(&t, true, &plain);
+    assert_int_equal(fused, 3);
+    assert_memory_equal(a, b, sizeof(float) * (size_t)shape_count(&t.y->shape));
+    free(a), free(b);
+    trial_free(&t);
+}
+
 /* residual + gate * f(scale (x w) + bias), with a shared and with a batched right side. */
 TEST(plan, a_chain_on_a_product_is_one_kernel_with_the_same_bits)
 {

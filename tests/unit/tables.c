@@ -2,6 +2,7 @@
  * search chooses, and the lines of metrics.jsonl. */
 #include "tests/test.h"
 
+#include "run/metric_lines.h"
 #include "table/run_values.h"
 #include "table/table_write.h"
 
@@ -14,7 +15,7 @@ enum { RUNS = 64 };
 typedef struct Made {
     Arena *a;
     TableSpec spec;
-    TableSearch search;
+    Search search;
     Observation at[RUNS];
     int n;
     Table table;
@@ -195,7 +196,7 @@ static Made *made_search(const char *by)
     Made *m = made_new("{rows: r, metric: test.top1}");
     Error err = {0};
     const char *text = arena_printf(m->a, "{by: %s, over: [optimizer.lr]}", by);
-    ASSERT_OK(table_search_read(&m->search, parse(m->a, text), &err), &err);
+    ASSERT_OK(search_read(&m->search, parse(m->a, text), &err), &err);
     static const char *const settings[] = {"lr=0.1", "lr=0.3", "lr=1"};
     static const double valid[] = {0.5, 0.7, 0.9};
     for (int i = 0; i < 6; i++) { /* test is highest where valid is lowest */
@@ -228,9 +229,9 @@ TEST(tables, a_search_by_a_loss_keeps_the_lowest)
 TEST(tables, no_choice_is_made_by_a_test_metric)
 {
     Arena *a = arena_new();
-    TableSearch s;
+    Search s;
     Error err = {0};
-    ASSERT_FAILS(table_search_read(&s, parse(a, "{by: test.top1, over: optimizer.lr}"), &err), &err,
+    ASSERT_FAILS(search_read(&s, parse(a, "{by: test.top1, over: optimizer.lr}"), &err), &err,
                  FAIL_CONFIG, "t.yaml:1:6: by = 'test.top1': a setting is never chosen by a test");
     arena_free(a);
     spec_fails("{rows: r, metric: {name: valid.top1, at: 'best:test.loss'}}",

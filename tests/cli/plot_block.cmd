@@ -1,0 +1,1 @@
+cp tests/cli/small.yaml $T/bad.yaml; cd $T; printf 'plots:\n  - {kind: curv}\n  - {kind: curve, metrc: train.loss}\n  - {kind: sweep}\n  - {metric: test.loss}\n  - {kind: curve, over: {a: 1}}\n  - {kind: curve, paper: [1]}\n  - curve\n' >>bad.yaml; $SEQLAB plot bad.yaml

@@ -1,0 +1,1 @@
+cp tests/cli/plots.yaml $T; cd $T; $SEQLAB plot plots.yaml

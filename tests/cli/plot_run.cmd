@@ -1,0 +1,1 @@
+cp tests/cli/small.yaml $T; cd $T; $SEQLAB train -q small.yaml >/dev/null; id=$(basename $(dirname results/tests/small/*/run.json)); $SEQLAB plot $id | sed "s/$id/ID/"; $SEQLAB plot results/tests/small/$id --kind confusion -o c.svg; $SEQLAB plot results/tests/small/$id --kind histogram -o h.png; $SEQLAB plot results/tests/small/$id --kind images -o i.png --split train; ls

@@ -1,0 +1,1 @@
+cp tests/cli/plots.yaml $T; cd $T; $SEQLAB sweep -q plots.yaml >/dev/null; COLUMNS=70 LC_ALL=C.UTF-8 $SEQLAB plot plots.yaml --show --x optimizer.lr --metric test.loss; COLUMNS=60 $SEQLAB plot plots.yaml --show --x model.hidden --metric test.top1

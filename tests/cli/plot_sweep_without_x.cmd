@@ -1,0 +1,1 @@
+$SEQLAB plot tests/cli/small.yaml --kind sweep
