@@ -127,19 +127,6 @@ static void write_lead(RowWrite *w)
     for (; w->done < lead; w->done++) w->y[w->done] = vm_fma(w->e[w->done], w->scale, w->shift);
 }
 
-static void write_rest(RowWrite *w)
-{
-    const vf scale = vf_set1(w->scale), shift = vf_set1(w->shift);
-    for (; w->done + VL <= w->n; w->done += VL) {
-        const vf y = vf_fma(vf_load(w->e + w->done), scale, shift);
-        if (w->stream)
-            vf_stream(w->y + w->done, y);
-        else
-            vf_store(w->y + w->done, y);
-    }
-    for (; w->done < w->n; w->done++) w->y[w->done] = vm_fma(w->e[w->done], w->scale, w->shift);
-}
-
 /* A row whose exponentials are kept, and what its label's gradient will be. */
 typedef struct Kept {
     RowWrite w;
@@ -148,12 +135,12 @@ typedef struct Kept {
 
 static void finish_row(Kept *k)
 {
-    if (k->w.done < k->w.n) write_rest(&k->w);
+    write_to(&k->w, k->w.n);
     if (k->at_label) *k->at_label = k->d_label;
     *k = (Kept){0};
 }
 
-/* Row r, writing what `before` keeps; its exponentials go to e. */
+/* Row r, writing what `before` keeps in e, where its own exponentials go. */
 static Kept take_row(const CrossEntropy *c, int64_t r, float *e, Kept *before, bool stream)
 {
     const Rule a = {c->n, c->smoothing, c->ignore};
@@ -188,13 +175,10 @@ static void take_rows(const CrossEntropy *c, int64_t from, int64_t to, float *e,
 {
     const Rule a = {c->n, c->smoothing, c->ignore};
     Kept before = {0};
-    float *next = e + kept_floats(c->n);
     for (int64_t r = from; r < to; r++) {
         const bool ignored = c->label[r] == c->ignore;
         if (!ignored && is_valid(&a, c->label[r])) {
             before = take_row(c, r, e, &before, stream);
-            float *const kept = e;
-            e = next, next = kept;
             continue;
         }
         c->loss[r] = ignored ? 0 : __builtin_nanf("");
@@ -207,7 +191,7 @@ static void take_rows(const CrossEntropy *c, int64_t from, int64_t to, float *e,
 size_t K(cross_entropy_scratch)(int64_t rows, int64_t n)
 {
     const int64_t threads = lanes_threads(4 * rows * n, rows, threads_count());
-    return sizeof(float) * (size_t)(2 * threads * kept_floats(n));
+    return sizeof(float) * (size_t)(threads * kept_floats(n));
 }
 
 void K(cross_entropy_both)(const CrossEntropy *c, void *scratch)
@@ -217,7 +201,7 @@ void K(cross_entropy_both)(const CrossEntropy *c, void *scratch)
     const int n_threads = lanes_threads(4 * rows * c->n, rows, threads_count());
     ROWS_PARALLEL(4 * rows * c->n, rows)
     for (int t = 0; t < n_threads; t++) {
-        float *e = (float *)scratch + 2 * t * kept_floats(c->n);
+        float *e = (float *)scratch + t * kept_floats(c->n);
         take_rows(c, rows * t / n_threads, rows * (t + 1) / n_threads, e, stream);
     }
 }

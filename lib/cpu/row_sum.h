@@ -19,13 +19,13 @@
 enum { BLOCK = 2048, PARTS = LANES / VL };
 
 /* The exponentials of a row on their way to y = e scale + shift, n floats of which `done` are
- * there. */
+ * there, no fewer than up to the first line of y; from there on it goes by lines. */
 typedef struct RowWrite {
     const float *e;
     float *y;
     int64_t n, done;
     float scale, shift;
-    bool stream; /* y + done is then on a place to stream to, once the first few are written */
+    bool stream;
 } RowWrite;
 
 /* What a pass over a row gives. */
@@ -72,16 +72,36 @@ static inline float block_max(const float *x, int64_t n)
     return most + 0.0f;
 }
 
+SIMD void write_vector(const RowWrite *w, int64_t at, vf scale, vf shift)
+{
+    const vf y = vf_fma(vf_load(w->e + at), scale, shift);
+    if (w->stream)
+        vf_stream(w->y + at, y);
+    else
+        vf_store(w->y + at, y);
+}
+
+/* At least up to `end`, or to the row's. */
+static inline void write_to(RowWrite *w, int64_t end)
+{
+    const vf scale = vf_set1(w->scale), shift = vf_set1(w->shift);
+    int64_t i = w->done;
+    for (; i < end && i + LANES <= w->n; i += LANES)
+        for (int64_t k = 0; k < PARTS; k++) write_vector(w, i + k * VL, scale, shift);
+    if (i < end)
+        for (; i < w->n; i++) w->y[i] = vm_fma(w->e[i], w->scale, w->shift);
+    w->done = i;
+}
+
 /* part += sums of e^(x - base), of whole 16s, which go to e as well, if it is not NULL; false, and
  * nothing added, when one of them is outside of 2^-125 to 2^3. Meanwhile as many floats of `w` are
- * written, if it is not NULL: reads and writes of memory mix as in a copy. */
+ * written, if it is not NULL: reads and writes of memory mix as in a copy. What they are made of is
+ * then read before the same place of e is written. */
 SIMD bool add_block(const float *x, int64_t n, float base, vf part[PARTS], float *e, RowWrite *w)
 {
     const vf b = vf_set1(base), start = vf_set1(EXP_START);
     const vf scale = vf_set1(w ? w->scale : 0), shift = vf_set1(w ? w->shift : 0);
-    const float *from = w ? w->e + w->done : NULL;
-    float *const to = w ? w->y + w->done : NULL;
-    const bool stream = w && w->stream;
+    const RowWrite writes = w ? *w : (RowWrite){0};
     vf sum[PARTS];
     vi_bits odd = {0};
     for (int k = 0; k < PARTS; k++) sum[k] = vf_zero();
@@ -94,13 +114,8 @@ SIMD bool add_block(const float *x, int64_t n, float base, vf part[PARTS], float
             const vf v = exp_rest(p) * exp_scale(p);
             odd |= (vi_bits)p.s ^ (vi_bits)start;
             sum[k] += v;
+            if (w) write_vector(&writes, writes.done + at, scale, shift);
             if (e) vf_store(e + at, v);
-            if (!w) continue;
-            const vf y = vf_fma(vf_load(from + at), scale, shift);
-            if (stream)
-                vf_stream(to + at, y);
-            else
-                vf_store(to + at, y);
         }
     }
     if (w) w->done += n;
@@ -139,8 +154,8 @@ static bool add_any_block(const float *x, int64_t n, float *max, vf part[PARTS],
 }
 
 /* One pass over a row. m starts at `floor`, an element of it, or at -inf. e (n rounded up to 16),
- * or NULL: the exponentials; those before .stale are of a smaller m. w: another row to write
- * meanwhile, or NULL; what is left of it is the caller's. */
+ * or NULL: the exponentials; those before .stale are of a smaller m. w, or NULL: another row to
+ * write meanwhile, whose own may be where e is; what is left of it is the caller's. */
 SIMD RowSum sum_row(const float *x, int64_t n, float floor, bool with_total, float *e, RowWrite *w)
 {
     vf part[PARTS];
@@ -150,13 +165,11 @@ SIMD RowSum sum_row(const float *x, int64_t n, float floor, bool with_total, flo
         const int64_t left = n - lo, whole = left / LANES * LANES;
         float *const to = e ? e + lo : NULL;
         m = left >= BLOCK ? BLOCK : whole > 0 ? whole : left;
-        bool added = false;
-        if (lo > 0 && m >= LANES) {
-            if (w && w->done + m <= w->n)
-                added = add_block(x + lo, m, r.max, part, to, w);
-            else
-                added = add_block(x + lo, m, r.max, part, to, NULL);
-        }
+        const bool fast = lo > 0 && m >= LANES, mixed = fast && w && w->done + m <= w->n;
+        if (w && !mixed) write_to(w, lo + m);
+        const bool added = mixed  ? add_block(x + lo, m, r.max, part, to, w)
+                           : fast ? add_block(x + lo, m, r.max, part, to, NULL)
+                                  : false;
         if (!added && add_any_block(x + lo, m, &r.max, part, to)) r.stale = lo;
         if (with_total) {
             float s;
