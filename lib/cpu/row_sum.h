@@ -84,12 +84,13 @@ SIMD void write_vector(const RowWrite *w, int64_t at, vf scale, vf shift)
 /* At least up to `end`, or to the row's. */
 static inline void write_to(RowWrite *w, int64_t end)
 {
-    const vf scale = vf_set1(w->scale), shift = vf_set1(w->shift);
-    int64_t i = w->done;
-    for (; i < end && i + LANES <= w->n; i += LANES)
-        for (int64_t k = 0; k < PARTS; k++) write_vector(w, i + k * VL, scale, shift);
+    const RowWrite a = *w;
+    const vf scale = vf_set1(a.scale), shift = vf_set1(a.shift);
+    int64_t i = a.done;
+    for (; i < end && i + LANES <= a.n; i += LANES)
+        for (int64_t k = 0; k < PARTS; k++) write_vector(&a, i + k * VL, scale, shift);
     if (i < end)
-        for (; i < w->n; i++) w->y[i] = vm_fma(w->e[i], w->scale, w->shift);
+        for (; i < a.n; i++) a.y[i] = vm_fma(a.e[i], a.scale, a.shift);
     w->done = i;
 }
 
@@ -114,8 +115,10 @@ SIMD bool add_block(const float *x, int64_t n, float base, vf part[PARTS], float
             const vf v = exp_rest(p) * exp_scale(p);
             odd |= (vi_bits)p.s ^ (vi_bits)start;
             sum[k] += v;
-            if (w) write_vector(&writes, writes.done + at, scale, shift);
-            if (e) vf_store(e + at, v);
+            if (w && PARTS == 1) write_vector(&writes, writes.done + at, scale, shift);
+            if (w && PARTS > 1) /* too few registers to keep the two numbers in */
+                write_vector(&writes, writes.done + at, vf_set1(w->scale), vf_set1(w->shift));
+            if (w || e) vf_store(e + at, v);
         }
     }
     if (w) w->done += n;
