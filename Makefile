@@ -50,7 +50,7 @@ FUZZ_SRC := $(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c))
 # the default rules of make would shadow ours
 MAKEFLAGS += --no-builtin-rules
 
-.PHONY: all test asan lint bench install uninstall clean help unit format accept fuzz size
+.PHONY: all test asan lint bench install uninstall clean help unit format accept keys fuzz size
 all: seqlab ## build ./seqlab (release)
 
 seqlab: $(BUILD)/seqlab
@@ -101,8 +101,11 @@ test: $(BUILD)/seqlab $(BUILD)/unit $(BUILD)/bits $(FUZZ_REPLAY) ## build and ru
 asan: ## run every test under address and undefined-behaviour sanitizers
 	$(MAKE) MODE=asan test
 
-accept: $(BUILD)/seqlab ## rewrite the expected output of tests/cli from what the program prints
+accept: $(BUILD)/seqlab keys ## rewrite the expected output of tests/cli and experiments/KEYS.md from what the program prints
 	SEQLAB=$(BUILD)/seqlab tests/integration/cli.sh --accept
+
+keys: $(BUILD)/seqlab ## rewrite experiments/KEYS.md
+	$(BUILD)/seqlab help --format=keys >experiments/KEYS.md
 
 fuzz: ## build the libFuzzer targets with clang: build/fuzz/NAME tests/fuzz/corpus/NAME
 	$(MAKE) MODE=fuzz CC=clang fuzz_targets
@@ -162,14 +165,22 @@ bench: $(BUILD)/seqlab $(BUILD)/bench_peers $(BENCH_BIN) ## kernels beside the l
 # -- Installation ----------------------------------------------------------------------------------------------------
 
 SHARE := $(DESTDIR)$(PREFIX)/share/seqlab
-install: $(BUILD)/seqlab ## install into PREFIX (default /usr/local)
+# what `seqlab help --format=` writes, and where it goes
+GENERATED := man=share/man/man1/seqlab.1 man5=share/man/man5/seqlab-experiment.5 \
+             bash=share/bash-completion/completions/seqlab zsh=share/zsh/site-functions/_seqlab \
+             schema=share/seqlab/experiment.schema.json
+install: $(BUILD)/seqlab ## install into PREFIX (default /usr/local): program, manual, completion, schema, recipes, experiments
 	install -D -m 755 $(BUILD)/seqlab $(DESTDIR)$(PREFIX)/bin/seqlab
-	install -d $(SHARE)/data $(SHARE)/experiments
+	install -d $(SHARE)/data
 	install -m 644 data/*.yaml $(SHARE)/data
-	cp -r experiments/. $(SHARE)/experiments
+	cp -r experiments $(SHARE)
+	@set -e; for pair in $(GENERATED); do \
+	    to=$(DESTDIR)$(PREFIX)/$${pair#*=}; echo "generate $$to"; install -d $$(dirname $$to); \
+	    $(BUILD)/seqlab help --format=$${pair%%=*} >$$to; chmod 644 $$to; done
 
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(PREFIX)/bin/seqlab
+	@for pair in $(GENERATED); do rm -f $(DESTDIR)$(PREFIX)/$${pair#*=}; done
 	rm -rf $(SHARE)
 
 clean: ## remove what was built

@@ -141,11 +141,29 @@ static void say(void *owner, const char *text)
     if (!in->flags.quiet) (void)fprintf(stderr, "%s\n", text);
 }
 
+/* What `get` would fetch. */
+static bool data_announce(const Shelf *s, const Recipe *const chosen[], int n)
+{
+    for (int i = 0; i < n; i++) {
+        const RecipeState state = recipe_state(chosen[i], s->folder);
+        const bool here = state == RECIPE_DEBIAN || state == RECIPE_PRESENT;
+        if (here) (void)printf("%s %s\n", chosen[i]->name, state_text(chosen[i], s->folder));
+        for (int k = 0; k < chosen[i]->n_files && !here; k++) {
+            char size[16];
+            text_bytes(size, (double)chosen[i]->files[k].bytes);
+            (void)printf("%s %s  %s  %s\n", chosen[i]->name, chosen[i]->files[k].name, size,
+                         chosen[i]->files[k].url);
+        }
+    }
+    return true;
+}
+
 static bool data_get(const Shelf *s, const Recipe *const chosen[], int n, const Invocation *in,
                      Error *err)
 {
     if (in->n_words == 1) return fail(err, FAIL_USAGE, &place, "which data? 'get' needs a name");
     bool ok = true;
+    if (in->flags.dry_run) return data_announce(s, chosen, n);
     for (int i = 0; i < n; i++) {
         bool packaged = recipe_state(chosen[i], s->folder) == RECIPE_DEBIAN;
         bool got = packaged || recipe_get(chosen[i], s->folder, say, (void *)(uintptr_t)in, err);
@@ -230,7 +248,7 @@ const Command command_data = {
     .name = "data",
     .summary = "List, get and verify data sets",
     .usage = "list|get|verify [NAME ...]",
-    .flags = "json",
+    .flags = "dry-run json",
     .help = "Data are in $SEQLAB_DATA, or in data/ of the current folder. 'get' needs a network,\n"
             "goes on with a partial download, and checks size and SHA-256 before a file gets its\n"
             "name; 'verify' checks what is here; 'list NAME' names the files and where they come\n"

@@ -6,6 +6,7 @@
 #include "run/evaluate.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 /* The counts of one class, out of the confusion matrix. */
 typedef struct ClassRow {
@@ -179,7 +180,10 @@ static bool eval_target(const Target *t, const Invocation *in, Error *err)
 
 static bool eval(const Invocation *in, Error *err)
 {
+    static const Place place = {.file = "command line"};
     Target *t = arena_alloc(in->arena, sizeof *t);
+    if (in->flags.output && strcmp(in->flags.output, "-") == 0)
+        return fail(err, FAIL_USAGE, &place, "--output=-: stdout gets the figures; name a file");
     TRY(target_load(t, in, err));
     /* An experiment's run is found by its id, which covers all data; otherwise one split will do.
      */

@@ -11,7 +11,8 @@
 typedef enum FlagType { FLAG_SWITCH, FLAG_INT, FLAG_REAL, FLAG_TEXT, FLAG_CHOICE } FlagType;
 
 typedef struct Flag {
-    const char *name;
+    const char
+        *name;   /* "manual:format" is written --format: a command takes one of two such rows */
     char letter; /* short form, or 0 */
     FlagType type;
     size_t offset;     /* in Flags: bool, int64_t, double, const char *, int */
@@ -69,13 +70,14 @@ static const Flag flag_table[] = {
     {"quiet",      'q', FLAG_SWITCH, IN(quiet),      NULL,                0, 0, "of messages, print errors only"},
     {"verbose",    'v', FLAG_SWITCH, IN(verbose),    NULL,                0, 0, "print more"},
     {"color",      0,   FLAG_CHOICE, IN(color),      "auto|always|never", 0, 0, "colour messages (auto: on a terminal, unless NO_COLOR is set)"},
+    {"manual:format", 0, FLAG_CHOICE, IN(manual),     "man|man5|bash|zsh|schema|keys", 0, 0, "write the manual of commands (man) or of experiment files (man5), completion for a shell, the JSON Schema or the list of all keys"},
     {"help",       'h', FLAG_SWITCH, IN(help),       NULL,                0, 0, "print this text"},
 };
 // clang-format on
 enum { N_FLAGS = sizeof flag_table / sizeof flag_table[0] };
 
 static const Flags flag_defaults = {
-    .split = 2, .kind = -1, .log_every = 30, .time = 0.15, .results = "results"};
+    .split = 2, .kind = -1, .manual = -1, .log_every = 30, .time = 0.15, .results = "results"};
 static const char every_command[] = "quiet verbose color help";
 static const Place place = {.file = "command line"};
 
@@ -91,6 +93,13 @@ static bool listed(const char *names, const char *name, size_t n)
     return false;
 }
 
+/* What is written after the dashes. */
+static const char *written(const Flag *f)
+{
+    const char *colon = strchr(f->name, ':');
+    return colon ? colon + 1 : f->name;
+}
+
 static bool taken(const char *names, const Flag *f)
 {
     size_t n = strlen(f->name);
@@ -100,8 +109,9 @@ static bool taken(const char *names, const Flag *f)
 static const Flag *find(const char *names, const char *name, size_t n)
 {
     for (int i = 0; i < N_FLAGS; i++)
-        if (strlen(flag_table[i].name) == n && strncmp(flag_table[i].name, name, n) == 0)
-            return taken(names, &flag_table[i]) ? &flag_table[i] : NULL;
+        if (strlen(written(&flag_table[i])) == n &&
+            strncmp(written(&flag_table[i]), name, n) == 0 && taken(names, &flag_table[i]))
+            return &flag_table[i];
     return NULL;
 }
 
@@ -119,8 +129,8 @@ static bool fail_unknown(const char *names, const char *name, size_t n, Error *e
     int n_known = 0;
     for (int i = 0; i < N_FLAGS; i++) {
         if (!taken(names, &flag_table[i])) continue;
-        known[n_known++] = flag_table[i].name;
-        if (!near && n > 0 && strncmp(flag_table[i].name, name, n) == 0) near = flag_table[i].name;
+        const char *one = known[n_known++] = written(&flag_table[i]);
+        if (!near && n > 0 && strncmp(one, name, n) == 0) near = one;
     }
     char word[64];
     (void)snprintf(word, sizeof word, "%.*s", (int)n, name);
@@ -138,7 +148,7 @@ static bool store_choice(const Flag *f, const char *text, int *out, Error *err)
         size_t n = strcspn(at, "|");
         if (strlen(text) == n && strncmp(at, text, n) == 0) break;
         if (at[n] == '\0')
-            return fail(err, FAIL_USAGE, &place, "--%s=%.60s: expected %s", f->name, text,
+            return fail(err, FAIL_USAGE, &place, "--%s=%.60s: expected %s", written(f), text,
                         f->value);
         at += n + 1;
     }
@@ -152,8 +162,8 @@ static bool store_number(const Flag *f, const char *text, char *to, Error *err)
     errno = 0;
     double value = f->type == FLAG_INT ? (double)strtoll(text, &end, 10) : strtod(text, &end);
     if (end == text || *end || errno || !(value >= f->low && value <= f->high))
-        return fail(err, FAIL_USAGE, &place, "--%s=%.60s: expected %s from %g to %g", f->name, text,
-                    f->type == FLAG_INT ? "an integer" : "a number", f->low, f->high);
+        return fail(err, FAIL_USAGE, &place, "--%s=%.60s: expected %s from %g to %g", written(f),
+                    text, f->type == FLAG_INT ? "an integer" : "a number", f->low, f->high);
     if (f->type == FLAG_INT) {
         int64_t whole = (int64_t)value;
         memcpy(to, &whole, sizeof whole);
@@ -170,7 +180,7 @@ static bool store(const Flag *f, const char *text, Flags *out, Error *err)
         *(bool *)to = true;
         return true;
     case FLAG_TEXT:
-        if (!*text) return fail(err, FAIL_USAGE, &place, "--%s: %s is empty", f->name, f->value);
+        if (!*text) return fail(err, FAIL_USAGE, &place, "--%s: %s is empty", written(f), f->value);
         memcpy(to, &text, sizeof text);
         return true;
     case FLAG_CHOICE:
@@ -191,12 +201,12 @@ static bool parse_long(const char *names, int argc, char *const argv[], int *i, 
     const Flag *f = find(names, name, n);
     if (!f) return fail_unknown(names, name, n, err);
     if (f->type == FLAG_SWITCH) {
-        if (name[n] == '=') return fail(err, FAIL_USAGE, &place, "--%s takes no value", f->name);
+        if (name[n] == '=') return fail(err, FAIL_USAGE, &place, "--%s takes no value", written(f));
         return store(f, NULL, out, err);
     }
     if (name[n] == '=') return store(f, name + n + 1, out, err);
     if (*i + 1 >= argc)
-        return fail(err, FAIL_USAGE, &place, "--%s needs a value: %s", f->name, f->value);
+        return fail(err, FAIL_USAGE, &place, "--%s needs a value: %s", written(f), f->value);
     return store(f, argv[++*i], out, err);
 }
 
@@ -238,15 +248,29 @@ bool flags_parse(const char *names, int argc, char *const argv[], Flags *out, co
     return true;
 }
 
+bool flags_at(const char *names, int i, FlagRow *out)
+{
+    for (int k = 0; k < N_FLAGS; k++) {
+        const Flag *f = &flag_table[k];
+        if (!taken(names, f) || i-- > 0) continue;
+        *out = (FlagRow){written(f), f->letter, f->value, f->type == FLAG_CHOICE, f->help};
+        return true;
+    }
+    return false;
+}
+
 void flags_help(const char *names, FILE *out)
 {
-    for (int i = 0; i < N_FLAGS; i++) {
-        const Flag *f = &flag_table[i];
-        if (!taken(names, f)) continue;
-        char left[64], letter[8] = "   ";
-        if (f->letter) (void)snprintf(letter, sizeof letter, "-%c,", f->letter);
-        (void)snprintf(left, sizeof left, "%s --%s%s%s", letter, f->name, f->value ? "=" : "",
-                       f->value ? f->value : "");
-        (void)fprintf(out, "  %-32s %s\n", left, f->help);
+    enum { COLUMN = 32 };
+    FlagRow f;
+    for (int i = 0; flags_at(names, i, &f); i++) {
+        char left[96], letter[8] = "   ";
+        if (f.letter) (void)snprintf(letter, sizeof letter, "-%c,", f.letter);
+        (void)snprintf(left, sizeof left, "%s --%s%s%s", letter, f.name, f.value ? "=" : "",
+                       f.value ? f.value : "");
+        if (strlen(left) > COLUMN) /* the help below it */
+            (void)fprintf(out, "  %s\n  %*s %s\n", left, COLUMN, "", f.help);
+        else
+            (void)fprintf(out, "  %-*s %s\n", COLUMN, left, f.help);
     }
 }

@@ -12,6 +12,16 @@
 
 typedef enum LauncherKind { LAUNCH_LOCAL, LAUNCH_SLURM } LauncherKind;
 
+/* What `help --format=` writes. */
+typedef enum ManualFormat {
+    MANUAL_MAN,
+    MANUAL_MAN5,
+    MANUAL_BASH,
+    MANUAL_ZSH,
+    MANUAL_SCHEMA,
+    MANUAL_KEYS
+} ManualFormat;
+
 typedef struct Flags {
     bool help, json, quiet, verbose;
     int color; /* ColorMode */
@@ -22,6 +32,7 @@ typedef struct Flags {
     int kind;               /* PlotKind; -1: not given */
     int events;             /* 0 scalars, 1 all */
     int launcher;           /* LauncherKind */
+    int manual;             /* ManualFormat; -1: not given */
     int format;             /* TableFormat, and one more */
     int64_t threads;        /* 0: from the environment */
     int64_t jobs;           /* 0: as many as there are threads */
@@ -35,6 +46,17 @@ typedef struct Flags {
  * nearest flag's name. */
 bool flags_parse(const char *names, int argc, char *const argv[], Flags *out, const char *words[],
                  int *n_words, Error *err) MUST_CHECK;
+
+/* One flag as it is documented. */
+typedef struct FlagRow {
+    const char *name;  /* without the dashes */
+    char letter;       /* short form, or 0 */
+    const char *value; /* what the value is called, "DIR"; "a|b|c" of a choice; NULL: takes none */
+    bool is_choice;
+    const char *help;
+} FlagRow;
+/* The i-th flag of those that `names` and every command take; false past the last. */
+bool flags_at(const char *names, int i, FlagRow *out);
 
 /* A line a flag. */
 void flags_help(const char *names, FILE *out);

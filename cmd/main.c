@@ -21,10 +21,15 @@
 enum { EXIT_STDOUT_CLOSED = 141 };
 
 static const Command *const commands[] = {
-    &command_train, &command_sweep, &command_table, &command_plot, &command_runs,
+    &command_train, &command_sweep, &command_table, &command_plot, &command_report, &command_runs,
     &command_eval,  &command_data,  &command_bench, &command_list, &command_help,
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
+
+const Command *command_at(int i)
+{
+    return i < N_COMMANDS ? commands[i] : NULL;
+}
 
 const Command *command_find(const char *name)
 {

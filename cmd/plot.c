@@ -139,7 +139,11 @@ static bool write_figure(const Figure *f, const char *path, const Invocation *in
     Text svg = {0};
     TRY(figure_draw(&d, in->arena, f, err));
     if (ends_with(path, ".png")) return write_png(&d, path, in->flags.dark, err);
-    bool ok = plot_svg(&d, SVG_FILE, &svg, err) && file_replace(path, svg.data, svg.n, err);
+    bool ok = plot_svg(&d, SVG_FILE, &svg, err);
+    if (ok && strcmp(path, "-") == 0)
+        (void)fputs(svg.data, stdout);
+    else
+        ok = ok && file_replace(path, svg.data, svg.n, err);
     text_free(&svg);
     return ok;
 }
@@ -189,7 +193,8 @@ static bool plot(const Invocation *in, Error *err)
     const Flags *f = &in->flags;
     PlotRequest q = {.results = f->results};
     Plots plots;
-    if (f->output && !ends_with(f->output, ".svg") && !ends_with(f->output, ".png"))
+    if (f->output && strcmp(f->output, "-") != 0 && !ends_with(f->output, ".svg") &&
+        !ends_with(f->output, ".png"))
         return fail(err, FAIL_USAGE, &place, "--output=%.60s: expected X.svg or X.png", f->output);
     TRY(read_flags(&q.only, in, err));
     TRY(read_words(&q, in, err));
@@ -209,12 +214,14 @@ const Command command_plot = {
     .name = "plot",
     .summary = "Draw learning curves, sweeps and other plots of runs: SVG, PNG or in the terminal",
     .usage = "FILE.yaml|RUN... [key=value ...]",
-    .flags = "kind metric x group tensor log-x log-y split show output png dark results json",
+    .flags =
+        "kind metric x group tensor log-x log-y split show output png dark results threads json",
     .help =
         "Draws what the file's `plots:` block lists; without one, learning curves, a metric\n"
         "against each swept number, and accuracy against size. Flags such as --kind describe one\n"
         "plot in place of these. On a terminal the plots are shown there; otherwise a file each\n"
-        "is written to <results>/<name>/plots/ and its name printed. -o puts all into one file.\n",
+        "is written to <results>/<name>/plots/ and its name printed. -o puts all into one file;\n"
+        "-o - writes SVG to stdout.\n",
     .computes = true,
     .run = plot,
 };

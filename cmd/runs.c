@@ -74,7 +74,7 @@ static void print_list(Chosen *c)
                      main_metric(&c->catalog, c->at[k], metric), run->name,
                      c->orphan[k] ? ": " : "", c->orphan[k] ? c->orphan[k] : "");
     }
-    (void)printf("%d runs", c->n);
+    (void)printf("%d run%s", c->n, c->n == 1 ? "" : "s");
     for (int s = RUN_QUEUED; s < N_RUN_STATUSES; s++)
         if (n[s]) (void)printf(", %d %s", n[s], run_status_name[s]);
     (void)putchar('\n');

@@ -92,6 +92,9 @@ static bool check_words(const Invocation *in, Error *err)
     for (int i = 1; i < in->n_words; i++)
         if (!strchr(in->words[i], '='))
             return fail(err, FAIL_USAGE, &place, "'%.60s' is no key=value", in->words[i]);
+    if (strcmp(in->words[0], "-") == 0 && in->flags.launcher == LAUNCH_SLURM)
+        return fail(err, FAIL_USAGE, &place,
+                    "Slurm's jobs cannot read standard input: name a file");
     return true;
 }
 
@@ -233,8 +236,9 @@ const Command command_sweep = {
     .name = "sweep",
     .summary = "Make all runs that an experiment file asks for, each once",
     .usage = "FILE.yaml [key=value ...]",
-    .flags = "dry-run jobs asha launcher submit-only wait status retry force log-every results "
-             "threads json",
+    .flags =
+        "dry-run jobs asha launcher submit-only wait status retry force events log-every results "
+        "threads json",
     .help = "The file's sweep: block gives the settings; runs that others start from (base:) are\n"
             "made first. A run that is done is not made again; one that was interrupted goes on,\n"
             "so the same command continues a sweep that was stopped or killed. Workers are\n"

@@ -42,17 +42,18 @@ static bool print(const TableSet *t, const Invocation *in, Error *err)
 {
     const Flags *flags = &in->flags;
     TableFormat format = format_of(flags);
+    const bool to_file = flags->output && strcmp(flags->output, "-") != 0;
     TableStyle style = {.interval = flags->interval,
                         .runs = flags->runs,
                         .settings = flags->verbose,
-                        .bold = !flags->output && color_wanted((ColorMode)flags->color, stdout)};
+                        .bold = !to_file && color_wanted((ColorMode)flags->color, stdout)};
     Text out = {0};
     bool ok = true;
     if (format == FORMAT_HTML)
         add_page(t, &style, &out);
     else
         tables_write(t, format, &style, &out);
-    if (flags->output)
+    if (to_file)
         ok = file_replace(flags->output, out.data, out.n, err);
     else
         (void)fputs(out.data, stdout);

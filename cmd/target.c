@@ -12,6 +12,7 @@ static const Place place = {.file = "command line"};
 bool target_is_file(const char *word, Arena *a)
 {
     struct stat st;
+    if (strcmp(word, "-") == 0) return true;
     const char *dot = strrchr(word, '.'), *slash = strrchr(word, '/');
     if (stat(word, &st) != 0) return dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
     if (!S_ISREG(st.st_mode)) return false;

@@ -18,8 +18,8 @@ typedef struct Target {
     const char *label; /* "7f3a9c01 shape sparsity=0.9": for messages, once there is an id */
 } Target;
 
-/* An experiment file, or what would be one; but config.yaml and run.json of a run's folder mean the
- * run. */
+/* An experiment file, or what would be one, or "-", standard input; but config.yaml and run.json of
+ * a run's folder mean the run. */
 bool target_is_file(const char *word, Arena *a);
 /* The first word of `in` and the key=value words after it. */
 bool target_load(Target *t, const Invocation *in, Error *err) MUST_CHECK;

@@ -34,6 +34,7 @@ const char *option_type_text(const Option *o)
         return "true|false";
     case OPTION_ENUM:
     case OPTION_SET:
+    case OPTION_TREE:
         return o->choices;
     case OPTION_STRING:
         return "text";
@@ -230,6 +231,9 @@ static bool read_value(const Option *o, const Yaml *y, void *out, Error *err)
     case OPTION_PATH:
         ok = read_paths(o, y, out, err);
         break;
+    case OPTION_TREE:
+        ok = true;
+        break;
     }
     return ok;
 }
@@ -241,6 +245,7 @@ static bool read_default(const Option *o, void *out, Error *err)
     Yaml item[OPTION_LIST_MAX], y = {.kind = YAML_SCALAR, .text = o->value, .from = ""};
     char text[256], *at = text;
     y.at.file = o->name;
+    if (o->type == OPTION_TREE) return true;
     if (o->type != OPTION_INTS && o->type != OPTION_SET) return read_value(o, &y, out, err);
     (void)snprintf(text, sizeof text, "%s", o->value);
     y.kind = YAML_LIST;
@@ -353,6 +358,7 @@ static Yaml *written(const Option *o, const void *value, Arena *a)
     case OPTION_PATH:
         return paths_written(o, value, a);
     case OPTION_INTS:
+    case OPTION_TREE: /* has no value to write: option_write leaves it out */
         break;
     }
     const IntList *ints = value;
@@ -385,7 +391,7 @@ void option_write(const OptionTable *table, const void *values, bool with_defaul
     } standard;
     for (int i = 0; i < table->n; i++) {
         const Option *o = sorted[i];
-        if (o->type == OPTION_PATH && !with_defaults) continue;
+        if (o->type == OPTION_TREE || (o->type == OPTION_PATH && !with_defaults)) continue;
         Yaml *value = written(o, (const char *)values + o->offset, a);
         if (!with_defaults) {
             memset(&standard, 0, sizeof standard);
@@ -401,7 +407,7 @@ const char *option_value_text(const OptionTable *table, const void *values, cons
                               Arena *a)
 {
     const Option *o = option_find(table, name);
-    if (!o) return NULL;
+    if (!o || o->type == OPTION_TREE) return NULL;
     const Yaml *y = written(o, (const char *)values + o->offset, a);
     return y->kind == YAML_SCALAR ? y->text : yaml_flow(a, y);
 }

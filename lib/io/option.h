@@ -20,6 +20,7 @@ typedef enum OptionType {
     OPTION_INTS,   /* IntList: a list of integers, or one integer */
     OPTION_STEPS,  /* Steps: 2000 (steps), "10ep" or "500it" */
     OPTION_PATH,   /* PathList: a file or folder, or a list of them; never part of an id */
+    OPTION_TREE,   /* no field: read by the component itself; `choices` says what may stand there */
 } OptionType;
 
 enum { OPTION_LIST_MAX = 32 };
@@ -51,7 +52,7 @@ typedef struct Option {
     size_t offset;       /* in the options struct */
     const char *value;   /* the default, as YAML text */
     double min, max;     /* for numbers (and each list item), inclusive */
-    const char *choices; /* OPTION_ENUM, OPTION_SET: "a|b|c" */
+    const char *choices; /* OPTION_ENUM, OPTION_SET: "a|b|c"; OPTION_TREE: "key or list of keys" */
     const char *help;    /* one line, with the unit */
 } Option;
 
@@ -93,11 +94,24 @@ typedef struct Option {
 #field, OPTION_PATH, offsetof(S, field), "", 0, max_paths, NULL, help                      \
     }
 
+/* In a table so that it is known: by name for the nearest one, and to help and manuals. `value` is
+ * what absence means. */
+#define OPT_TREE(name, form, value, help)                                                          \
+    {                                                                                              \
+#name, OPTION_TREE, 0, value, 0, 0, form, help                                             \
+    }
+
 typedef struct OptionTable {
     const Option *options; /* n rows */
     int n;
     size_t bytes; /* of the struct */
 } OptionTable;
+
+/* Of a table whose rows are all OPT_TREE. */
+#define OPTION_TREE_TABLE(rows)                                                                    \
+    {                                                                                              \
+        rows, (int)(sizeof(rows) / sizeof((rows)[0])), 0                                           \
+    }
 
 #define OPTION_TABLE(S, rows)                                                                      \
     {                                                                                              \

@@ -38,6 +38,7 @@ struct Yaml {
 /* `name` is how messages call the source. Fails with FAIL_CONFIG. */
 bool yaml_parse(Arena *a, const char *text, size_t n, const char *name, Yaml **out,
                 Error *err) MUST_CHECK;
+/* The path "-" is standard input, which keeps its text: it can be loaded again. */
 bool yaml_load(Arena *a, const char *path, Yaml **out, Error *err) MUST_CHECK;
 
 /* As yaml_load, then composes `extends:` (a path relative to the file, or a list of them, later

@@ -336,10 +336,38 @@ bool yaml_parse(Arena *a, const char *text, size_t n, const char *name, Yaml **o
     return ok;
 }
 
+/* Standard input, read once and kept to the end of the process: a sweep loads its file again for
+ * every run, also in the processes that it forks. */
+static bool read_standard_input(const char **text, size_t *n, Error *err)
+{
+    static char *kept;
+    static size_t kept_bytes;
+    if (!kept) {
+        char *data = malloc(TEXT_MAX + 1);
+        size_t got = data ? fread(data, 1, TEXT_MAX + 1, stdin) : 0;
+        if (!data || ferror(stdin) || got > TEXT_MAX) {
+            free(data);
+            return fail(err, FAIL_CONFIG, NULL, "standard input: %s",
+                        got > TEXT_MAX ? "too long for an experiment" : "cannot be read");
+        }
+        kept = data;
+        kept_bytes = got;
+    }
+    *text = kept;
+    *n = kept_bytes;
+    return true;
+}
+
 bool yaml_load(Arena *a, const char *path, Yaml **out, Error *err)
 {
     char *text;
     size_t n;
+    if (strcmp(path, "-") == 0) {
+        const char *input = NULL;
+        n = 0;
+        TRY(read_standard_input(&input, &n, err));
+        return yaml_parse(a, input, n, "<stdin>", out, err);
+    }
     TRY(file_read(path, TEXT_MAX, &text, &n, FAIL_CONFIG, err));
     bool ok = yaml_parse(a, text, n, path, out, err);
     free(text);

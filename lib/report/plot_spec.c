@@ -7,11 +7,13 @@ const char plot_kinds[] = "curve|sweep|pareto|histogram|images|confusion";
 
 // clang-format off
 static const Option rows[] = {
-    OPT_ENUM(PlotSpec, kind, plot_kinds, "curve", "what is drawn"),
+    OPT_ENUM(PlotSpec, kind, plot_kinds, "curve", "what is drawn; required"),
     OPT_STRING(PlotSpec, title, "", "above the plot; default: made from the rest"),
     OPT_STRING(PlotSpec, metric, "", "a metric of metrics.jsonl or, as run.NAME, a number of run.json; default: train.loss for curves, else the test or valid metric"),
     OPT_STRING(PlotSpec, x, "", "curve: step or epoch; sweep: a swept key; pareto: as metric, default run.parameters"),
     OPT_STRING(PlotSpec, group, "", "a key: a series for each of its values; default: one for each setting"),
+    OPT_TREE(over,  "key or list of keys", "train.seed", "what is averaged over"),
+    OPT_TREE(paper, "number or map of names and numbers", "", "the paper's values, drawn as lines: 0.91 or {ResNet-20: 0.9125}"),
     OPT_STRING(PlotSpec, tensor, "", "histogram: name of a weight tensor; default: all weights"),
     OPT_STRING(PlotSpec, unit, "", "behind the metric's name"),
     OPT_REAL(PlotSpec, scale, 1, -1e12, 1e12, "the metric is multiplied by it"),
@@ -25,8 +27,6 @@ static const Option rows[] = {
 };
 // clang-format on
 const OptionTable plot_spec_options = OPTION_TABLE(PlotSpec, rows);
-
-static const char *const read_here[] = {"over", "paper", NULL};
 
 PlotSpec plot_spec_default(PlotKind kind)
 {
@@ -76,7 +76,7 @@ static bool read_one(PlotSpec *spec, Arena *a, const Yaml *y, Error *err)
     *spec = (PlotSpec){0};
     if (y->kind != YAML_MAP)
         return yaml_fail(y, err, "plots: expected a map such as {kind: curve, metric: train.loss}");
-    bool ok = option_read(&plot_spec_options, y, read_here, "in plots", spec, err);
+    bool ok = option_read(&plot_spec_options, y, NULL, "in plots", spec, err);
     spec->where = y;
     if (!yaml_get(y, "kind")) ok = yaml_fail(y, err, "kind is missing: one of %s", plot_kinds);
     ok &= read_over(spec, yaml_get(y, "over"), err);

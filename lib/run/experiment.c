@@ -25,7 +25,6 @@ static const Option train_rows[] = {
 };
 const OptionTable train_option_table = OPTION_TABLE(TrainOptions, train_rows);
 
-enum { MAYBE_MAP = 1, MAYBE_LIST = 2, MAYBE_WORD = 4 };
 const TopKey experiment_keys[] = {
     {"run",       MAYBE_WORD,             true,  "the command that the file is for: train (the default), prune, init, distill or eval"},
     {"name",      MAYBE_WORD,             true,  "the run's folder below results/; default: the file's name without .yaml"},
@@ -44,12 +43,17 @@ const TopKey experiment_keys[] = {
     {"slurm",     MAYBE_MAP,              false, "how the jobs of a sweep are submitted"},
     {"base",      MAYBE_MAP | MAYBE_WORD, true,  "the experiment whose trained weights are started from: a file, or {file: ..., set: {key: value}, same: [key, ...], checkpoint: last or best}"},
     {"teacher",   MAYBE_MAP | MAYBE_WORD, true,  "the experiment whose trained model teaches: as base"},
+    {"extends",   0,                      true,  "a file, or a list of files, that this one adds to: maps are merged key by key, all else is replaced"},
     {NULL, 0, false, NULL},
 };
 // clang-format on
 
-static const char *const runs[] = {"train", "prune", "init", "distill", "eval"};
-enum { N_RUNS = sizeof runs / sizeof runs[0], NAMES_MAX = 128, NAME_LENGTH_MAX = 200 };
+const char *const experiment_runs[] = {"train", "prune", "init", "distill", "eval", NULL};
+enum {
+    N_RUNS = sizeof experiment_runs / sizeof experiment_runs[0] - 1,
+    NAMES_MAX = 128,
+    NAME_LENGTH_MAX = 200
+};
 
 static const char *kinds_text(int kinds)
 {
@@ -75,6 +79,8 @@ static bool check_key(const Yaml *y, Error *err)
         const TopKey *k = &experiment_keys[n];
         names[n] = k->name;
         if (strcmp(k->name, y->key) != 0) continue;
+        if (k->kinds == 0)
+            return yaml_fail_key(y, err, "%s: can stand in an experiment file only", k->name);
         bool fits = y->kind == YAML_NULL || (y->kind == YAML_MAP && (k->kinds & MAYBE_MAP)) ||
                     (y->kind == YAML_LIST && (k->kinds & MAYBE_LIST)) ||
                     (y->kind == YAML_SCALAR && (k->kinds & MAYBE_WORD));
@@ -243,14 +249,14 @@ static bool read_names(Experiment *e, Arena *a, Error *err)
 {
     const Yaml *run = yaml_get(e->root, "run"), *name = yaml_get(e->root, "name");
     bool ok = true;
-    e->run = runs[0];
+    e->run = experiment_runs[0];
     e->name = name_of_file(e->path, a);
     if (run && run->kind != YAML_NULL) {
         ok = yaml_string(run, &e->run, err);
         int i = 0;
-        while (ok && i < N_RUNS && strcmp(runs[i], e->run) != 0) i++;
+        while (ok && i < N_RUNS && strcmp(experiment_runs[i], e->run) != 0) i++;
         if (i == N_RUNS) {
-            const char *near = text_nearest(e->run, runs, N_RUNS);
+            const char *near = text_nearest(e->run, experiment_runs, N_RUNS);
             ok = yaml_fail(
                 run, err, "run = '%.60s': expected train, prune, init, distill or eval%s%s%s",
                 e->run, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");

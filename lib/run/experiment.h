@@ -76,12 +76,19 @@ struct Experiment {
 };
 
 extern const OptionTable train_option_table;
+extern const OptionTable reference_option_table; /* base, teacher */
+
+/* What `run:` may be; ends with NULL. */
+extern const char *const experiment_runs[];
+
+/* What may stand for a key at the top. */
+enum { MAYBE_MAP = 1, MAYBE_LIST = 2, MAYBE_WORD = 4 };
 
 /* The keys at the top of a file; ends with a NULL name. Those that are not `is_read` are kept for
  * the commands that use them. */
 typedef struct TopKey {
     const char *name;
-    int kinds; /* what may stand there */
+    int kinds; /* MAYBE_MAP ...; 0: it is gone once files are composed */
     bool is_read;
     const char *help;
 } TopKey;
@@ -122,9 +129,8 @@ bool experiment_check_keys(const Yaml *root, Error *err) MUST_CHECK;
 /* Loads the experiments that `base:` and `teacher:` of e->root name, and those that they name. */
 bool experiment_references(Experiment *e, Arena *a, Error *err) MUST_CHECK;
 
-/* `seqlab help KEY`: type, default, range, meaning and owner of every option that the dotted key
- * (or its last part) can mean, e.g. "optimizer.lr", "train.steps", "sparsity". Malloc-free text in
- * the arena, or NULL when there is none; *nearest then gets the nearest known key or NULL. */
-char *experiment_key_help(Arena *a, const char *key, const char **nearest);
+/* The known key most like the last part of a dotted one, for "did you mean"; NULL when there is
+ * none, or when it is known. */
+const char *experiment_nearest_key(const char *key);
 
 #endif

@@ -1,5 +1,4 @@
 /* experiment_reference -- `base:` and `teacher:`: the other experiments that one needs. */
-#include "base/text.h"
 #include "run/experiment.h"
 
 #include <string.h>
@@ -7,22 +6,19 @@
 /* A chain of them ends; one that does not is a circle. */
 enum { CHAIN_MAX = 8 };
 
-static const char *const keys[] = {"file", "set", "same", "checkpoint"};
-enum { N_KEYS = sizeof keys / sizeof keys[0] };
+typedef struct ReferenceOptions {
+    int checkpoint; /* 1: best */
+} ReferenceOptions;
 
-static bool check_keys(const Yaml *map, Error *err)
-{
-    bool ok = true;
-    for (const Yaml *y = map->first; y; y = y->next) {
-        int i = 0;
-        while (i < N_KEYS && strcmp(keys[i], y->key) != 0) i++;
-        if (i < N_KEYS) continue;
-        const char *near = text_nearest(y->key, keys, N_KEYS);
-        ok = yaml_fail_key(y, err, "unknown key '%.80s' in %s%s%s%s", y->key, map->key,
-                           near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-    }
-    return ok;
-}
+// clang-format off
+static const Option rows[] = {
+    OPT_TREE(file, "path", "", "the other experiment; a relative path belongs to this file's folder; required"),
+    OPT_TREE(set, "map of keys and values", "", "keys of the other experiment that are given other values"),
+    OPT_TREE(same, "list of keys", "", "keys that take this experiment's own values, such as train.seed"),
+    OPT_ENUM(ReferenceOptions, checkpoint, "last|best", "last", "which of its weights"),
+};
+// clang-format on
+const OptionTable reference_option_table = OPTION_TABLE(ReferenceOptions, rows);
 
 /* A relative path belongs to the folder of the file that it stands in. */
 static bool read_file(const Yaml *y, Arena *a, const char **path, Error *err)
@@ -32,15 +28,6 @@ static bool read_file(const Yaml *y, Arena *a, const char **path, Error *err)
     if (slash && **path != '/')
         *path = arena_printf(a, "%.*s%s", (int)(slash + 1 - y->at.file), y->at.file, *path);
     return true;
-}
-
-static bool read_checkpoint(const Yaml *y, bool *best, Error *err)
-{
-    const char *word = "last";
-    if (y) TRY(yaml_string(y, &word, err));
-    *best = strcmp(word, "best") == 0;
-    return *best || strcmp(word, "last") == 0 ||
-           yaml_fail(y, err, "checkpoint = '%.60s': expected last or best", word);
 }
 
 static bool put(Reference *out, Arena *a, Yaml *root, const char *key, const Yaml *value,
@@ -90,9 +77,11 @@ static bool read_reference(const Experiment *e, const char *word, int depth, Are
         return yaml_fail(y, err, "%s: over %d experiments, each needing the next; is it a circle?",
                          word, CHAIN_MAX);
     if (y->kind == YAML_MAP) {
-        TRY(check_keys(y, err));
+        ReferenceOptions o;
+        const char *where = arena_printf(a, "in %s", word);
+        TRY(option_read(&reference_option_table, y, NULL, where, &o, err));
+        out->best = o.checkpoint == 1;
         file = yaml_get(y, "file");
-        TRY(read_checkpoint(yaml_get(y, "checkpoint"), &out->best, err));
     }
     if (!file) return yaml_fail(y, err, "%s: 'file' is missing: the other experiment's file", word);
     TRY(read_file(file, a, &out->file, err));

@@ -266,6 +266,8 @@ static bool read_object(const json_t *j, RunRecord *out, Arena *a)
     out->energy_source = read_string(j, "energy_source", a);
     out->host = read_string(j, "host", a);
     out->version = read_string(j, "seqlab", a);
+    out->isa = read_string(j, "isa", a);
+    out->cpu = read_string(j, "cpu", a);
     if (sha && strlen(sha) == HASH_HEX - 1) memcpy(out->data_sha256, sha, HASH_HEX);
     read_metrics(json_object_get(j, "metrics"), out->final_metrics);
     return out->status != RUN_ABSENT;

@@ -147,6 +147,7 @@ static void begin_record(RunFolder *r)
     r->record.exit_code = -1;
     /* texts of an arena that goes; what is known of this start is written in their place */
     r->record.error = r->record.energy_source = r->record.host = r->record.version = NULL;
+    r->record.isa = r->record.cpu = NULL;
     r->record.threads = threads_count();
     r->record.first_step_s = r->record.step_ms = (double)NAN;
     r->record.peak_bytes = -1;

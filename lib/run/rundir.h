@@ -39,7 +39,8 @@ typedef struct RunRecord {
     char data_sha256[HASH_HEX];
     const char *error;          /* of a failed run, or NULL */
     const char *host, *version; /* where and by which seqlab it ran last: as read; or NULL */
-    char final_metrics[2048];   /* the last evaluation as a JSON object, or "" */
+    const char *isa, *cpu;    /* of that machine: instruction set of the kernels, model; as read */
+    char final_metrics[2048]; /* the last evaluation as a JSON object, or "" */
 } RunRecord;
 
 typedef struct RunFolder {

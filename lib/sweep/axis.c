@@ -50,14 +50,34 @@ typedef enum RuleKind {
     RULE_CHOICE,
     N_RULES
 } RuleKind;
-static const char *const rule_names[N_RULES] = {"range",       "log_range",   "uniform",
-                                                "log_uniform", "int_uniform", "choice"};
+
+typedef struct SampleOptions {
+    int64_t n, seed;
+} SampleOptions;
+
+// clang-format off
+/* by RuleKind; the first two stand for a key of `sweep:`, the others for one of `sample:` */
+static const Option rules[N_RULES] = {
+    OPT_TREE(range,       "[first, last] or [first, last, step]", "", "the numbers from first to last, both included; step 1 unless given"),
+    OPT_TREE(log_range,   "[first, last, number of values]",      "", "that many numbers with equal ratios"),
+    OPT_TREE(uniform,     "[low, high]",                          "", "in sample: a number between them, drawn evenly"),
+    OPT_TREE(log_uniform, "[low, high]",                          "", "in sample: a number between them, its logarithm drawn evenly"),
+    OPT_TREE(int_uniform, "[low, high]",                          "", "in sample: a whole number from low to high"),
+    OPT_TREE(choice,      "list of values",                       "", "in sample: one of the values"),
+};
+static const Option sample_rows[] = {
+    OPT_INT(SampleOptions, n, 1, 1, SWEEP_MAX_RUNS, "how many settings are drawn; required"),
+    OPT_INT(SampleOptions, seed, 1, 0, 9007199254740991, "of the draws; a larger n keeps the first ones"),
+};
+// clang-format on
+const OptionTable axis_rule_options = OPTION_TREE_TABLE(rules);
+const OptionTable axis_sample_options = OPTION_TABLE(SampleOptions, sample_rows);
 
 static RuleKind rule_of(const Yaml *y)
 {
     int k = N_RULES;
     if (y->kind == YAML_MAP && y->n == 1)
-        for (k = 0; k < N_RULES && strcmp(rule_names[k], y->first->key) != 0;) k++;
+        for (k = 0; k < N_RULES && strcmp(rules[k].name, y->first->key) != 0;) k++;
     return (RuleKind)k;
 }
 
@@ -114,7 +134,7 @@ bool axis_of_key(Axis *out, Arena *a, const char *key, const Yaml *y, Error *err
     if (rule == RULE_RANGE) return read_range(out, a, key, y, err);
     if (rule == RULE_LOG_RANGE) return read_log_range(out, a, key, y, err);
     if (rule != N_RULES)
-        return yaml_fail(y, err, "%s stands in 'sample: {n: ...}' only", rule_names[rule]);
+        return yaml_fail(y, err, "%s stands in 'sample: {n: ...}' only", rules[rule].name);
     if (y->kind == YAML_SCALAR || y->kind == YAML_NULL) {
         start(out, a, 1, 1);
         add_pair(out, 0, key, y);
@@ -200,19 +220,18 @@ static bool sample_key(Axis *out, Arena *a, uint64_t seed, const Yaml *y, Error 
 
 bool axis_sample(Axis *out, Arena *a, const Yaml *y, Error *err)
 {
-    int64_t n, seed = 1;
-    const Yaml *count = yaml_get(y, "n"), *given = yaml_get(y, "seed");
-    if (!count)
+    SampleOptions o;
+    Yaml *own = yaml_new_map(a);
+    if (!yaml_get(y, "n"))
         return yaml_fail(y, err,
                          "sample: expected a map such as {n: 20, seed: 1, optimizer.lr: "
                          "{log_uniform: [1e-4, 1e-1]}}");
-    TRY(yaml_int(count, &n, err));
-    if (n < 1 || n > SWEEP_MAX_RUNS)
-        return yaml_fail(count, err, "n = %s: expected 1 to %d samples", count->text,
-                         SWEEP_MAX_RUNS);
-    if (given) TRY(yaml_int(given, &seed, err));
-    start(out, a, (int)n, y->n);
     for (const Yaml *c = y->first; c; c = c->next)
-        if (c != count && c != given) TRY(sample_key(out, a, (uint64_t)seed, c, err));
+        if (option_find(&axis_sample_options, c->key)) yaml_append(a, own, c->key, yaml_copy(a, c));
+    TRY(option_read(&axis_sample_options, own, NULL, "in sample", &o, err));
+    start(out, a, (int)o.n, y->n);
+    for (const Yaml *c = y->first; c; c = c->next)
+        if (!option_find(&axis_sample_options, c->key))
+            TRY(sample_key(out, a, (uint64_t)o.seed, c, err));
     return true;
 }

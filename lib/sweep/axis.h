@@ -17,6 +17,9 @@ bool axis_together(Axis *out, Arena *a, const Yaml *y, Error *err) MUST_CHECK;
 /* {n: 20, seed: 1, key: {uniform: [low, high]}, ...}; also log_uniform, int_uniform, choice. */
 bool axis_sample(Axis *out, Arena *a, const Yaml *y, Error *err) MUST_CHECK;
 
+/* The rules, and what stands in `sample:` besides keys. */
+extern const OptionTable axis_rule_options, axis_sample_options;
+
 /* The map is a rule such as {range: [1, 3]}, no nesting of keys. */
 bool axis_is_rule(const Yaml *y);
 

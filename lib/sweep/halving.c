@@ -229,7 +229,7 @@ bool halving_run(Pool *p, const Search *search, const PoolReport *report, Halvin
                  Error *err)
 {
     Arena *a = arena_new();
-    Halving h = {.pool = p, .search = search, .arena = a};
+    Halving h = {.pool = p, .search = search, .arena = a, .eval_every = 1};
     const bool ok = play(&h, report, round, err);
     arena_free(a);
     return ok;

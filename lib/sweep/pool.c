@@ -39,15 +39,15 @@ int pool_count(const Pool *p, PoolState state)
 
 double pool_eta(const Pool *p)
 {
-    double left = 0;
-    if (p->n_ended == 0) return (double)NAN;
-    left += pool_count(p, POOL_WAITING);
+    double left = pool_count(p, POOL_WAITING), made = p->n_ended;
     for (int k = 0; k < p->n_workers; k++) {
-        const PoolWorker *w = &p->workers[k];
-        const double total = w->pid ? (double)atomic_load(&w->progress->total) : 0;
-        if (total > 0) left += 1 - (double)atomic_load(&w->progress->step) / total;
+        const PoolProgress *g = p->workers[k].progress;
+        const double total = p->workers[k].pid ? (double)atomic_load(&g->total) : 0;
+        if (total <= 0) continue;
+        left += 1 - (double)atomic_load(&g->step) / total;
+        made += (double)(atomic_load(&g->step) - atomic_load(&g->first)) / total;
     }
-    return left * p->seconds / p->n_ended / p->n_workers;
+    return made > 1e-4 ? left * (clock_s() - p->start_s) / made : (double)NAN;
 }
 
 /* What the folder says of a run that is not ours. */
@@ -152,10 +152,7 @@ static void note_exit(Pool *p, const PoolWorker *w)
         (void)snprintf(r->error, sizeof r->error, "%.319s", g->error);
     }
     if (step > r->step) r->step = step;
-    if (r->state == POOL_DONE || r->state == POOL_FAILED) {
-        p->n_ended++;
-        p->seconds += clock_s() - w->start_s;
-    }
+    p->n_ended += r->state == POOL_DONE || r->state == POOL_FAILED;
 }
 
 static void reap(Pool *p, const PoolReport *report)
@@ -264,7 +261,7 @@ static int n_to_do(const Pool *p)
 bool pool_new(Pool *p, Arena *a, const Sweep *s, const PoolOptions *options, Error *err)
 {
     const int cores = threads_count();
-    *p = (Pool){.sweep = s, .options = *options};
+    *p = (Pool){.sweep = s, .options = *options, .start_s = clock_s()};
     p->runs = arena_new_array(a, PoolRun, s->n_runs);
     for (int i = 0; i < s->n_runs; i++)
         if (counts(p, i)) look(p, i, true);

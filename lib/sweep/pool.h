@@ -70,7 +70,7 @@ typedef struct Pool {
     PoolWorker *workers;    /* n_workers */
     int n_workers, threads; /* of each worker */
     int n_ended;            /* by this pool: done or failed */
-    double seconds;         /* that those took, all together */
+    double start_s;         /* clock_s() when the pool began */
     bool stopping;
     void *memory; /* of the progresses */
     size_t memory_bytes;
@@ -93,7 +93,8 @@ void pool_free(Pool *p);
 
 /* Runs in a state; twins and what is left out are not counted. */
 int pool_count(const Pool *p, PoolState state);
-/* Seconds until the end, from the runs that ended and how far the active ones are; NaN: unknown. */
+/* Seconds until the end, at the rate at which runs, and parts of runs, were made so far; NaN: not
+ * known yet. */
 double pool_eta(const Pool *p);
 
 #endif

@@ -1,7 +1,6 @@
 /* search -- see search.h. */
 #include "sweep/search.h"
 
-#include "io/option.h"
 #include "run/metric_lines.h"
 
 #include <string.h>
@@ -13,12 +12,13 @@ typedef struct SearchOptions {
 
 // clang-format off
 static const Option rows[] = {
-    OPT_STRING(SearchOptions, by, "", "the metric that the best setting is chosen by; never a test metric"),
+    OPT_STRING(SearchOptions, by, "", "the metric that the best setting is chosen by; never a test metric; required"),
+    OPT_TREE(over, "key or list of keys", "", "the keys of which the best setting is kept; required"),
     OPT_INT(SearchOptions, eta, 3, 2, 100, "with --asha, one setting in eta goes on from each round, eta times as far"),
     OPT_INT(SearchOptions, min_steps, 0, 0, 1000000000000, "with --asha, steps of the first round; 0: so that there are three rounds before the last"),
 };
 // clang-format on
-static const OptionTable table = OPTION_TABLE(SearchOptions, rows);
+const OptionTable search_options = OPTION_TABLE(SearchOptions, rows);
 
 static bool read_over(Search *s, const Yaml *y, Error *err)
 {
@@ -35,14 +35,13 @@ static bool read_over(Search *s, const Yaml *y, Error *err)
 
 bool search_read(Search *search, const Yaml *y, Error *err)
 {
-    static const char *const also[] = {"over", NULL};
     *search = (Search){.where = y};
     if (!y || y->kind == YAML_NULL) return true;
     if (y->kind != YAML_MAP)
         return yaml_fail(y, err, "search: expected a map such as {by: valid.top1, over: [...]}");
     const Yaml *by = yaml_get(y, "by"), *over = yaml_get(y, "over");
     SearchOptions o;
-    bool ok = option_read(&table, y, also, "in search", &o, err);
+    bool ok = option_read(&search_options, y, NULL, "in search", &o, err);
     search->by = o.by;
     search->eta = o.eta;
     search->min_steps = o.min_steps;

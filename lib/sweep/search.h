@@ -9,7 +9,7 @@
 #ifndef SEQLAB_SWEEP_SEARCH_H
 #define SEQLAB_SWEEP_SEARCH_H
 
-#include "io/yaml.h"
+#include "io/option.h"
 
 enum { SEARCH_KEYS = 16 };
 
@@ -21,6 +21,9 @@ typedef struct Search {
     int64_t min_steps; /* length of the first round, in steps; 0: total / eta^3 or so */
     const Yaml *where;
 } Search;
+
+/* What may stand in `search:`. */
+extern const OptionTable search_options;
 
 /* NULL and null mean none. Every mistake is reported. */
 bool search_read(Search *search, const Yaml *y, Error *err) MUST_CHECK;

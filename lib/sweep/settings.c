@@ -28,11 +28,23 @@ static bool is_number(const Yaml *y, double *out)
 bool settings_equal(const Yaml *x, const Yaml *y)
 {
     double p, q;
-    if (x->kind != YAML_SCALAR || y->kind != YAML_SCALAR)
-        return x->kind == y->kind && x->n == 0 && y->n == 0;
+    if (x->kind != y->kind || x->n != y->n) return false;
+    const Yaml *d = y->first;
+    for (const Yaml *c = x->first; c; c = c->next, d = d->next)
+        if (!settings_equal(c, d) || (c->key && strcmp(c->key, d->key) != 0)) return false;
+    if (x->kind != YAML_SCALAR) return true;
     if (is_number(x, &p) && is_number(y, &q)) return p == q;
     return strcmp(x->text, y->text) == 0;
 }
+
+// clang-format off
+static const Option rows[] = {
+    OPT_TREE(together, "list of maps",         "", "keys that move in step: a map of values for each setting"),
+    OPT_TREE(sample,   "map of keys and rules", "", "random settings, the same for the same seed: {n: 20, seed: 1, optimizer.lr: {log_uniform: [1e-4, 1e-1]}}"),
+    OPT_TREE(exclude,  "list of maps",         "", "settings that agree with all keys of a map are left out; a list of values means any of them"),
+};
+// clang-format on
+const OptionTable settings_options = OPTION_TREE_TABLE(rows);
 
 /* -- Axes */
 
@@ -133,8 +145,9 @@ static bool agrees(const Setting *s, const Yaml *condition)
     for (int i = 0; i < s->n; i++)
         if (strcmp(s->pairs[i].key, condition->key) == 0) value = s->pairs[i].value;
     if (!value) return false;
-    if (condition->kind != YAML_LIST) return settings_equal(value, condition);
-    for (const Yaml *c = condition->first; c; c = c->next)
+    if (settings_equal(value, condition)) return true;
+    const bool any_of = condition->kind == YAML_LIST;
+    for (const Yaml *c = any_of ? condition->first : NULL; c; c = c->next)
         if (settings_equal(value, c)) return true;
     return false;
 }
@@ -155,7 +168,7 @@ static bool excluded(const Reader *r, const Setting *s)
 static Setting combine(const Reader *r, int64_t index)
 {
     int n = 0;
-    int64_t at[AXES_MAX];
+    int64_t at[AXES_MAX] = {0};
     for (int i = r->n_axes - 1; i >= 0; i--) {
         at[i] = index % r->axes[i].n;
         index /= r->axes[i].n;

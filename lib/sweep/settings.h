@@ -4,7 +4,7 @@
 #ifndef SEQLAB_SWEEP_SETTINGS_H
 #define SEQLAB_SWEEP_SETTINGS_H
 
-#include "io/yaml.h"
+#include "io/option.h"
 
 typedef struct Pair {
     const char *key;   /* dotted */
@@ -24,11 +24,14 @@ typedef struct Settings {
     int n_keys;
 } Settings;
 
+/* What stands in `sweep:` besides swept keys. */
+extern const OptionTable settings_options;
+
 /* Expands a block; NULL or null gives one setting without keys. Fails with FAIL_CONFIG on a
  * malformed block, on more than SWEEP_MAX_RUNS settings, and when `exclude` leaves none. */
 bool settings_read(Settings *out, Arena *a, const Yaml *sweep, Error *err) MUST_CHECK;
 
-/* Both are the same scalar: equal numbers, or equal words. */
+/* Both are the same: equal numbers, equal words, or lists and maps of such in the same order. */
 bool settings_equal(const Yaml *x, const Yaml *y);
 
 #endif

@@ -64,7 +64,6 @@ static void note_tasks(Slurm *s)
 
 bool slurm_refresh(Slurm *s, Error *err)
 {
-    TRY(slurm_queue_read(&s->queue, s->arena, err));
     for (int i = 0; i < s->sweep->n_runs; i++) {
         char folder[4096];
         RunRecord record;
@@ -72,6 +71,7 @@ bool slurm_refresh(Slurm *s, Error *err)
         const RunStatus status = rundir_status(folder, &record, s->arena);
         s->runs[i] = (SlurmRun){status, record.step, record.total_steps, NULL};
     }
+    TRY(slurm_queue_read(&s->queue, s->arena, err));
     note_tasks(s);
     return true;
 }

@@ -47,7 +47,7 @@ typedef struct Slurm {
 
 /* Reads the `slurm:` block, the queue and the runs' folders. Memory is the arena's. */
 bool slurm_open(Slurm *s, Arena *a, const Sweep *sweep, const char *results, Error *err) MUST_CHECK;
-/* Asks again. */
+/* Asks again. Where there is no Slurm the runs' folders have been read all the same. */
 bool slurm_refresh(Slurm *s, Error *err) MUST_CHECK;
 
 /* Submits what is neither done nor in the queue; failed runs only with `retry`. *n_runs gets how

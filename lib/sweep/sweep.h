@@ -1,16 +1,19 @@
 /* sweep -- the runs that an experiment file asks for, each with its id and what it needs first.
  *
- *   sweep:                                   # the product, in this order; the last varies fastest
- *     optimizer.lr: [0.01, 0.1]              # a list
- *     model.d_model: {range: [64, 256, 64]}  # 64 128 192 256; without the third number, step 1
+ *   sweep:                               # the product, in this order; the last varies fastest
+ *     optimizer.lr: [0.01, 0.1]          # a list
+ *     model.d_model: {range: [64, 256, 64]}             # 64 128 192 256; else steps of 1
  *     methods.0.lambda: {log_range: [1e-4, 1e-1, 4]}    # 4 values, equal ratios
- *     together:                              # these move in step: one map a setting
+ *     together:                          # these move in step: one map a setting
  *       - {schedule.name: step, train.steps: 10ep}
  *       - {schedule.name: cosine, train.steps: 5ep}
- *     sample:                                # n random settings, the same for the same seed
- *       {n: 20, seed: 1, optimizer.lr: {log_uniform: [1e-4, 1e-1]}, model.width: {choice: [64,
- * 128]}} exclude:                               # a setting that agrees with all keys of a line is
- *       - {schedule.name: step, optimizer.lr: [0.1, 0.3]}        # left out; a list means any of it
+ *     sample:                            # n random settings, the same ones for the same seed
+ *       n: 20
+ *       seed: 1
+ *       optimizer.weight_decay: {log_uniform: [1e-5, 1e-2]}
+ *       model.width: {choice: [64, 128]}
+ *     exclude:                           # a setting that agrees with all keys of a line is left
+ *       - {schedule.name: step, optimizer.lr: [0.1, 0.3]} # out; a list means any of it
  *
  * A run is the file with some keys set, so that `seqlab train FILE KEY=VALUE ...` is the same run
  * (same id, same folder). `base:` and `teacher:` name runs that a run needs: they stand in the list

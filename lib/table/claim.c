@@ -16,19 +16,22 @@ typedef struct ClaimOptions {
 
 // clang-format off
 static const Option claim_rows[] = {
-    OPT_STRING(ClaimOptions, say, "", "the claim in words"),
-    OPT_STRING(ClaimOptions, test, "", "the claim as a comparison of cells"),
+    OPT_STRING(ClaimOptions, say, "", "the claim in words; required"),
+    OPT_STRING(ClaimOptions, test, "", "the claim as a comparison of cells, such as row(0.9) > row(0) + 2; required"),
+    OPT_TREE(rows,    "row, list of rows or all",       "all", "in which rows it must hold"),
+    OPT_TREE(column,  "column, list of columns or all", "all", "in which columns it must hold"),
+    OPT_TREE(columns, "column, list of columns or all", "all", "as column"),
+    OPT_TREE(table,   "number or title of a table",     "",    "which table it is about, from 1; required when there are several"),
 };
-static const OptionTable claim_table = OPTION_TABLE(ClaimOptions, claim_rows);
+const OptionTable claim_options = OPTION_TABLE(ClaimOptions, claim_rows);
 // clang-format on
 
 bool claim_read(Claim *c, Arena *a, const Yaml *y, Error *err)
 {
-    static const char *const also[] = {"rows", "column", "columns", "table", NULL};
     ClaimOptions o;
     *c = (Claim){.where = y, .p = (double)NAN, .by = "", .evidence = ""};
     if (y->kind != YAML_MAP) return yaml_fail(y, err, "expected a claim: {say: ..., test: ...}");
-    TRY(option_read(&claim_table, y, also, "in claim", &o, err));
+    TRY(option_read(&claim_options, y, NULL, "in claim", &o, err));
     const Yaml *column = yaml_get(y, "column");
     c->say = o.say;
     c->test = o.test;

@@ -41,6 +41,9 @@ typedef struct Claim {
     const char *evidence; /* "p = 0.004, 5 paired seeds", "2.3 ± 0.3" */
 } Claim;
 
+/* What may stand in a map of `claims:`. */
+extern const OptionTable claim_options;
+
 /* Reads one map of `claims:` and parses its test; mistakes have the place of the character. */
 bool claim_read(Claim *c, Arena *a, const Yaml *y, Error *err) MUST_CHECK;
 /* Finds the rows and columns that the test names, and decides. Fails on names the table lacks. */

@@ -71,6 +71,8 @@ void table_number(char out[64], const TableMetric *m, double value)
         (void)snprintf(out, 64, "nan");
     else
         (void)snprintf(out, 64, "%.*f", fabs(value) < 1e15 ? (int)m->digits : 0, value);
+    if (*out == '-' && strspn(out + 1, "0.") == strlen(out + 1)) /* -0.00 is 0.00 */
+        memmove(out, out + 1, strlen(out));
 }
 
 /* What `labels:` says instead of a value or a key. */

@@ -20,6 +20,7 @@
 #ifndef SEQLAB_TABLE_TABLE_H
 #define SEQLAB_TABLE_TABLE_H
 
+#include "io/option.h"
 #include "sweep/search.h"
 
 enum { TABLE_ROW_KEYS = 2, TABLE_KEYS = 16, TABLE_METRICS = 32 };
@@ -53,6 +54,9 @@ typedef struct TableSpec {
     int n_metrics;
     const Yaml *where, *rows_at, *columns_at, *over_at, *labels, *paper;
 } TableSpec;
+
+/* What may stand in `table:` and in its `metric:`. */
+extern const OptionTable table_block_options, table_metric_options;
 
 /* Reads one map of `table:`. Every mistake is reported. */
 bool table_spec_read(TableSpec *spec, Arena *a, const Yaml *y, Error *err) MUST_CHECK;

@@ -34,12 +34,19 @@ static const Option metric_rows[] = {
     OPT_INT(MetricOptions, digits, 3, 0, 12, "after the point"),
     OPT_ENUM(MetricOptions, better, BETTER, "auto", "what is bold"),
 };
-static const OptionTable metric_table = OPTION_TABLE(MetricOptions, metric_rows);
+const OptionTable table_metric_options = OPTION_TABLE(MetricOptions, metric_rows);
 static const Option block_rows[] = {
     OPT_STRING(BlockOptions, title, "", "above the table"),
+    OPT_TREE(rows,    "key or list of keys", "", "the key whose values are the rows, or two: grouped; required"),
+    OPT_TREE(columns, "key", "", "the key whose values are the columns; default: the metrics are"),
+    OPT_TREE(over,    "key or list of keys", "train.seed", "what is averaged over"),
+    OPT_TREE(metric,  "metric or map", "", "what a cell shows: a name such as test.top1, or the keys of table.metric"),
+    OPT_TREE(metrics, "list of metrics or maps", "", "instead of metric and columns: a column each"),
+    OPT_TREE(labels,  "map of values and texts", "", "shown instead of values and keys: {0.5: 50 %}"),
+    OPT_TREE(paper,   "map of columns and rows", "", "the paper's values as printed: {step: {0.5: 91.7}}; by row where there is one column"),
     OPT_ENUM(BlockOptions, better, BETTER, "auto", "what is bold"),
 };
-static const OptionTable block_table = OPTION_TABLE(BlockOptions, block_rows);
+const OptionTable table_block_options = OPTION_TABLE(BlockOptions, block_rows);
 // clang-format on
 
 static bool read_at(TableMetric *m, const Yaml *y, Error *err)
@@ -74,7 +81,7 @@ static bool read_metric(TableMetric *m, const Yaml *y, int better, Error *err)
     bool alone = y->kind == YAML_SCALAR;
     if (!alone && y->kind != YAML_MAP)
         return yaml_fail(y, err, "expected a metric such as test.top1, or {name: test.top1, ...}");
-    TRY(option_read(&metric_table, alone ? NULL : y, NULL, "in metric", &o, err));
+    TRY(option_read(&table_metric_options, alone ? NULL : y, NULL, "in metric", &o, err));
     if (alone) TRY(yaml_string(y, &o.name, err));
     if (!o.name) return yaml_fail(y, err, "this metric has no name: {name: test.top1}");
     *m = (TableMetric){.name = o.name,
@@ -160,12 +167,10 @@ static bool check_map(const Yaml *y, const char *what, Error *err)
 
 bool table_spec_read(TableSpec *spec, Arena *a, const Yaml *y, Error *err)
 {
-    static const char *const also[] = {"rows",    "columns", "over",  "metric",
-                                       "metrics", "labels",  "paper", NULL};
     BlockOptions o;
     *spec = (TableSpec){.where = y, .title = ""};
     if (y->kind != YAML_MAP) return yaml_fail(y, err, "table: expected a map, or a list of maps");
-    bool ok = option_read(&block_table, y, also, "in table", &o, err);
+    bool ok = option_read(&table_block_options, y, NULL, "in table", &o, err);
     ok &= read_axes(spec, y, err);
     ok &= read_metrics(spec, y, o.better, err);
     spec->labels = yaml_get(y, "labels");

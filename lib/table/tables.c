@@ -266,7 +266,7 @@ static bool check_key(const Collector *c, const Yaml *where, const char *key, Er
     for (int i = 0; i < c->sweep->n_runs; i++)
         if (c->sweep->runs[i].asked && c->sweep->runs[i].wanted[at]) return true;
     const char *near = text_nearest(key, c->sweep->keys, c->sweep->n_keys);
-    if (!near) (void)experiment_key_help(c->arena, key, &near);
+    if (!near) near = experiment_nearest_key(key);
     return yaml_fail(where, err, "no run has a key '%.80s'%s%s%s", key,
                      near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
@@ -325,8 +325,8 @@ static const char *shell_word(const char *word, Arena *a)
     return arena_printf(a, "%s'", out);
 }
 
-static const char *command_text(Arena *a, const char *path, const char *const words[], int n_words,
-                                const char *results)
+const char *tables_command(Arena *a, const char *path, const char *const words[], int n_words,
+                           const char *results)
 {
     char *text = arena_printf(a, "seqlab sweep %s", shell_word(path, a));
     for (int i = 0; i < n_words; i++)
@@ -384,7 +384,7 @@ bool tables_open(TableSet *t, Arena *a, const char *path, const char *const word
     o.wanted = tables_wanted(t, a, &o.n_wanted);
     TRY(sweep_open(&sweep, a, path, words, n_words, &o, err));
     ok = tables_collect(t, a, &sweep, err);
-    t->command = command_text(a, path, words, n_words, results);
+    t->command = tables_command(a, path, words, n_words, results);
     sweep_close(&sweep);
     return ok;
 }

@@ -29,6 +29,9 @@ typedef struct TableSet {
 bool tables_read(TableSet *t, Arena *a, const Yaml *file, Error *err) MUST_CHECK;
 const char *const *tables_wanted(const TableSet *t, Arena *a, int *n);
 bool tables_collect(TableSet *t, Arena *a, const Sweep *sweep, Error *err) MUST_CHECK;
+/* `seqlab sweep PATH WORDS` as a shell takes it, with --results where that is not the default. */
+const char *tables_command(Arena *a, const char *path, const char *const words[], int n_words,
+                           const char *results);
 /* All of it. `results` is the folder of the runs. The sweep is closed again. */
 bool tables_open(TableSet *t, Arena *a, const char *path, const char *const words[], int n_words,
                  const char *results, Error *err) MUST_CHECK;

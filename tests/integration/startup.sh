@@ -4,7 +4,7 @@
 cd "$(dirname "$0")/../.." || exit 2
 . tests/integration/common
 
-for words in --version --help 'train --help' list 'list ops' 'help train.steps'; do
+for words in --version --help 'train --help' list 'list ops' 'help train.steps' 'help lr' 'help --format=schema'; do
     best=
     for _ in 1 2 3 4 5 6 7 8 9; do
         before=$(date +%s%N)

@@ -91,6 +91,8 @@ TEST(settings, exclude_leaves_out_what_agrees_with_a_whole_line)
     expands_to("sweep: {a: [1, 2], b: [x, y], exclude: [{a: 1.0, b: x}]}",
                "a=1 b=y; a=2 b=x; a=2 b=y");
     expands_to("sweep: {a: [1, 2, 3], exclude: [{a: [1, 3]}]}", "a=2");
+    expands_to("sweep: {a: [[1], [1, 2]], exclude: [{a: [[1.0]]}]}", "a=[1, 2]");
+    expands_to("sweep: {a: [[1], [1, 2]], exclude: [{a: [1, 2]}]}", "a=[1]");
 }
 
 TEST(settings, samples_lie_in_their_range_and_keep_their_values_when_more_are_drawn)

@@ -1,0 +1,1 @@
+SEQLAB_DATA=data $SEQLAB data get cifar10 --dry-run

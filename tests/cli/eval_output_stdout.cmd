@@ -1,0 +1,1 @@
+$SEQLAB eval tests/cli/small.yaml --results=$T -o -

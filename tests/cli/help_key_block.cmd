@@ -1,0 +1,1 @@
+$SEQLAB help slurm.at_once

@@ -1,0 +1,1 @@
+$SEQLAB help table.metrics.0.digits; $SEQLAB help claims

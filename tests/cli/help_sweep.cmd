@@ -1,0 +1,1 @@
+$SEQLAB sweep --help

@@ -1,0 +1,1 @@
+$SEQLAB report tests/cli/table.yaml train.seed=1 small

@@ -1,0 +1,1 @@
+$SEQLAB report tests/cli/table.yaml tests/cli/small.yaml --results $T/r --json | sed "s|$T|T|g"

@@ -1,0 +1,1 @@
+cp tests/cli/small.yaml tests/cli/sweep.yaml $T; cd $T; $SEQLAB sweep -q sweep.yaml >/dev/null; $SEQLAB runs name=tests/sweep 'optimizer.lr<0.05' train.seed=2 | cut -c 1-12; $SEQLAB runs 'status!=done' | tail -n 1

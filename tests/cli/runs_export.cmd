@@ -1,0 +1,1 @@
+cp tests/cli/small.yaml tests/cli/sweep.yaml $T; cd $T; $SEQLAB sweep -q sweep.yaml >/dev/null; $SEQLAB runs --export name=tests/small | python3 -c 'import json,sys; print([(r["status"], r["config"]["train"]["seed"], r["metrics"]["step"]) for r in map(json.loads, sys.stdin)])'

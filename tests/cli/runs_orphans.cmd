@@ -1,0 +1,1 @@
+cp tests/cli/small.yaml tests/cli/sweep.yaml $T; cd $T; $SEQLAB sweep -q sweep.yaml >/dev/null; cd results/tests/small; sed -i 's/lr: 0.05/lr: 0.06/' */config.yaml; cd ../../..; $SEQLAB runs --orphans | sed 's/.*small: /small: /; s/id [0-9a-f]*/id X/'

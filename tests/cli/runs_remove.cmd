@@ -1,0 +1,1 @@
+cp tests/cli/small.yaml tests/cli/sweep.yaml $T; cd $T; $SEQLAB sweep -q sweep.yaml >/dev/null; $SEQLAB runs --remove train.seed=2 | tail -n 1; $SEQLAB runs --remove --yes train.seed=2 | tail -n 1; $SEQLAB runs | tail -n 1

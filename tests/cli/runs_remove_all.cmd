@@ -1,0 +1,1 @@
+$SEQLAB runs --remove --yes

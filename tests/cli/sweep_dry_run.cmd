@@ -1,0 +1,1 @@
+cp tests/cli/small.yaml tests/cli/sweep.yaml $T; cd $T; $SEQLAB sweep --dry-run sweep.yaml; ls

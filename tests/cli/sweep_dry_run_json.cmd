@@ -1,0 +1,1 @@
+cp tests/cli/small.yaml tests/cli/sweep.yaml $T; cd $T; $SEQLAB sweep --dry-run --json sweep.yaml | python3 -c 'import json,sys; r = json.load(sys.stdin); print(len(r), r[1]["command"], r[1]["values"], r[1]["needs"] == [r[0]["id"]])'

@@ -1,0 +1,1 @@
+$SEQLAB sweep - --results=$T -q <tests/cli/table.yaml >$T/out && $SEQLAB table tests/cli/table.yaml --results=$T --format=csv >$T/a && $SEQLAB table - --results=$T --format=csv -o - <tests/cli/table.yaml | cmp - $T/a

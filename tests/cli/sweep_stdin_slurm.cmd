@@ -1,0 +1,1 @@
+$SEQLAB sweep - --launcher=slurm --results=$T <tests/cli/table.yaml

@@ -1,0 +1,1 @@
+cd tests/cli; $SEQLAB sweep sweep.yaml 'sweep.schedule.name=[cosin]'

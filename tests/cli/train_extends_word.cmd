@@ -1,0 +1,1 @@
+$SEQLAB train tests/cli/small.yaml extends=cifar.yaml --results=$T

@@ -1,0 +1,1 @@
+sed s/lr:/lrr:/ tests/cli/table.yaml | $SEQLAB train - --results=$T
