@@ -101,8 +101,9 @@ static inline void write_to(RowWrite *w, int64_t end)
 SIMD bool add_block(const float *x, int64_t n, float base, vf part[PARTS], float *e, RowWrite *w)
 {
     const vf b = vf_set1(base), start = vf_set1(EXP_START);
-    const vf scale = vf_set1(w ? w->scale : 0), shift = vf_set1(w ? w->shift : 0);
     const RowWrite writes = w ? *w : (RowWrite){0};
+    /* 16 registers are too few to keep the two factors in: they are read anew for each vector */
+    const RowWrite *const factors = PARTS > 1 ? w : &writes;
     vf sum[PARTS];
     vi_bits odd = {0};
     for (int k = 0; k < PARTS; k++) sum[k] = vf_zero();
@@ -115,9 +116,9 @@ SIMD bool add_block(const float *x, int64_t n, float base, vf part[PARTS], float
             const vf v = exp_rest(p) * exp_scale(p);
             odd |= (vi_bits)p.s ^ (vi_bits)start;
             sum[k] += v;
-            if (w && PARTS == 1) write_vector(&writes, writes.done + at, scale, shift);
-            if (w && PARTS > 1) /* too few registers to keep the two numbers in */
-                write_vector(&writes, writes.done + at, vf_set1(w->scale), vf_set1(w->shift));
+            if (w)
+                write_vector(&writes, writes.done + at, vf_set1(factors->scale),
+                             vf_set1(factors->shift));
             if (w || e) vf_store(e + at, v);
         }
     }

@@ -327,7 +327,7 @@ static int loss_kernels(Weighing weighing)
     Arena *arena = arena_new();
     Graph *g = graph_new(arena);
     Error err = {0};
-    float x_data[ROWS * N], got[2][ROWS * N];
+    float x_data[ROWS * N], got[2][ROWS * N] = {{0}};
     int32_t label_data[ROWS];
     int found = 0;
     Pcg rng = pcg_seed(31, 2);
