@@ -165,6 +165,8 @@ static bool eval_target(const Target *t, const Invocation *in, Error *err)
 {
     const Experiment *e = &t->experiment;
     NetworkOptions o = {.sample = t->data->sample,
+                        .dtype = t->data->dtype,
+                        .n_tokens = t->data->n_tokens,
                         .n_classes = t->data->n_classes,
                         .eval = true,
                         .allocate = true,

@@ -28,6 +28,8 @@ static const BenchCase cases[] = {
     {"MobileNetV2", {32, 7, 960, 960, 3, 1, 960}, NULL},
     {"MobileNetV2", {32, 112, 96, 96, 3, 2, 96}, NULL},
     {"MobileNetV2", {32, 14, 576, 576, 3, 2, 576}, NULL},
+    {"ResNeXt-50", {8, 56, 128, 128, 3, 1, 32}, NULL},
+    {"ShuffleNet", {32, 28, 240, 60, 1, 1, 3}, NULL},
 };
 // clang-format on
 enum { N_CASES = sizeof cases / sizeof cases[0] };
@@ -60,8 +62,10 @@ static void prepare(BenchWork *w)
     w->flops = 2.0 * (double)w->n_floats[2] * (double)taps;
     w->bytes = 4.0 * (double)(w->n_floats[0] + w->n_floats[1] + w->n_floats[2]);
     w->scratch_bytes = cpu->conv_scratch(s);
-    (void)snprintf(w->shape, sizeof w->shape, "n%d %dx%d %d->%d k%d s%d", (int)d[0], (int)d[1],
-                   (int)d[1], (int)d[2], (int)d[3], (int)d[4], (int)d[5]);
+    const int n = snprintf(w->shape, sizeof w->shape, "n%d %dx%d %d->%d k%d s%d", (int)d[0],
+                           (int)d[1], (int)d[1], (int)d[2], (int)d[3], (int)d[4], (int)d[5]);
+    if (groups > 1 && groups < s->c)
+        (void)snprintf(w->shape + n, sizeof w->shape - (size_t)n, " g%d", (int)groups);
 }
 
 static void forward(BenchWork *w)

@@ -1,9 +1,9 @@
 /* conv -- 2-D convolution and its two gradients: picks the kernel for a shape.
  *
  * 1x1 convolutions are matrix products over pixels; one channel a group has kernels over channels
- * (conv_depthwise.c, conv_depthwise_3x3.c); 3x3 of stride 1 over enough channels go by Winograd's
- * F(4x4, 3x3) (winograd.c, winograd_grad_w.c); all others sum over a ConvGrid (conv_sum.c,
- * conv_grad_w.c). The choice depends on the shape alone. */
+ * (conv_depthwise.c, conv_depthwise_3x3.c), a few channels a group too (conv_grouped.c); 3x3 of
+ * stride 1 over enough channels go by Winograd's F(4x4, 3x3) (winograd.c, winograd_grad_w.c); all
+ * others sum over a ConvGrid (conv_sum.c, conv_grad_w.c). The choice depends on the shape alone. */
 #include "cpu/conv_inner.h"
 #include "cpu/winograd.h"
 
@@ -74,6 +74,8 @@ void K(conv_forward)(const ConvShape *s, const float *x, const float *w, float *
         depthwise_3x3_forward(s, x, w, y, scratch);
     } else if (is_depthwise(s)) {
         conv_depthwise_forward(s, x, w, y, scratch);
+    } else if (conv_grouped_fits(s)) {
+        conv_grouped_forward(s, x, w, y, scratch);
     } else if (is_product(s)) {
         const Gemm g = product_forward(s, x, w, y);
         K(gemm)(&g, scratch);
@@ -90,6 +92,8 @@ void K(conv_grad_x)(const ConvShape *s, const float *dy, const float *w, float *
         depthwise_3x3_grad_x(s, dy, w, dx, scratch);
     } else if (is_depthwise(s)) {
         conv_depthwise_grad_x(s, dy, w, dx, scratch);
+    } else if (conv_grouped_fits(s)) {
+        conv_grouped_grad_x(s, dy, w, dx, scratch);
     } else if (is_product(s)) {
         const Gemm g = product_grad_x(s, dy, w, dx);
         K(gemm)(&g, scratch);
@@ -106,6 +110,8 @@ void K(conv_grad_w)(const ConvShape *s, const float *x, const float *dy, float *
         depthwise_3x3_grad_w(s, x, dy, dw, scratch);
     } else if (is_depthwise(s)) {
         conv_depthwise_grad_w(s, x, dy, dw, scratch);
+    } else if (conv_grouped_fits(s)) {
+        conv_grouped_grad_w(s, x, dy, dw, scratch);
     } else if (is_product_grad_w(s)) {
         const Gemm g = product_grad_w(s, x, dy, dw);
         K(gemm)(&g, scratch);
@@ -134,6 +140,7 @@ size_t K(conv_scratch)(const ConvShape *s)
 {
     if (is_depthwise(s))
         return depthwise_3x3_fits(s) ? depthwise_3x3_scratch(s) : conv_depthwise_scratch(s);
+    if (conv_grouped_fits(s)) return conv_grouped_scratch(s);
     const size_t grad_w = grad_w_scratch(s);
     if (winograd_fits(s)) return larger(grad_w, winograd_scratch(s));
     if (!is_product(s)) return larger(grad_w, conv_sum_scratch(s));

@@ -49,6 +49,7 @@ typedef struct Block {
     bool inside[MOST_COLUMNS];
     bool edge; /* not all of them are */
     int64_t row, rows, columns;
+    const float *ahead, *dy_ahead; /* a gradient's share of what the strip below reads first */
 } Block;
 
 bool depthwise_3x3_fits(const ConvShape *s)
@@ -126,7 +127,7 @@ static void set_masks(const Block *b, int64_t lanes, vm mask[MOST_COLUMNS])
  * own streams run. */
 SIMD void ask(const float *from, int64_t c, int n)
 {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int j = 0; j < n; j++) __builtin_prefetch(moved(from, c * n + j * CHUNK), 0, 2);
 }
 
@@ -214,7 +215,8 @@ static void sum_strip(const Window *v, int64_t u)
     const int64_t end = min64(v->oh, (u % n_strips + 1) * ROWS);
     Block b = {.row = u % n_strips * ROWS};
     while (b.row < end) {
-        const bool few = end - b.row <= FEW_ROWS;
+        /* With a stride the input is most of the traffic: fewer lines of it at once. */
+        const bool few = v->stride == 2 || end - b.row <= FEW_ROWS;
         b.rows = min64(few ? FEW_ROWS : ROWS, end - b.row);
         set_lines(v, v->x + image * v->h * v->w * v->c, few ? FEW_ROWS : ROWS, &b);
         for (int64_t at = 0; at < v->ow; at += COLUMNS) {
@@ -224,10 +226,8 @@ static void sum_strip(const Window *v, int64_t u)
                 sum_block(v, &b, FEW_ROWS, 1, out);
             else if (v->stride == 1)
                 sum_block(v, &b, ROWS, 1, out);
-            else if (few)
-                sum_block(v, &b, FEW_ROWS, 2, out);
             else
-                sum_block(v, &b, ROWS, 2, out);
+                sum_block(v, &b, FEW_ROWS, 2, out);
         }
         b.row += b.rows;
     }
@@ -362,7 +362,6 @@ SIMD void outer_vector(const Window *v, const Block *b, int stride, bool edge, c
 #pragma GCC unroll 4
         for (int q = 0; q < COLUMNS; q++)
             d[q] = edge ? vf_load_m(dy + q * v->c, dy_mask[q]) : vf_load(dy + q * v->c);
-        if (c % CHUNK == 0) ask(moved(dy, STRIP * v->ow * v->c - c), c, COLUMNS);
 #pragma GCC unroll 3
         for (int ky = 0; ky < 3; ky++) {
             const float *line = b->line[o * stride + ky];
@@ -385,6 +384,22 @@ static void set_dy_masks(const Block *b, int64_t lanes, vm mask[COLUMNS])
     for (int q = 0; q < COLUMNS; q++) mask[q] = vf_mask(q < b->columns ? lanes : 0);
 }
 
+/* The lines that the strip below reads first follow each other in memory, and so do those of dy: a
+ * block at column `at` asks for as many pixels as it reads, from where the one before it ended. */
+static void set_ahead(const Window *v, const float *image, const float *dy, int64_t at, Block *b)
+{
+    const int64_t line = (b->row + STRIP) * v->stride - v->pad[0] + 3 - v->stride;
+    b->ahead = moved(image, (line * v->w + STRIP * v->stride * v->stride * at) * v->c);
+    b->dy_ahead = moved(dy, STRIP * (v->ow + at) * v->c);
+}
+
+SIMD void ask_ahead(const Block *b, int stride, int64_t c)
+{
+    if (c % CHUNK != 0) return; /* has asked for the whole line */
+    ask(b->ahead, c, STRIP * stride * COLUMNS * stride);
+    ask(b->dy_ahead, c, STRIP * COLUMNS);
+}
+
 /* Channels begin..end of one block; sums begins at channel `begin`. */
 SIMD void outer_block(const Window *v, const Block *b, int stride, const float *dy, int64_t begin,
                       int64_t end, float *sums)
@@ -393,7 +408,7 @@ SIMD void outer_block(const Window *v, const Block *b, int stride, const float *
     int64_t c = begin;
     if (!b->edge)
         for (; c + VL <= end; c += VL) {
-            ask_below(v, b, STRIP, stride, c);
+            ask_ahead(b, stride, c);
             outer_vector(v, b, stride, false, NULL, NULL, dy + c, c, sums + c - begin);
         }
     if (c == end) return;
@@ -402,6 +417,7 @@ SIMD void outer_block(const Window *v, const Block *b, int stride, const float *
     for (; c < end; c += VL) {
         const int64_t lanes = min64(VL, end - c);
         if (lanes < VL) set_masks(b, lanes, mask), set_dy_masks(b, lanes, dy_mask);
+        ask_ahead(b, stride, c);
         outer_vector(v, b, stride, true, mask, dy_mask, dy + c, c, sums + c - begin);
     }
 }
@@ -412,10 +428,12 @@ static void outer_strip(const Window *v, const float *dy, int64_t image, int64_t
 {
     _Alignas(64) float strip[9 * PART] = {0};
     Block b = {.row = row, .rows = min64(STRIP, v->oh - row)};
-    set_lines(v, v->x + image * v->h * v->w * v->c, STRIP, &b);
+    const float *x = v->x + image * v->h * v->w * v->c;
+    set_lines(v, x, STRIP, &b);
     dy += (image * v->oh + row) * v->ow * v->c;
     for (int64_t at = 0; at < v->ow; at += COLUMNS) {
         set_columns(v, at, &b);
+        set_ahead(v, x, dy, at, &b);
         if (v->stride == 1)
             outer_block(v, &b, 1, dy + at * v->c, begin, end, strip);
         else

@@ -121,6 +121,43 @@ void conv_grid_cut(ConvGrid *g, int64_t rows)
     g->floats = g->plane * g->n_planes;
 }
 
+/* A tap for every place from the first to the last that is read. */
+static void axis_merge(ConvAxis *all, const ConvAxis *a)
+{
+    all->in = a->in;
+    all->out = max64(all->out, a->out);
+    all->stride = all->tap_step = 1;
+    if (a->n_taps == 0) return;
+    const int64_t from = axis_tap(a, 0), to = axis_tap(a, a->n_taps - 1);
+    int64_t first = min64(from, to), last = max64(from, to);
+    if (all->n_taps > 0)
+        first = min64(first, all->tap), last = max64(last, all->tap + all->n_taps - 1);
+    all->tap = first;
+    all->n_taps = last - first + 1;
+}
+
+void conv_grid_merge(ConvGrid *all, const ConvGrid *g)
+{
+    all->pitch = g->pitch;
+    all->channels = g->channels;
+    axis_merge(&all->y, &g->y);
+    axis_merge(&all->x, &g->x);
+    grid_finish(all, false);
+}
+
+void conv_grid_share(ConvGrid *g, const ConvGrid *all)
+{
+    g->rows = all->rows;
+    g->n_bands = all->n_bands;
+    g->first_line = all->first_line;
+    g->n_lines = all->n_lines;
+    g->first_column = all->first_column;
+    g->width = all->width;
+    g->line = all->line;
+    g->plane = all->plane;
+    g->floats = all->floats;
+}
+
 /* Of the chunk whose first tap is t. */
 static int64_t folded_taps(const ConvGrid *g, int64_t t)
 {

@@ -19,6 +19,8 @@
 
 /* Internal names get the suffix of the ISA as kernels do. */
 #define conv_grid_cut          K(conv_grid_cut)
+#define conv_grid_merge        K(conv_grid_merge)
+#define conv_grid_share        K(conv_grid_share)
 #define conv_grid_forward      K(conv_grid_forward)
 #define conv_grid_backward     K(conv_grid_backward)
 #define conv_axis_inside       K(conv_axis_inside)
@@ -33,6 +35,11 @@
 #define conv_depthwise_grad_x  K(conv_depthwise_grad_x)
 #define conv_depthwise_grad_w  K(conv_depthwise_grad_w)
 #define conv_depthwise_scratch K(conv_depthwise_scratch)
+#define conv_grouped_fits      K(conv_grouped_fits)
+#define conv_grouped_forward   K(conv_grouped_forward)
+#define conv_grouped_grad_x    K(conv_grouped_grad_x)
+#define conv_grouped_grad_w    K(conv_grouped_grad_w)
+#define conv_grouped_scratch   K(conv_grouped_scratch)
 #define depthwise_3x3_fits     K(depthwise_3x3_fits)
 #define depthwise_3x3_forward  K(depthwise_3x3_forward)
 #define depthwise_3x3_grad_x   K(depthwise_3x3_grad_x)
@@ -65,6 +72,11 @@ ConvGrid conv_grid_forward(const ConvShape *s, bool may_fold);
 ConvGrid conv_grid_backward(const ConvShape *s, int64_t y_residue, int64_t x_residue);
 void conv_grid_cut(ConvGrid *g, int64_t rows);
 
+/* Backward grids of one convolution can read the same bands: those of `all`, which starts as {0},
+ * is merged with each of them and then cut. */
+void conv_grid_merge(ConvGrid *all, const ConvGrid *g);
+void conv_grid_share(ConvGrid *g, const ConvGrid *all);
+
 /* Outputs begin <= i < end of an axis read tap i inside the source; elsewhere it is padding. */
 void conv_axis_inside(const ConvAxis *a, int64_t tap, int64_t *begin, int64_t *end);
 
@@ -92,6 +104,16 @@ void conv_depthwise_grad_x(const ConvShape *s, const float *dy, const float *w, 
 void conv_depthwise_grad_w(const ConvShape *s, const float *x, const float *dy, float *dw,
                            void *scratch);
 size_t conv_depthwise_scratch(const ConvShape *s);
+
+/* Whether a shape should take these. */
+bool conv_grouped_fits(const ConvShape *s);
+void conv_grouped_forward(const ConvShape *s, const float *x, const float *w, float *y,
+                          void *scratch);
+void conv_grouped_grad_x(const ConvShape *s, const float *dy, const float *w, float *dx,
+                         void *scratch);
+void conv_grouped_grad_w(const ConvShape *s, const float *x, const float *dy, float *dw,
+                         void *scratch);
+size_t conv_grouped_scratch(const ConvShape *s);
 
 /* Whether a depthwise shape should take these. */
 bool depthwise_3x3_fits(const ConvShape *s);

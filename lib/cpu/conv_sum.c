@@ -19,13 +19,13 @@ typedef struct Sum {
 
 typedef struct SumPlan {
     Sum *sum;
-    int64_t n_sums, n_bands; /* of all grids */
-    int64_t columns;         /* outputs of one group */
-    int64_t from_stride;     /* of the channels summed over, in the weight tensor */
-    int64_t to_stride;       /* of the columns */
+    int64_t n_sums;
+    ConvGrid all;        /* whose bands the sums read */
+    int64_t columns;     /* outputs of one group */
+    int64_t from_stride; /* of the channels summed over, in the weight tensor */
+    int64_t to_stride;   /* of the columns */
     int threads;
-    int64_t band_floats;
-    float *bands; /* threads * band_floats */
+    float *bands; /* for each thread */
 } SumPlan;
 
 /* Rows in a band; with few images a band is less than an image, so that every thread gets some. */
@@ -36,7 +36,7 @@ static int64_t band_rows(const ConvGrid *g, int64_t images, int64_t threads)
     return row == 0 ? share : min64(share, max64(g->y.n_taps, BAND_FLOATS / row - g->y.n_taps));
 }
 
-static Sum make_sum(const ConvShape *s, bool backward, int64_t residue, int64_t threads)
+static Sum make_sum(const ConvShape *s, bool backward, int64_t residue)
 {
     Sum sum = {0};
     if (backward) {
@@ -50,8 +50,13 @@ static Sum make_sum(const ConvShape *s, bool backward, int64_t residue, int64_t 
         sum.line = s->ow * s->o;
         sum.pixel = s->o;
     }
-    conv_grid_cut(&sum.grid, band_rows(&sum.grid, s->n, threads));
     return sum;
+}
+
+static void merge_sum(ConvGrid *all, const ConvShape *s, int64_t residue)
+{
+    const Sum sum = make_sum(s, true, residue);
+    conv_grid_merge(all, &sum.grid);
 }
 
 /* The plan in scratch memory; with c->base NULL it only counts the bytes. */
@@ -64,18 +69,22 @@ static SumPlan make_plan(const ConvShape *s, bool backward, Carve *c)
     p.to_stride = backward ? taps : cg * taps;
     p.threads =
         work_threads(INT64_MAX, (double)(s->n * s->oh * s->ow * s->o) * (double)(taps * cg));
+    if (backward)
+        for (int64_t i = 0; i < p.n_sums; i++) merge_sum(&p.all, s, i);
+    else
+        p.all = make_sum(s, false, 0).grid;
+    conv_grid_cut(&p.all, band_rows(&p.all, s->n, p.threads));
     p.sum = carve(c, (size_t)p.n_sums * sizeof *p.sum);
     for (int64_t i = 0; i < p.n_sums; i++) {
-        Sum sum = make_sum(s, backward, i, p.threads);
+        Sum sum = make_sum(s, backward, i);
+        conv_grid_share(&sum.grid, &p.all);
         sum.segment = carve(c, (size_t)sum.grid.n_segments * sizeof *sum.segment);
         sum.weights = carve(c, (size_t)(s->groups * sum.grid.depth * padded_columns(p.columns)) *
                                    sizeof(float));
-        p.n_bands += sum.grid.n_bands;
-        p.band_floats = max64(p.band_floats, sum.grid.floats);
         if (c->base) p.sum[i] = sum;
     }
-    p.threads = (int)min64(p.threads, max64(1, s->n * p.n_bands));
-    p.bands = carve(c, (size_t)(p.threads * p.band_floats) * sizeof(float));
+    p.threads = (int)min64(p.threads, max64(1, s->n * p.all.n_bands));
+    p.bands = carve(c, (size_t)(p.threads * p.all.floats) * sizeof(float));
     return p;
 }
 
@@ -144,45 +153,45 @@ static void sum_row(const Sum *s, const float *a, int64_t row, const float *weig
     }
 }
 
-static void sum_band(const SumPlan *p, const Sum *s, int64_t groups, const float *source, int64_t b,
-                     float *out, float *band)
+/* One tile of columns of all sums; band, row and out as in sum_row of the first. The sums of a row
+ * write neighbouring lines and so follow each other. */
+static void sum_columns(const SumPlan *p, int64_t group, int64_t row, const float *band, int64_t j,
+                        float *out)
 {
-    const ConvGrid *g = &s->grid;
-    const int64_t row = b * g->rows, n_rows = min64(g->rows, g->y.out - row);
-    const int64_t line = g->y.stride * g->x.in * g->pitch;
-    for (int64_t group = 0; group < groups; group++) {
-        conv_gather(g, source + group * g->channels, row, n_rows, band);
-        const float *weights = s->weights + group * g->depth * padded_columns(p->columns);
-        for (int64_t j = 0; j < p->columns; j += TILE_COLS) {
-            const int nv = tile_vectors(p->columns, j);
-            float *to = out + s->offset + row * s->line + group * p->columns + j;
-            for (int64_t i = 0; i < n_rows; i++) {
-                /* The next band comes from memory while this one is computed. */
-                if (j == 0 && group == 0 && s == p->sum)
-                    prefetch(source, (row + n_rows + i) * line, line);
-                sum_row(s, band + i * g->y.stride * g->line, row + i, weights + j * g->depth, nv,
-                        min64(nv * VL, p->columns - j), to + i * s->line);
-            }
-        }
+    const int nv = tile_vectors(p->columns, j);
+    for (int64_t i = 0; i < p->n_sums; i++) {
+        const Sum *s = &p->sum[i];
+        const ConvGrid *g = &s->grid;
+        if (row >= g->y.out) continue;
+        sum_row(s, band, row, s->weights + g->depth * (group * padded_columns(p->columns) + j), nv,
+                min64(nv * VL, p->columns - j),
+                out + s->offset + row * s->line + group * p->columns + j);
     }
 }
 
-/* Unit u is one band of one grid of one image. */
-static void sum_unit(const SumPlan *p, int64_t groups, int64_t u, const float *source,
-                     int64_t source_floats, float *out, int64_t out_floats, float *band)
+/* One band of one image. */
+static void sum_band(const SumPlan *p, int64_t groups, const float *source, int64_t b, float *out,
+                     float *band)
 {
-    const int64_t image = u / p->n_bands;
-    int64_t b = u % p->n_bands;
-    const Sum *s = p->sum;
-    for (; b >= s->grid.n_bands; s++) b -= s->grid.n_bands;
-    sum_band(p, s, groups, source + image * source_floats, b, out + image * out_floats, band);
+    const ConvGrid *g = &p->all;
+    const int64_t row = b * g->rows, n_rows = min64(g->rows, g->y.out - row);
+    const int64_t line = g->y.stride * g->x.in * g->pitch;
+    for (int64_t group = 0; group < groups; group++) {
+        if (g->depth > 0) conv_gather(g, source + group * g->channels, row, n_rows, band);
+        for (int64_t j = 0; j < p->columns; j += TILE_COLS)
+            for (int64_t i = 0; i < n_rows; i++) {
+                /* The next band comes from memory while this one is computed. */
+                if (j == 0 && group == 0) prefetch(source, (row + n_rows + i) * line, line);
+                sum_columns(p, group, row + i, band + i * g->y.stride * g->line, j, out);
+            }
+    }
 }
 
 static void run(const SumPlan *p, const ConvShape *s, const float *source, int64_t source_floats,
                 const float *w, float *out, int64_t out_floats)
 {
     const int64_t n_packs = p->n_sums * s->groups * ceil_div(p->columns, TILE_COLS),
-                  n_units = s->n * p->n_bands;
+                  n_bands = p->all.n_bands, n_units = s->n * n_bands;
     for (int64_t i = 0; i < p->n_sums; i++) conv_grid_segments(&p->sum[i].grid, p->sum[i].segment);
 #pragma omp parallel num_threads(p->threads) if (p->threads > 1)
     {
@@ -192,8 +201,8 @@ static void run(const SumPlan *p, const ConvShape *s, const float *source, int64
         for (int64_t t = 0; t < p->threads; t++) {
             const int64_t end = part_begin(n_units, p->threads, t + 1);
             for (int64_t u = part_begin(n_units, p->threads, t); u < end; u++)
-                sum_unit(p, s->groups, u, source, source_floats, out, out_floats,
-                         p->bands + t * p->band_floats);
+                sum_band(p, s->groups, source + u / n_bands * source_floats, u % n_bands,
+                         out + u / n_bands * out_floats, p->bands + t * p->all.floats);
         }
     }
 }

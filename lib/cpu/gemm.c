@@ -15,8 +15,9 @@
  * (zero-padded to whole vectors), then goes down its rows: a strip of at most TILE_ROWS rows of A
  * is swept over the columns, while the next strip is asked for. With one block of columns a strip
  * is packed into L1 when its turn comes; with more, all strips are packed before, once for all
- * blocks. Where a strip or a column is used too few times to pay for the packing it is read in
- * place. */
+ * blocks. Where panels are whole lines, tiles do the packing between their multiply-adds: those of
+ * the first strip pack B, the others the next strip. Where a strip or a column is used too few
+ * times to pay for the packing it is read in place. */
 #include "cpu/epilogue.h"
 #include "cpu/gemm_few.h"
 #include "cpu/gemm_pack.h"
@@ -33,8 +34,13 @@ enum { A_GROUP = 32 };
 /* Fewer strips than this read B in place when its rows are contiguous; so do any number when rows
  * are no farther apart than so many floats. */
 enum { PACK_STRIPS = 3, NEAR = 128 };
+/* Rows of B that are farther apart are packed from end to end: each lies in a page of its own. */
+enum { FAR = 4096 };
 /* A transposed A is read in place when fewer tiles than this stand side by side. */
 enum { PACK_TILES = 3 };
+/* Tiles side by side up to which A is packed by the tiles when B is not: more of them make up for a
+ * packing before. */
+enum { COPY_TILES = 4 };
 
 /* How many threads share the batch, the rows and the columns. */
 typedef struct Split {
@@ -50,11 +56,11 @@ typedef struct Block {
     PackRange range;
     int64_t depth, n0, n;
     bool first, last;
-    bool b_packed;
-    bool a_packed; /* all strips of the rows m0.. are in `strip`, or else it is filled as they come
-                    */
-    float *strip;  /* packed A */
-    float *packed; /* packed B */
+    bool b_packed, copies_b; /* copies: tiles pack what others will read */
+    bool a_packed, copies_a; /* packed: nothing is to be done when a strip's turn comes */
+    int64_t n_held;          /* strips that `strip` holds: strip i is at i % n_held */
+    float *strip;            /* packed A */
+    float *packed;           /* packed B */
 } Block;
 
 /* In multiply-adds of one k. Packing moves a number of A or B in the time of several lanes of them.
@@ -96,6 +102,7 @@ typedef struct Blocking {
     int64_t depth;
     int64_t rows;    /* of A that are packed at once; 0: a strip or a group of them */
     int64_t columns; /* whole tiles */
+    bool copies;     /* tiles can pack */
     int64_t strip_floats, row_floats, packed_floats;
 } Blocking;
 
@@ -106,11 +113,13 @@ static Blocking choose_blocking(const Gemm *g, const Split *s)
     const int64_t m = ceil_div(g->m, s->m), n = ceil_div(ceil_div(g->n, VL), s->n) * VL;
     const int64_t n_blocks = max64(1, ceil_div(n, most));
     Blocking k = {.depth = depth};
+    k.copies =
+        !g->bf16 && g->k > 0 && g->k % CHUNK == 0 && (!g->trans_b || n <= COPY_TILES * TILE_COLS);
     k.columns = ceil_div(ceil_div(n, n_blocks), TILE_COLS) * TILE_COLS;
     k.packed_floats = gemm_tile_at(depth, min64(k.columns, n));
     k.row_floats = g->format == WEIGHT_F32 ? 0 : gemm_row_floats(depth);
-    k.strip_floats = gemm_strip_floats(depth);
-    if (n_blocks == 1 && g->trans_a && !reads_a_in_place(g, n)) {
+    k.strip_floats = (k.copies ? 2 : 1) * gemm_strip_floats(depth);
+    if (n_blocks == 1 && !k.copies && g->trans_a && !reads_a_in_place(g, n)) {
         k.rows = min64(GROUP_ROWS, ceil_div(m, TILE_ROWS) * TILE_ROWS);
         k.strip_floats = k.rows / TILE_ROWS * gemm_strip_floats(depth);
     }
@@ -136,10 +145,10 @@ size_t K(gemm_scratch)(const Gemm *g)
 
 /* A strip of rows against one block. */
 typedef struct Strip {
-    int64_t m0, rows;
-    bool a_in_place;
+    int64_t m0, rows, next_rows;
+    bool first, a_in_place;
     const float *packed;
-    const float *next; /* what is packed of the next */
+    float *next; /* the next one, packed or to be packed */
     TileSegment segment[K_PANEL / CHUNK];
 } Strip;
 
@@ -169,6 +178,57 @@ static void run_tile(const Block *p, const Strip *s, int64_t j, const TileBase *
                                           out, ldo);
 }
 
+/* What the tile at column j copies: of B the tile to its right, when nothing else has been packed
+ * yet; or its share of the next strip, in rows of A or, when A is transposed, in numbers of k. */
+static TileCopy choose_copy(const Block *p, const Strip *s, int64_t j)
+{
+    const Gemm *g = p->g;
+    const int64_t right = j + TILE_COLS, n_chunks = p->depth / CHUNK;
+    if (p->copies_b && s->first) {
+        const int64_t lines = p->n - right >= TILE_COLS ? CHUNK : 0;
+        return (TileCopy){p->b + p->n0 + right,
+                          p->packed + gemm_tile_at(p->depth, right),
+                          lines,
+                          lines * n_chunks,
+                          TILE_COLS,
+                          g->ldb,
+                          TILE_COLS,
+                          CHUNK * g->ldb,
+                          CHUNK * TILE_COLS,
+                          TILE_COLS};
+    }
+    const int64_t n_tiles = ceil_div(p->n, TILE_COLS), tile = j / TILE_COLS;
+    if (!p->copies_a || s->next_rows == 0) return (TileCopy){0};
+    const float *a = p->a + (s->m0 + s->rows) * (g->trans_a ? 1 : g->lda);
+    if (!g->trans_a) {
+        const int64_t row = part_begin(s->next_rows, n_tiles, tile),
+                      rows = part_begin(s->next_rows, n_tiles, tile + 1) - row;
+        return (TileCopy){a + row * g->lda,
+                          s->next + row * CHUNK,
+                          rows,
+                          rows * n_chunks,
+                          CHUNK,
+                          g->lda,
+                          CHUNK,
+                          CHUNK,
+                          STRIP_ROWS * CHUNK,
+                          rows * g->lda};
+    }
+    const int64_t lines = ceil_div(p->depth, n_tiles * n_chunks);
+    const int64_t k = min64(p->depth, tile * lines * n_chunks), end = k + lines * n_chunks;
+    const int64_t n = min64(p->depth, end) - k;
+    return (TileCopy){a + k * g->lda,
+                      s->next + k * STRIP_ROWS,
+                      lines,
+                      n,
+                      s->next_rows,
+                      g->lda,
+                      STRIP_ROWS,
+                      lines * g->lda,
+                      lines * STRIP_ROWS,
+                      end < p->depth ? n * g->lda : s->next_rows - k * g->lda};
+}
+
 /* The tile at column j, added to C when it is to be. The sums go to C at once when they are whole
  * vectors and nothing else is to be done to them. */
 static void multiply_tile(const Block *p, const Strip *s, int64_t j)
@@ -179,7 +239,7 @@ static void multiply_tile(const Block *p, const Strip *s, int64_t j)
     float *c = p->c + s->m0 * g->ldc + p->n0 + j;
     const int n_steps = p->last ? g->n_steps : 0;
     const float *ahead = s->next + j / TILE_COLS * ceil_div(p->depth, CHUNK) * TILE_AHEAD * CHUNK;
-    TileBase base = {g->accumulate || !p->first ? c : NULL, g->ldc, ahead};
+    TileBase base = {g->accumulate || !p->first ? c : NULL, g->ldc, ahead, choose_copy(p, s, j)};
     if (n_steps == 0 && columns % VL == 0) {
         run_tile(p, s, j, &base, c, g->ldc);
         return;
@@ -198,14 +258,14 @@ static void multiply_tile(const Block *p, const Strip *s, int64_t j)
 
 /* Part j .. j + TILE_COLS of n of what the next strip will read, and the rows of C of this one.
  * Inlined by force: gcc drops calls of functions that do nothing but prefetch. */
-SIMD void prefetch_tile(const Block *p, const Strip *s, int64_t j, int64_t next_rows)
+SIMD void prefetch_tile(const Block *p, const Strip *s, int64_t j)
 {
     const Gemm *g = p->g;
     const int64_t columns = min64(TILE_COLS, p->n - j);
     for (int64_t i = 0; i < s->rows; i++) prefetch(p->c, (s->m0 + i) * g->ldc + p->n0 + j, columns);
-    if (p->a_packed || g->trans_a) return;
+    if (p->a_packed || p->copies_a || g->trans_a) return;
     const int64_t from = p->depth * j / p->n, to = p->depth * (j + columns) / p->n;
-    for (int64_t i = 0; i < next_rows; i++)
+    for (int64_t i = 0; i < s->next_rows; i++)
         prefetch_first(p->a, (s->m0 + s->rows + i) * g->lda + from, to - from);
 }
 
@@ -221,7 +281,7 @@ static void cut_strips(int64_t m0, int64_t m1, int64_t i, int n, int64_t begin[]
 static void pack_strips(const Block *p, int64_t m0, int64_t m1, int64_t i, int n)
 {
     int64_t begin[A_GROUP + 1];
-    const int64_t at = p->a_packed ? i * gemm_strip_floats(p->depth) : 0;
+    const int64_t at = i % p->n_held * gemm_strip_floats(p->depth);
     cut_strips(m0, m1, i, n, begin);
     K(gemm_pack_a)(&p->range, begin, n, p->strip + at);
 }
@@ -238,28 +298,45 @@ static void sweep_rows(const Block *p, int64_t m0, int64_t m1)
     for (int64_t i = 0; i < n_strips; i++) {
         int64_t begin[3]; /* of this strip and the next */
         cut_strips(m0, m1, i, 2, begin);
-        if (!p->a_packed && !s.a_in_place) pack_strips(p, m0, m1, i, 1);
+        const bool copied = p->copies_a && i > (p->copies_b ? 1 : 0);
+        if (!p->a_packed && !s.a_in_place && !copied) pack_strips(p, m0, m1, i, 1);
+        s.first = i == 0;
         s.m0 = begin[0];
         s.rows = begin[1] - begin[0];
-        s.packed = p->strip + (p->a_packed ? i * floats : 0);
-        s.next = p->a_packed && i + 1 < n_strips ? s.packed + floats : s.packed;
+        s.next_rows = begin[2] - begin[1];
+        s.packed = p->strip + i % p->n_held * floats;
+        s.next = p->strip + (i + 1) % p->n_held * floats;
         for (int64_t j = 0; j < p->n; j += TILE_COLS) {
-            prefetch_tile(p, &s, j, begin[2] - begin[1]);
+            prefetch_tile(p, &s, j);
             multiply_tile(p, &s, j);
         }
     }
 }
 
-/* Rows m0..m1; when `again`, what is packed of B is there from the rows before. */
+/* Packs columns j..j + n of the block's B. */
+static void pack_columns(const Block *p, int64_t j, int64_t n)
+{
+    if (n > 0) K(gemm_pack_b)(&p->range, p->n0 + j, n, p->packed + gemm_tile_at(p->depth, j));
+}
+
+/* Rows m0..m1; when `again`, what is packed of B is there from the rows before. Tiles load whole
+ * vectors: of a B that is read in place, at least a ragged last tile is padded. Tiles that pack
+ * begin with the second column of tiles and leave the ragged one. */
 static void multiply_block(Block *p, int64_t m0, int64_t m1, bool again)
 {
-    const int64_t last_tile = (p->n - 1) / TILE_COLS * TILE_COLS;
-    p->b_packed = p->g->trans_b || p->g->bf16 || p->g->format != WEIGHT_F32 ||
-                  (ceil_div(m1 - m0, TILE_ROWS) >= PACK_STRIPS && p->g->ldb > NEAR);
-    const int64_t skip = p->b_packed ? 0 : (p->n - last_tile) % VL == 0 ? p->n : last_tile;
-    if (skip < p->n && !again) /* tiles load whole vectors: at least the ragged one is padded */
-        K(gemm_pack_b)
-    (&p->range, p->n0 + skip, p->n - skip, p->packed + gemm_tile_at(p->depth, skip));
+    const Gemm *g = p->g;
+    const int64_t whole = p->n / TILE_COLS * TILE_COLS;
+    const bool must = g->trans_b || g->bf16 || g->format != WEIGHT_F32;
+    p->b_packed = must || (ceil_div(m1 - m0, TILE_ROWS) >= PACK_STRIPS && g->ldb > NEAR);
+    p->copies_b = p->b_packed && !must && !again && g->k > 0 && g->k % CHUNK == 0 && g->ldb <= FAR;
+    const int64_t ragged = (p->n - whole) % VL == 0 ? p->n : whole;
+    if (!again && p->copies_b) {
+        pack_columns(p, 0, min64(p->n, TILE_COLS));
+        pack_columns(p, max64(whole, TILE_COLS), p->n - max64(whole, TILE_COLS));
+    } else if (!again) {
+        const int64_t from = p->b_packed ? 0 : ragged;
+        pack_columns(p, from, p->n - from);
+    }
     sweep_rows(p, m0, m1);
 }
 
@@ -286,14 +363,17 @@ static void multiply_item(const Gemm *g, const Blocking *size, const TilePart *t
                 .depth = min64(size->depth, g->k - k),
                 .first = k == 0,
                 .last = k + size->depth >= g->k,
-                .a_packed = size->rows > 0,
                 .strip = scratch,
                 .packed = rows + size->row_floats,
             };
             const int64_t m1 = min64(m + n_rows, t->m1), n_strips = ceil_div(m1 - m, TILE_ROWS);
-            for (int64_t i = 0; i < n_strips && p.a_packed; i += A_GROUP)
+            p.n_held = size->rows > 0 ? n_strips : size->copies ? 2 : 1;
+            for (int64_t i = 0; i < n_strips && size->rows > 0 && !size->copies; i += A_GROUP)
                 pack_strips(&p, m, m1, i, (int)min64(A_GROUP, n_strips - i));
             for (int64_t n = t->n0; n < t->n1; n += size->columns) {
+                p.a_packed = size->rows > 0 && (!size->copies || n > t->n0);
+                p.copies_a = size->copies && !p.a_packed &&
+                             !reads_a_in_place(g, min64(size->columns, t->n1 - n));
                 p.n0 = n;
                 p.n = min64(size->columns, t->n1 - n);
                 multiply_block(&p, m, m1, m > t->m0 && n_blocks == 1);

@@ -15,10 +15,21 @@ SIMD void tile_store(int p, int nv, vf sum[][2], const float *base, int64_t ldba
         }
 }
 
-/* The lines of chunk i of what is asked for ahead. */
-SIMD void tile_ahead(const TileBase *base, int64_t i)
+/* The lines of chunk i of what is copied, or of what is asked for ahead. */
+SIMD void tile_chunk(const TileBase *base, int64_t i)
 {
-    if (base) prefetch_first(base->ahead, i * TILE_AHEAD * CHUNK, TILE_AHEAD * CHUNK);
+    if (!base) return;
+    const TileCopy *c = &base->copy;
+    const int64_t n = min64(c->lines, c->left - i * c->lines);
+    const float *from = c->from + i * c->from_chunk;
+    float *to = c->to + i * c->to_chunk;
+    if (c->left == 0) prefetch_first(base->ahead, i * TILE_AHEAD * CHUNK, TILE_AHEAD * CHUNK);
+    for (int64_t line = 0; line < n; line++, from += c->from_line, to += c->to_line) {
+        prefetch(from, c->ahead, c->floats);
+        prefetch(from, c->ahead + c->floats - 1, 1);
+        for (int64_t j = 0; j < c->floats; j += VL)
+            vf_store(to + j, vf_load_n(from + j, min64(VL, c->floats - j)));
+    }
 }
 
 SIMD void tile_finish(int p, int nv, vf sum[][2], const TileBase *base, float *out, int64_t ldo)
@@ -73,7 +84,7 @@ SIMD void rows_body(int p, int nv, const float *a, const TileSegment *segment, i
     tile_zero(p, nv, sum);
     for (int64_t s = 0; s < n_segments; s++) {
         const float *x = a + segment[s].offset;
-        tile_ahead(base, s);
+        tile_chunk(base, s);
         if (s == n_segments - 1) tile_prefetch(p, nv, out, ldo);
         for (int32_t k = 0; k < segment[s].length; k++, x++, b += ldb)
             tile_step(p, nv, CHUNK, !base, sum, x, b);
@@ -91,7 +102,7 @@ SIMD void columns_body(int p, int nv, const float *a, const float *b, const Tile
         for (int64_t line = 0; line < walk->count[1]; line++) {
             const float *x = a + image * walk->a[0] + line * walk->a[1];
             const float *y = b + image * walk->b[0] + line * walk->b[1];
-            tile_ahead(base, line);
+            tile_chunk(base, line);
             if (line == walk->count[1] - 1) tile_prefetch(p, nv, out, ldo);
             for (int64_t k = 0; k < n_pixels; k++, x += a_step, y += b_step)
                 tile_step(p, nv, 1, !base, sum, x, y);

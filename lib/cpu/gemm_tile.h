@@ -50,12 +50,25 @@ typedef void TileRows(const float *a, const TileSegment *segment, int64_t n_segm
 typedef void TileColumns(const float *a, const float *b, const TileWalk *walk, float *out,
                          int64_t ldo);
 
+/* Lines that a tile copies between its multiply-adds, which leave the load and store ports half
+ * idle: packing at no cost. `lines` for each CHUNK of k, `left` in all; a line is padded with zeros
+ * to whole vectors. Lines `ahead` of those that are copied are asked for. */
+typedef struct TileCopy {
+    const float *from;
+    float *to;
+    int64_t lines, left, floats;
+    int64_t from_line, to_line; /* from one line to the next */
+    int64_t from_chunk, to_chunk;
+    int64_t ahead;
+} TileCopy;
+
 /* What a tile is added to, (p, nv * VL) with row stride ld, or NULL; it may be the tile's own
  * place. `ahead`: lines that are asked for meanwhile, TILE_AHEAD for each CHUNK of k. */
 typedef struct TileBase {
     const float *p;
     int64_t ld;
     const float *ahead;
+    TileCopy copy;
 } TileBase;
 
 enum { TILE_AHEAD = 2 };
@@ -66,8 +79,8 @@ typedef void TileRowsAdd(const float *a, const TileSegment *segment, int64_t n_s
 typedef void TileColumnsAdd(const float *a, const float *b, const TileWalk *walk,
                             const TileBase *base, float *out, int64_t ldo);
 
-/* [nv - 1][p - 1]; the second pair gives base + tile. Columns: the walk's lines have CHUNK pixels
- * for `ahead` to come in time. */
+/* [nv - 1][p - 1]; the second pair gives base + tile. Columns: the walk's lines are what has CHUNK
+ * of k. */
 extern TileRows *const tile_rows[2][TILE_ROWS_NARROW];
 extern TileColumns *const tile_columns[2][TILE_ROWS_NARROW];
 extern TileRowsAdd *const tile_rows_add[2][TILE_ROWS_NARROW];

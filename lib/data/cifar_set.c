@@ -31,7 +31,7 @@ typedef struct CifarKind {
     int n_train_files;
     const char *train_files[5], *test_file;
     const char *const *class_names;
-    float mean[4], std[4];
+    float mean[4], std[4], grey_mean, grey_std; /* grey: 0 when nobody has published them */
 } CifarKind;
 
 typedef struct Unpacking {
@@ -110,7 +110,11 @@ static bool open_files(Dataset *d, const CifarKind *kind, const char *data_folde
     data_files_hash(files, n, d->sha256);
     d->n_classes = cifar_n_classes(labels);
     d->class_names = labels == kind->labels ? kind->class_names : NULL;
-    ImageSet set = {.h = CIFAR_SIDE, .w = CIFAR_SIDE, .c = 3};
+    ImageSet set = {.h = CIFAR_SIDE,
+                    .w = CIFAR_SIDE,
+                    .c = 3,
+                    .grey_mean = kind->grey_mean,
+                    .grey_std = kind->grey_std};
     for (int i = 0; i < 3; i++) {
         set.mean[i] = kind->mean[i];
         set.std[i] = kind->std[i];
@@ -135,6 +139,8 @@ static bool open_cifar10(Dataset *d, const void *o, const char *data_folder, uns
         .class_names = names,
         .mean = {0.4914F, 0.4822F,                   0.4465F                              },
         .std = {0.2470F,            0.2435F,            0.2616F},
+        .grey_mean = 122.6F / 255, /* Gu et al. 2022, S4's code */
+        .grey_std = 61.0F / 255,
     };
     return open_files(d, &kind, data_folder, splits, a, err);
 }

@@ -6,12 +6,18 @@
 const char *const split_name[N_SPLITS] = {"train", "valid", "test"};
 
 extern const DatasetKind dataset_mnist, dataset_fashion_mnist, dataset_cifar10, dataset_cifar100,
-    dataset_shapes;
+    dataset_shapes, dataset_listops, dataset_pathfinder, dataset_associative_recall,
+    dataset_induction_heads, dataset_delay;
 
+// clang-format off
 const DatasetKind *const dataset_registry[] = {
-    &dataset_fashion_mnist, &dataset_mnist,  &dataset_cifar10,
-    &dataset_cifar100,      &dataset_shapes, NULL,
+    &dataset_fashion_mnist, &dataset_mnist, &dataset_cifar10, &dataset_cifar100,
+    &dataset_shapes,
+    &dataset_listops, &dataset_pathfinder,
+    &dataset_associative_recall, &dataset_induction_heads, &dataset_delay,
+    NULL,
 };
+// clang-format on
 
 const DatasetKind *dataset_find(const char *name)
 {
@@ -34,6 +40,7 @@ bool dataset_open(Dataset *d, const DatasetKind *kind, const void *options, cons
 void dataset_close(Dataset *d)
 {
     for (int i = 0; i < d->n_memory; i++) memory_unmap(d->memory[i], d->memory_bytes[i]);
+    file_unmap(&d->file);
     memset(d, 0, sizeof *d);
 }
 

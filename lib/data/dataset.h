@@ -4,12 +4,14 @@
  * An example is x (Dataset.sample, F32 or I32) and a label. Images are kept as bytes (n, H, W, C)
  * and turned into floats, augmented and normalised as they are drawn. Augmentation is a function of
  * (seed, epoch, example), so a resumed run, or one with another number of loader threads, draws the
- * same pixels. */
+ * same pixels. Other kinds of examples have a `draw` of their own, which may make them on the spot:
+ * such a set takes no memory however large it is. */
 #ifndef SEQLAB_DATA_DATASET_H
 #define SEQLAB_DATA_DATASET_H
 
 #include "base/hash.h"
 #include "graph/tensor.h"
+#include "io/file.h"
 #include "io/option.h"
 
 typedef enum SplitId { SPLIT_TRAIN, SPLIT_VALID, SPLIT_TEST, N_SPLITS } SplitId;
@@ -17,10 +19,11 @@ extern const char *const split_name[N_SPLITS]; /* "train", "valid", "test" */
 
 typedef struct Dataset Dataset;
 typedef struct DatasetKind DatasetKind;
+enum { DATASET_PIECES = 12 };
 
 typedef struct Split {
     int64_t n;
-    const uint8_t *images; /* base of all images that `index` refers to */
+    const uint8_t *images; /* base of all images that `index` refers to; NULL in a kind with draw */
     const int32_t *labels;
     const int64_t *index; /* n entries into images and labels, or NULL for 0..n-1 */
 } Split;
@@ -30,13 +33,17 @@ struct Dataset {
     const void *options;
     Shape sample;
     DType dtype;
+    Shape image;      /* of an example's bytes, (H, W, C); as sample unless that is a sequence */
+    int64_t n_tokens; /* I32: tokens are 0..n_tokens-1, and 0 is padding; F32: 0 */
     int n_classes;
     const char *const *class_names; /* n_classes, or NULL */
-    float mean[4], std[4]; /* per channel, of x in [0, 1]; x = (pixel / 255 - mean) / std */
-    Split split[N_SPLITS]; /* n = 0: there is no such split */
-    char sha256[HASH_HEX]; /* of the data: part of the run id */
-    void *memory[8];       /* owned, by memory_map */
-    size_t memory_bytes[8];
+    float mean[4], std[4];        /* per channel, of x in [0, 1]; x = (pixel / 255 - mean) / std */
+    Split split[N_SPLITS];        /* n = 0: there is no such split */
+    char sha256[HASH_HEX];        /* of the data: part of the run id */
+    const void *source;           /* what the kind's draw works from, in the arena */
+    FileMap file;                 /* owned, or empty */
+    void *memory[DATASET_PIECES]; /* owned, by memory_map */
+    size_t memory_bytes[DATASET_PIECES];
     int n_memory;
 };
 
@@ -48,6 +55,10 @@ struct DatasetKind {
      * that only serve splits not in `splits` (bit i: SplitId i) are not needed. */
     bool (*open)(Dataset *d, const void *options, const char *data_folder, unsigned splits,
                  Arena *arena, Error *err);
+    /* Writes example `i` of a split, which depends on nothing else, into x (Dataset.sample, of
+     * Dataset.dtype) and *label. Takes no memory; several threads may call it. NULL: an image set.
+     */
+    void (*draw)(const Dataset *d, SplitId split, int64_t i, void *x, int32_t *label);
 };
 
 enum { SPLITS_ALL = (1 << N_SPLITS) - 1 };
@@ -62,8 +73,8 @@ bool dataset_open(Dataset *d, const DatasetKind *kind, const void *options, cons
                   unsigned splits, Arena *arena, Error *err) MUST_CHECK;
 void dataset_close(Dataset *d);
 
-/* For a kind's open: memory that dataset_close gives back, at most 8 pieces. dataset_own hands over
- * a piece that memory_map gave. */
+/* For a kind's open: memory that dataset_close gives back, at most DATASET_PIECES. dataset_own
+ * hands over a piece that memory_map gave. */
 bool dataset_memory(Dataset *d, void **out, size_t bytes, Error *err) MUST_CHECK;
 void dataset_own(Dataset *d, void *memory, size_t bytes);
 
@@ -78,12 +89,17 @@ typedef struct ImageOptions {
     double valid;  /* examples taken from train: a count (> 1) or a share (< 1); 0: none. Which ones
                       is a function of the number of examples alone, so all seeds share the split */
     int64_t train_limit; /* use only the first n training examples after the split; 0: all */
+    int layout;   /* of x: 0 image (H, W, C); 1 sequence (H W, C), line by line; 2 permuted: a
+                     sequence in an order that is drawn once for all sets, splits and runs */
+    bool grey;    /* three colours become one by ITU-R BT.601's weights */
+    int64_t pool; /* pixels become the means of pool x pool; what is left over at the right and at
+                     the bottom is dropped */
 } ImageOptions;
 
-/* Writes example `i` of a split into x (floats of Dataset.sample) and *label. augment: draws from
- * (seed, "augment", epoch, example's index): the index in the files, so that an example keeps its
- * draws whatever valid and train_limit are. */
+/* Writes example `i` of a split into x (Dataset.sample, of Dataset.dtype) and *label. augment:
+ * draws from (seed, "augment", epoch, example's index): the index in the files, so that an example
+ * keeps its draws whatever valid and train_limit are. */
 void dataset_example(const Dataset *d, SplitId split, int64_t i, bool augment, uint64_t seed,
-                     int64_t epoch, float *x, int32_t *label);
+                     int64_t epoch, void *x, int32_t *label);
 
 #endif

@@ -16,7 +16,7 @@ void image_draw_prepare(ImageDraw *draw, const Dataset *d)
 {
     draw->dataset = d;
     for (int64_t i = 0; i < DRAW_PERIOD; i++) {
-        const int64_t channel = i % d->sample.dim[2];
+        const int64_t channel = i % d->image.dim[2];
         const double std = (double)d->std[channel];
         draw->scale[i] = (float)(1 / (255 * std));
         draw->shift[i] = (float)(-(double)d->mean[channel] / std);
@@ -54,7 +54,7 @@ static void flip_row(float *x, int64_t w, int64_t c)
 /* The image moved by (dy, dx): out[y, x] = in[y + dy, x + dx], black outside. */
 static void shifted(const ImageDraw *draw, const uint8_t *pixel, int64_t dy, int64_t dx, float *x)
 {
-    const int64_t *dim = draw->dataset->sample.dim;
+    const int64_t *dim = draw->dataset->image.dim;
     const int64_t h = dim[0], w = dim[1], c = dim[2];
     int64_t begin = dx < 0 ? -dx : 0, end = dx > 0 ? w - dx : w;
     if (begin > w) begin = w;
@@ -88,7 +88,7 @@ void image_draw(const ImageDraw *draw, SplitId split, int64_t i, bool augment, u
     const Dataset *d = draw->dataset;
     const Split *s = &d->split[split];
     const ImageOptions *o = d->options;
-    const int64_t h = d->sample.dim[0], w = d->sample.dim[1], c = d->sample.dim[2];
+    const int64_t h = d->image.dim[0], w = d->image.dim[1], c = d->image.dim[2];
     const int64_t at = s->index ? s->index[i] : i;
     const uint8_t *pixel = s->images + at * h * w * c;
     *label = s->labels[at];
@@ -109,23 +109,27 @@ void image_draw(const ImageDraw *draw, SplitId split, int64_t i, bool augment, u
         shifted(draw, pixel, dy, dx, x);
     if (o->augment & FLIP && pcg_next(&rng) >> 31)
         for (int64_t y = 0; y < h; y++) flip_row(x + y * w * c, w, c);
-    if (o->augment & CUTOUT) cut_out(&d->sample, o->cutout_size, &rng, x);
+    if (o->augment & CUTOUT) cut_out(&d->image, o->cutout_size, &rng, x);
 }
 
 void image_draw_fetch(const ImageDraw *draw, SplitId split, int64_t i)
 {
     enum { LINE = 64, MOST = 64 * LINE };
     const Split *s = &draw->dataset->split[split];
-    const int64_t bytes = shape_count(&draw->dataset->sample);
+    const int64_t bytes = shape_count(&draw->dataset->image);
     const int64_t at = s->index ? s->index[i] : i;
     for (int64_t k = 0; k < bytes && k < MOST; k += LINE)
         __builtin_prefetch(s->images + at * bytes + k);
 }
 
 void dataset_example(const Dataset *d, SplitId split, int64_t i, bool augment, uint64_t seed,
-                     int64_t epoch, float *x, int32_t *label)
+                     int64_t epoch, void *x, int32_t *label)
 {
     ImageDraw draw;
+    if (d->kind->draw) {
+        d->kind->draw(d, split, i, x, label);
+        return;
+    }
     image_draw_prepare(&draw, d);
     image_draw(&draw, split, i, augment, seed, epoch, x, label);
 }

@@ -92,7 +92,7 @@ bool lsuv_init(const Model *model, const void *options, const ModelBuild *like, 
     b.observer = &layers;
     Shape s = {.rank = like->sample.rank + 1, .dim = {batch}};
     for (int i = 0; i < like->sample.rank; i++) s.dim[i + 1] = like->sample.dim[i];
-    Node *in = input(b.graph, "x", F32, s);
+    Node *in = input(b.graph, "x", like->dtype, s);
     (void)model->build(&b, options, in);
     b.graph->n_updates = 0; /* the running statistics stay as they are */
     bool ok = graph_ok(b.graph, err);

@@ -15,9 +15,11 @@ typedef struct ModelBuild ModelBuild;
 struct ModelBuild {
     Graph *graph;
     Params *params;
-    bool training; /* batch statistics, dropout */
-    uint64_t seed; /* of the random streams (dropout) */
-    Shape sample;  /* of one example, without the batch: (H, W, C) for images */
+    bool training;    /* batch statistics, dropout */
+    uint64_t seed;    /* of the random streams (dropout) */
+    Shape sample;     /* of one example, without the batch: (H, W, C) for images */
+    DType dtype;      /* of the examples: F32, or I32 for tokens */
+    int64_t n_tokens; /* I32: tokens are 0..n_tokens-1, the rows that an embedding needs */
     int n_classes;
     /* Of all weights in place of the model's own choice, from the model option `init`; INIT_ZEROS
      * leaves the model's own. */

@@ -34,6 +34,8 @@ static bool evaluate_run(Evaluation *out, const PlotRuns *r, const Experiment *e
                          const char *folder, const PlotSpec *spec, Error *err)
 {
     NetworkOptions o = {.sample = d->sample,
+                        .dtype = d->dtype,
+                        .n_tokens = d->n_tokens,
                         .n_classes = d->n_classes,
                         .eval = true,
                         .allocate = true,

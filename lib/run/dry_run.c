@@ -84,6 +84,8 @@ bool dry_run(const Experiment *e, const Dataset *data, Arena *a, Network *networ
     *network = (Network){0};
     TRY(count_steps(e, data, out, err));
     NetworkOptions o = {.sample = data->sample,
+                        .dtype = data->dtype,
+                        .n_tokens = data->n_tokens,
                         .n_classes = data->n_classes,
                         .train = true,
                         .eval = true,

@@ -1,6 +1,7 @@
 /* network -- see network.h. */
 #include "run/network.h"
 
+#include "graph/op.h"
 #include "nn/init.h"
 #include "run/checkpoint.h"
 
@@ -25,6 +26,8 @@ static ModelBuild start_build(Network *n, Graph *g, const NetworkOptions *o, boo
                         .training = training,
                         .seed = (uint64_t)e->train.seed,
                         .sample = o->sample,
+                        .dtype = o->dtype,
+                        .n_tokens = o->n_tokens,
                         .n_classes = o->n_classes,
                         .init = e->model->init(e->model_options),
                         .parametrize = parametrize,
@@ -38,6 +41,18 @@ static Shape batch_shape(const Shape *sample, int64_t batch)
     return s;
 }
 
+/* A table that the tokens index must have a row for each of them. */
+static void check_tables(Graph *g, const Node *x, int64_t n_tokens)
+{
+    for (int i = 0; i < g->n_nodes; i++) {
+        const Node *n = g->nodes[i];
+        if (n->op != &op_gather || n->src[1] != x || n->src[0]->shape.dim[0] >= n_tokens) continue;
+        (void)graph_fail(g, "a table of %lld rows for data of %lld tokens",
+                         (long long)n->src[0]->shape.dim[0], (long long)n_tokens);
+        return;
+    }
+}
+
 /* The graph from x to the logits and the loss. */
 static bool build_pass(Network *n, Pass *pass, const NetworkOptions *o, bool training, Error *err)
 {
@@ -45,9 +60,10 @@ static bool build_pass(Network *n, Pass *pass, const NetworkOptions *o, bool tra
     Graph *g = pass->graph = graph_new(n->arena);
     g->bf16 = e->train.compute == COMPUTE_BF16;
     ModelBuild b = start_build(n, g, o, training);
-    pass->x = input(g, "x", F32, batch_shape(&o->sample, pass->batch_size));
+    pass->x = input(g, "x", o->dtype, batch_shape(&o->sample, pass->batch_size));
     pass->label = input(g, "label", I32, shape(1, pass->batch_size));
     pass->logits = e->model->build(&b, e->model_options, pass->x);
+    if (o->dtype == I32) check_tables(g, pass->x, o->n_tokens);
     pass->loss = cross_entropy(g, pass->logits, pass->label, 0, -1);
     if (training) {
         LossCall l = {.graph = g, .logits = pass->logits, .label = pass->label, .training = true};
@@ -57,7 +73,8 @@ static bool build_pass(Network *n, Pass *pass, const NetworkOptions *o, bool tra
                 pass->loss = n->calls[i].method->loss(&n->calls[i], &l, pass->loss);
     }
     if (graph_ok(g, err)) return true;
-    error_note(err, "in model '%s'", e->model->name);
+    error_note(err, "in model '%s'%s", e->model->name,
+               o->dtype == I32 ? ", whose data are tokens" : "");
     return false;
 }
 

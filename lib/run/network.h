@@ -19,6 +19,8 @@ typedef struct Pass {
 
 typedef struct NetworkOptions {
     Shape sample;
+    DType dtype;      /* of x */
+    int64_t n_tokens; /* of x when it is I32 */
     int n_classes;
     bool train, eval; /* which passes to build */
     bool allocate;    /* false: plan only, for --dry-run */

@@ -62,6 +62,8 @@ static bool make_network(Training *t, Error *err)
 {
     const Experiment *e = t->experiment;
     NetworkOptions o = {.sample = t->data->sample,
+                        .dtype = t->data->dtype,
+                        .n_tokens = t->data->n_tokens,
                         .n_classes = t->data->n_classes,
                         .train = true,
                         .eval = true,

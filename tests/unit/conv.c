@@ -222,6 +222,19 @@ TEST(conv, matches_float64_when_depthwise_3x3)
     }
 }
 
+/* Several groups in a vector, also at borders, with rows longer than a tile and taps of every
+ * count. */
+TEST(conv, matches_float64_with_few_channels_a_group)
+{
+    Pcg rng = pcg_seed(2, 4);
+    for (int i = 0; i < 60; i++) {
+        ConvShape s = odd_shape(&rng);
+        if (i % 10 == 0) s = square(2, 21, 16, 16, 3, 1 + i / 10 % 2, 1);
+        s.c = s.o = 16 * (1 + pcg_below(&rng, 3)), s.groups = s.c / (2 << i % 3);
+        check_all(&s, &rng);
+    }
+}
+
 TEST(conv, matches_float64_on_the_shapes_of_residual_nets)
 {
     Pcg rng = pcg_seed(3, 2);
@@ -342,8 +355,11 @@ TEST(conv, has_the_same_bits_on_every_isa_and_thread_count)
                           square(9, 17, 20, 24, 3, 2, 1),  square(3, 20, 40, 20, 1, 1, 0),
                           square(40, 7, 64, 72, 3, 1, 1),  square(6, 30, 1, 12, 5, 1, 2),
                           square(30, 20, 40, 40, 3, 1, 1), square(6, 20, 30, 44, 3, 1, 1),
-                          square(7, 13, 17, 37, 3, 1, 2),  square(9, 13, 270, 270, 3, 2, 1)};
+                          square(7, 13, 17, 37, 3, 1, 2),  square(9, 13, 270, 270, 3, 2, 1),
+                          square(19, 15, 32, 32, 3, 2, 1), square(3, 30, 48, 48, 3, 1, 1),
+                          square(3, 30, 64, 64, 3, 1, 1)};
     shapes[6].groups = 40, shapes[7].groups = 2, shapes[9].groups = 270;
+    shapes[10].groups = 16, shapes[11].groups = 12, shapes[12].groups = 8;
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         const ConvShape *s = &shapes[i];
         float *x = uniform(&rng, x_size(s)), *w = uniform(&rng, w_size(s)),

@@ -161,6 +161,27 @@ TEST(gemm, matches_float64_where_n_exceeds_a_block)
     threads_set(0);
 }
 
+TEST(gemm, matches_float64_where_tiles_pack)
+{
+    static const int64_t sizes[][3] = {
+        {46,  150,  0  },
+        {46,  33,   16 },
+        {100, 150,  32 },
+        {46,  317,  272},
+        {46,  1040, 16 }
+    };
+    Pcg rng = pcg_seed(5, 1);
+    for (int i = 0; i < 20; i++) {
+        const int64_t *size = sizes[i % 5];
+        Problem p = problem(&rng, 1, size[0], size[1], size[2]);
+        p.g.bf16 = false;
+        run(&p);
+        check(&p);
+        check_gaps(&p);
+        problem_free(&p);
+    }
+}
+
 TEST(gemm, has_the_same_bits_on_every_isa_and_thread_count)
 {
     static const int threads[] = {1, 2, 3, 7};
