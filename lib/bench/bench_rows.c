@@ -123,6 +123,13 @@ static void prepare_loss_grad(BenchWork *w)
     w->label_below = w->of->dim[1];
 }
 
+static void prepare_loss_both(BenchWork *w)
+{
+    prepare_loss_grad(w);
+    w->n_floats[4] = w->of->dim[0];
+    w->scratch_bytes = cpu->cross_entropy_scratch(w->of->dim[0], w->of->dim[1]);
+}
+
 static void run_loss(BenchWork *w)
 {
     cpu->cross_entropy(w->of->dim[0], w->of->dim[1], w->at[0], w->labels, 0, -1, w->at[1], NULL);
@@ -134,7 +141,23 @@ static void run_loss_grad(BenchWork *w)
                             w->at[2], w->at[1]);
 }
 
+static void run_loss_both(BenchWork *w)
+{
+    const CrossEntropy c = {.rows = w->of->dim[0],
+                            .n = w->of->dim[1],
+                            .x = w->at[0],
+                            .label = w->labels,
+                            .ignore = -1,
+                            .dloss = w->at[2],
+                            .loss = w->at[4],
+                            .stats = w->at[3],
+                            .dx = w->at[1]};
+    cpu->cross_entropy_both(&c, w->scratch);
+}
+
 const BenchGroup bench_cross_entropy = {"cross_entropy", loss_cases, N_LOSS, prepare_loss,
                                         run_loss};
 const BenchGroup bench_cross_entropy_grad = {"cross_entropy_grad", loss_cases, N_LOSS,
                                              prepare_loss_grad, run_loss_grad};
+const BenchGroup bench_cross_entropy_both = {"cross_entropy_both", loss_cases, N_LOSS,
+                                             prepare_loss_both, run_loss_both};

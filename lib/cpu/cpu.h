@@ -86,6 +86,17 @@ typedef struct NormGrad {
     float *dgain, *dbias; /* (n), NULL where not wanted */
 } NormGrad;
 
+/* Cross-entropy of (rows, n) and its gradient together: see Kernels.cross_entropy. */
+typedef struct CrossEntropy {
+    int64_t rows, n;
+    const float *x;
+    const int32_t *label;
+    float smoothing;
+    int32_t ignore;
+    const float *dloss;       /* (rows) */
+    float *loss, *stats, *dx; /* stats may be NULL; dx may be x */
+} CrossEntropy;
+
 /* What all updates do beside their rule, in the same pass: the gradient is g * scale, bounded by
  * +-limit (INFINITY: not); after the update ema = keep ema + (1 - keep) w, where ema is not NULL.
  */
@@ -257,6 +268,9 @@ typedef struct Kernels {
     void (*cross_entropy_grad)(int64_t rows, int64_t n, const float *x, const int32_t *label,
                                float smoothing, int32_t ignore, const float *stats,
                                const float *dloss, float *dx);
+    /* The results of both, to the bit, from one pass over x. */
+    void (*cross_entropy_both)(const CrossEntropy *c, void *scratch);
+    size_t (*cross_entropy_scratch)(int64_t rows, int64_t n); /* bytes */
 
     /* y = (x - mean) / sqrt(var + eps) * gain + bias over rows of length n (biased variance, two
      * passes in cache); RMS norm: y = x / sqrt(mean(x^2) + eps) * gain. gain, bias (n) or NULL. */

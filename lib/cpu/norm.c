@@ -23,7 +23,7 @@
 
 #include <string.h>
 
-enum { PARTS = LANES / VL, GUESS = 64, AHEAD = 2048, MAX_BLOCKS = 64, MIN_BLOCK = 8 };
+enum { PARTS = LANES / VL, GUESS = 64, AHEAD = 2048, CHUNK = 128, MAX_BLOCKS = 64, MIN_BLOCK = 8 };
 
 typedef struct NormRow {
     float mean, scale;     /* the mean counts as 0 for RMS norm */
@@ -174,23 +174,32 @@ SIMD void write_vector(const Norm *a, const Row *r, const NormRow *v, vf c, int6
     give(r->to + i, dx, m, a->stream);
 }
 
+/* The two for elements i..i+m, m a multiple of LANES. */
+SIMD void step(const Norm *a, const Row *r, const NormRow *v, const Row *next, vf s, Sums *p,
+               int64_t i, int64_t m)
+{
+    for (int64_t j = i; j < i + m; j += LANES) {
+        prefetch(next->x, j + AHEAD, LANES);
+        if (a->back) prefetch(next->dy, j + AHEAD, LANES);
+#pragma GCC unroll 4
+        for (int64_t k = 0; k < PARTS; k++) {
+            const vf c = a->gain ? vf_load(a->gain + j + k * VL) : vf_zero();
+            add_vector(p, k, next->x + j, a->back ? next->dy + j : NULL, a->gain ? &c : NULL, s);
+        }
+    }
+    for (int64_t j = i; j < i + m; j += VL)
+        write_vector(a, r, v, a->gain ? vf_load(a->gain + j) : vf_zero(), j, VL);
+}
+
 /* Writes row r, whose statistics are v, and takes the sums of `next` around s. All of a's choices
  * are constants; the pointers are copied, or every store might change them. */
 SIMD void write_and_sum(Norm a, Row r, NormRow v, Row next, float s, Sums *sums)
 {
     Sums p = no_sums();
     int64_t i = 0;
-    for (; i + LANES <= a.n; i += LANES) {
-        prefetch(next.x, i + AHEAD, LANES);
-        if (a.back) prefetch(next.dy, i + AHEAD, LANES);
-#pragma GCC unroll 4
-        for (int64_t k = 0; k < PARTS; k++) {
-            const vf c = a.gain ? vf_load(a.gain + i + k * VL) : vf_zero();
-            add_vector(&p, k, next.x + i, a.back ? next.dy + i : NULL, a.gain ? &c : NULL,
-                       vf_set1(s));
-            write_vector(&a, &r, &v, c, i + k * VL, VL);
-        }
-    }
+    if (a.back && PARTS > 1) /* sums and factors of the two do not fit into 16 registers */
+        for (; i + CHUNK <= a.n; i += CHUNK) step(&a, &r, &v, &next, vf_set1(s), &p, i, CHUNK);
+    for (; i + LANES <= a.n; i += LANES) step(&a, &r, &v, &next, vf_set1(s), &p, i, LANES);
     for (; i < a.n; i += VL) {
         const int64_t m = a.n - i < VL ? a.n - i : VL;
         write_vector(&a, &r, &v, a.gain ? vf_load_n(a.gain + i, m) : vf_zero(), i, m);

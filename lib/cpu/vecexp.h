@@ -11,16 +11,21 @@
 
 #include "cpu/simd.h"
 
+/* Eighths of the exponent, plus 125 of them whole, are added to a float of which they are the low
+ * bits: ten of them for results from 2^-125, below 2^3. */
+#define EXP_START (0x1.8p23f + 8.0f * 125)
+enum { EXP_BITS = 1023 };
+
 typedef int32_t vi_bits __attribute__((vector_size(VL * sizeof(float))));
 
-/* Eighths of the exponent, plus `bias` of them whole, in the low bits of s; the rest of x in f. */
+/* Eighths of the exponent in the low bits of s; the rest of x in f. */
 typedef struct ExpParts {
     vf s, f;
 } ExpParts;
 
-SIMD ExpParts exp_split(vf x, float bias)
+SIMD ExpParts exp_split(vf x)
 {
-    const vf shift = vf_set1(0x1.8p23f + 8.0f * bias), eighths = vf_set1(8.0f * 1.44269504f);
+    const vf shift = vf_set1(EXP_START), eighths = vf_set1(8.0f * 1.44269504f);
     const vf s = vf_fma(x, eighths, shift);
     return (ExpParts){s, vf_fma(x, eighths, shift - s)};
 }
@@ -35,9 +40,11 @@ SIMD vf exp_rest(ExpParts e)
 
 SIMD vf exp_scale(ExpParts e)
 {
-    /* the bits of 2^(j/8), less those of 1 and of j << 20, which the shifted s brings with it */
-    static const int32_t powers[8] = {0x0,      -0x46a3e, -0x7c810, -0xa0129,
-                                      -0xafb0d, -0xa98d6, -0x8bb03, -0x53f39};
+    /* the bits of 2^(j/8) and two more powers of 2, less those of 1 and of j << 20, which the
+     * shifted s brings with it */
+    enum { TWO = 2 << 23 };
+    static const int32_t powers[8] = {TWO,           TWO - 0x46a3e, TWO - 0x7c810, TWO - 0xa0129,
+                                      TWO - 0xafb0d, TWO - 0xa98d6, TWO - 0x8bb03, TWO - 0x53f39};
     return (vf)(((vi_bits)e.s << 20) + (vi_bits)vf_pick8(powers, e.s));
 }
 
@@ -45,7 +52,7 @@ SIMD vf exp_scale(ExpParts e)
  * under 1.2e-38, and 0 from -88.03 on; NaN stays NaN. */
 SIMD vf vf_exp_below(vf x)
 {
-    const ExpParts e = exp_split(vf_max(vf_set1(-88.03f), x), 127);
+    const ExpParts e = exp_split(vf_max(vf_set1(-88.03f), x));
     return exp_rest(e) * exp_scale(e);
 }
 

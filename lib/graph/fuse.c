@@ -92,6 +92,45 @@ static void take_epilogue(Fuser *f, Node *m)
     f->epilogue_of[m->id] = e;
 }
 
+/* -- Kernels that run as one */
+
+/* Marks what depends on the marked, in the order of the graph; true when that marked one of two
+ * joined kernels, and so, by its other, perhaps something earlier. */
+static bool mark_dependants(const Fuser *f, bool *marked)
+{
+    bool again = false;
+    for (int id = 0; id < f->n; id++) {
+        const Node *n = f->graph->nodes[id];
+        const bool one = n->op->kind == OP_VIEW || n->op->kind == OP_PART;
+        for (int i = 0; i < (one ? 1 : n->n_src); i++)
+            if (marked[n->src[i]->id]) marked[id] = true;
+        if (!marked[id] || !f->joined[id] || marked[f->joined[id]->id]) continue;
+        marked[f->joined[id]->id] = again = true;
+    }
+    return again;
+}
+
+/* Whether a source of n, the first and the last apart, depends on `other`. */
+static bool depends(const Fuser *f, const Node *n, const Node *other)
+{
+    bool *marked = arena_new_array(f->arena, bool, f->n);
+    marked[other->id] = true;
+    while (mark_dependants(f, marked)) continue;
+    for (int i = 1; i < n->n_src - 1; i++)
+        if (marked[n->src[i]->id]) return true;
+    return false;
+}
+
+static void join_kernel(Fuser *f, Node *n)
+{
+    const Node *part = n->src[n->n_src - 1];
+    if (part->op->kind != OP_PART) return;
+    Node *other = part->src[0];
+    if (f->joined[other->id] || n->src[0] != other->src[0] || depends(f, n, other)) return;
+    f->joined[n->id] = other;
+    f->joined[other->id] = n;
+}
+
 /* -- 2. What is stored */
 
 static bool is_map(const Fuser *f, const Node *n)
@@ -223,7 +262,10 @@ Fused fuse(Graph *g, const PlanOutput outputs[], int n, bool no_fuse, Arena *are
     f.reader = arena_new_array(arena, Node *, f.n);
     f.kernel_of = arena_new_array(arena, Node *, f.n);
     f.epilogue_of = arena_new_array(arena, Epilogue *, f.n);
+    f.joined = arena_new_array(arena, Node *, f.n);
     mark_needed(&f, outputs, n);
+    for (int id = 0; id < f.n && !no_fuse; id++)
+        if (f.needed[id] && g->nodes[id]->op->joins_last) join_kernel(&f, g->nodes[id]);
     for (int id = 0; id < f.n && !no_fuse; id++)
         if (f.needed[id] && g->nodes[id]->op->takes_epilogue) take_epilogue(&f, g->nodes[id]);
     store_sources(&f, outputs, n);

@@ -2,6 +2,8 @@
  *
  * 1. Epilogues: a chain of functions of one argument, additions and products with a row or with a
  * stored value of the same shape goes into the matrix product that it alone reads.
+ * A kernel that can do another's work in the same pass (op.h joins_last) is joined with it, unless
+ * what else it reads depends on the other: cross-entropy's gradient and its loss.
  * 2. Inlining: an elementwise node read by one other elementwise node or reduction, over the same
  * domain, lives in a register; so does a cheap one that reads at most one full-size value, however
  * many read it (reading that value again costs less than storing the result). Broadcasts, permutes
@@ -29,7 +31,8 @@ typedef struct Epilogue {
 typedef struct Unit {
     Node *kernel;             /* the op that runs, or NULL */
     const Epilogue *epilogue; /* taken into the kernel, or NULL */
-    int n_roots; /* values that this unit stores: of a kernel its result, then its parts */
+    int n_roots; /* values that this unit stores: of a kernel its result, that of a kernel joined to
+                    it, then parts */
     Node *roots[MAP_MAX_OUTPUTS];
 
     MapProgram *program;

@@ -198,9 +198,15 @@ static void add_unit(Merger *m, Node *n)
         of->roots[of->n_roots++] = n;
         return;
     }
+    Node *kernel = m->f->kernel_of[n->id], *joined = m->f->joined[n->id];
+    if (joined && joined->id < n->id) return; /* is in that one's unit */
     Unit *u = &m->units[m->n_units];
-    Node *kernel = m->f->kernel_of[n->id];
     *u = (Unit){.kernel = kernel, .n_roots = 1, .roots = {n}};
+    if (joined) {
+        u->kernel = u->roots[0] = joined;
+        u->roots[u->n_roots++] = n;
+        m->unit_of[joined->id] = m->n_units;
+    }
     if (kernel)
         u->epilogue = m->f->epilogue_of[kernel->id];
     else
@@ -212,7 +218,7 @@ static void add_unit(Merger *m, Node *n)
 static void make_units(Merger *m)
 {
     Fuser *f = m->f;
-    int count = 0;
+    int count = 0; /* parts and joined kernels too, which have no unit of their own */
     m->unit_of = arena_new_array(f->arena, int, f->n);
     for (int id = 0; id < f->n; id++) {
         bool own = f->stored[id] && f->graph->nodes[id]->op->kind != OP_LEAF;
@@ -229,6 +235,26 @@ static void make_units(Merger *m)
     m->reach = arena_new_array(f->arena, uint64_t, (size_t)count * (size_t)m->words);
 }
 
+/* Adds to what each unit reaches what its readers do; whether that was anything new. Once is enough
+ * while readers come later, but a unit of joined kernels stands where the first of them does. */
+static bool extend_paths(Merger *m)
+{
+    uint64_t more = 0;
+    for (int u = m->n_units - 1; u >= 0; u--) {
+        uint64_t *reach = row(m->reach, m, u), *next = row(m->next, m, u);
+        for (int v = 0; v < m->n_units; v++) {
+            if (!bit(next, v)) continue;
+            more |= !bit(reach, v);
+            set_bit(reach, v);
+            for (int w = 0; w < m->words; w++) {
+                more |= row(m->reach, m, v)[w] & ~reach[w];
+                reach[w] |= row(m->reach, m, v)[w];
+            }
+        }
+    }
+    return more != 0;
+}
+
 static void find_paths(Merger *m)
 {
     for (int u = 0; u < m->n_units; u++) {
@@ -242,14 +268,7 @@ static void find_paths(Merger *m)
         for (int i = 0; unit->epilogue && i < unit->epilogue->n; i++)
             if (unit->epilogue->operand[i]) link_from(m, unit->epilogue->operand[i], u);
     }
-    for (int u = m->n_units - 1; u >= 0; u--) {
-        uint64_t *reach = row(m->reach, m, u), *next = row(m->next, m, u);
-        for (int v = u + 1; v < m->n_units; v++) {
-            if (!bit(next, v)) continue;
-            set_bit(reach, v);
-            for (int w = 0; w < m->words; w++) reach[w] |= row(m->reach, m, v)[w];
-        }
-    }
+    while (extend_paths(m)) continue;
 }
 
 /* Whether a path leads from a to b by way of a third unit. */

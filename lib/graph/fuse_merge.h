@@ -22,6 +22,7 @@ typedef struct Fuser {
     double *flops;
     Node **kernel_of;       /* of a kernel's result: the op that runs */
     Epilogue **epilogue_of; /* by the kernel's own id, or NULL */
+    Node **joined;          /* of two kernels that run as one: the other, or NULL */
 } Fuser;
 
 Fused fuse_units(Fuser *f, bool no_merge);

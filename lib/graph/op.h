@@ -20,7 +20,8 @@ typedef struct Call {
     void *out;
     void *scratch;
     uint64_t step;
-    void *part[MAX_PARTS + 1]; /* by index: further results, NULL where nobody reads them */
+    void *part[MAX_PARTS + 1]; /* by index: further results, NULL where nobody reads them; 0: the
+                                * first result of a kernel that was joined to this one */
     const float *bias;         /* epilogue taken into this op by the planner, or NULL */
     int activation;            /* cpu.h Activation, ACT_NONE */
     const EpilogueStep *steps; /* taken into this op by the planner; operands resolved */
@@ -73,6 +74,10 @@ struct Op {
     double flops_each;
     bool in_place;       /* the kernel may write its first result over src[0] */
     bool takes_epilogue; /* applies Call.steps (matmul) */
+    /* The last source is a part of a kernel that reads the same first source (the statistics of the
+     * loss, for its gradient), and this kernel can do the work of that one in the same pass: its
+     * result then goes to part[0], and its parts to their own places. */
+    bool joins_last;
 
     struct {
         double low, high; /* range of the test's random inputs, for map ops; both 0: [-2, 2] */

@@ -145,9 +145,28 @@ static void cross_entropy_grad_run(const Call *c)
 {
     const Shape *s = &c->node->shape;
     const OpArgs *a = &c->node->args;
+    if (c->part[0]) {
+        const CrossEntropy both = {.rows = row_count(s),
+                                   .n = last_dim(s),
+                                   .x = c->src[0],
+                                   .label = c->src[1],
+                                   .smoothing = a->cross_entropy.smoothing,
+                                   .ignore = a->cross_entropy.ignore,
+                                   .dloss = c->src[2],
+                                   .loss = c->part[0],
+                                   .stats = c->part[1],
+                                   .dx = c->out};
+        cpu->cross_entropy_both(&both, c->scratch);
+        return;
+    }
     cpu->cross_entropy_grad(row_count(s), last_dim(s), c->src[0], c->src[1],
                             a->cross_entropy.smoothing, a->cross_entropy.ignore, c->src[3],
                             c->src[2], c->out);
+}
+
+static size_t cross_entropy_grad_scratch(const Node *n)
+{
+    return cpu->cross_entropy_scratch(row_count(&n->shape), last_dim(&n->shape));
 }
 
 static Node *cross_entropy_back(Graph *g, const Node *like, Node *dloss, Node *stats)
@@ -199,7 +218,9 @@ const Op op_cross_entropy_grad = {
     .arity = 4,
     .grad = cross_entropy_grad_rule,
     .run = cross_entropy_grad_run,
+    .scratch = cross_entropy_grad_scratch,
     .in_place = true,
+    .joins_last = true,
     .flops = cross_entropy_flops,
 };
 

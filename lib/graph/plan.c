@@ -257,7 +257,9 @@ static void run_step(const Step *s, uint64_t step)
             steps[i].operand = s->in[unit->kernel->n_src + i];
         }
     }
-    for (int i = 1; i < unit->n_roots; i++) call.part[unit->roots[i]->args.part.index] = s->out[i];
+    for (int i = 1; i < unit->n_roots; i++)
+        call.part[unit->roots[i]->op->kind == OP_PART ? unit->roots[i]->args.part.index : 0] =
+            s->out[i];
     unit->kernel->op->run(&call);
 }
 

@@ -108,6 +108,14 @@ static double cross_entropy_in_place(void)
     return 8.0 * TOKENS * VOCABULARY;
 }
 
+static double cross_entropy_both(void)
+{
+    const CrossEntropy c = {TOKENS, VOCABULARY, array[0], label,   0,
+                            -1,     array[5],   array[4], scratch, array[1]};
+    cpu->cross_entropy_both(&c, array[3]);
+    return 8.0 * TOKENS * VOCABULARY;
+}
+
 static double softmax(void)
 {
     cpu->softmax(TOKENS * 4, 1024, array[0], array[1]);
@@ -274,6 +282,7 @@ static const struct {
     {"cross-entropy 4096x50257",         cross_entropy         },
     {"cross-entropy gradient",           cross_entropy_grad    },
     {"  over the logits",                cross_entropy_in_place},
+    {"cross-entropy and its gradient",   cross_entropy_both    },
     {"softmax 16384x1024",               softmax               },
     {"adamw 16M",                        adamw                 },
     {"sgd, momentum 16M",                sgd                   },

@@ -252,6 +252,10 @@ static void rows(void)
     report_floats("cross_entropy", y, n_rows);
     cpu->cross_entropy_grad(n_rows, n, x, index_of, 0.1f, -1, NULL, w, y);
     report_floats("cross_entropy_grad", y, n_rows * n);
+    if (cpu->cross_entropy_scratch(n_rows, n) > sizeof scratch) abort();
+    const CrossEntropy both = {n_rows, n, x, index_of, 0.1f, -1, w, y + n_rows * n, NULL, y};
+    cpu->cross_entropy_both(&both, scratch);
+    report_floats("cross_entropy_both", y, n_rows * n + n_rows);
     cpu->layer_norm(n_rows, n, x, w, z, 1e-5f, y);
     report_floats("layer_norm", y, n_rows * n);
     const NormGrad grad = {x, z, w, 1e-5f, y, y + n_rows * n, y + n_rows * n + n};

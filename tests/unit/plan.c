@@ -316,6 +316,56 @@ TEST(plan, an_epilogue_leaves_what_others_read)
     trial_free(&t);
 }
 
+/* Two losses over the same scores and what weighs them: their mean; each weighed by the other; the
+ * square of the first. Returns how many kernels there are of cross-entropy; the gradient to x is
+ * that of no fusion. */
+typedef enum Weighing { BY_MEAN, BY_OTHER, BY_ITSELF } Weighing;
+
+static int loss_kernels(Weighing weighing)
+{
+    enum { ROWS = 6, N = 40 };
+    Arena *arena = arena_new();
+    Graph *g = graph_new(arena);
+    Error err = {0};
+    float x_data[ROWS * N], got[2][ROWS * N] = {{0}};
+    int32_t label_data[ROWS];
+    int found = 0;
+    Pcg rng = pcg_seed(31, 2);
+    for (int i = 0; i < ROWS * N; i++) x_data[i] = (float)pcg_normal(&rng);
+    for (int i = 0; i < ROWS; i++) label_data[i] = i * 7 % N;
+    Node *x = input(g, "x", F32, shape(2, (int64_t)ROWS, (int64_t)N)), *dx;
+    Node *label = input(g, "label", I32, shape(1, (int64_t)ROWS));
+    Node *a = cross_entropy(g, x, label, 0.1f, -1), *y = a;
+    Node *b = cross_entropy(g, affine(g, x, 2, 0), label, 0, -1);
+    if (weighing == BY_MEAN) y = add(g, a, b);
+    if (weighing == BY_OTHER) y = mul(g, a, b);
+    if (weighing == BY_ITSELF) y = mul(g, a, a);
+    graph_grad(g, mean(g, y, ALL_AXES, false), NULL, &x, 1, &dx);
+    for (int k = 0; k < 2; k++) {
+        PlanOutput out[] = {
+            {dx, got[k]}
+        };
+        Plan *plan = plan_new(g, out, 1, &(PlanOptions){.no_fuse = k == 1}, &err);
+        ASSERT_OK(plan && plan_allocate(plan, &err), &err);
+        plan_bind(plan, x, x_data);
+        plan_bind(plan, label, label_data);
+        plan_run(plan, 0);
+        for (int i = 0; k == 0 && i < plan_cost(plan).n_kernels; i++)
+            found += strncmp(plan_step(plan, i).name, "cross_entropy", 13) == 0;
+        plan_free(plan);
+    }
+    assert_memory_equal(got[0], got[1], sizeof got[0]);
+    arena_free(arena);
+    return found;
+}
+
+TEST(plan, a_loss_is_made_by_its_gradient_unless_that_is_weighed_by_it)
+{
+    assert_int_equal(loss_kernels(BY_MEAN), 2);
+    assert_int_equal(loss_kernels(BY_OTHER), 3); /* not both: each would wait for the other */
+    assert_int_equal(loss_kernels(BY_ITSELF), 2);
+}
+
 TEST(plan, fusion_and_reuse_save_kernels_and_memory)
 {
     Trained t = resnet();

@@ -166,6 +166,47 @@ TEST(rows, cross_entropy_takes_masked_logits_and_passes_nan_on)
     assert_true(isnan(loss));
 }
 
+/* Odd rows longer than two blocks, rows that are ignored or marked between others, one that rises;
+ * few rows, which are stored, and many, which are streamed; over the logits too. */
+TEST(rows, cross_entropy_and_its_gradient_are_the_same_together)
+{
+    enum { N = 4999, FEW = 9, MANY = 640 };
+    Pcg rng = pcg_seed(25, 2);
+    for (int k = 0; k < 4; k++) {
+        const int64_t rows = k < 3 ? FEW : MANY;
+        const float smoothing = k & 1 ? 0.1f : 0;
+        float *some = uniform(&rng, FEW * N, -3, 3), *dloss = uniform(&rng, rows, -1, 1);
+        float *x = floats(rows * N), *dx = floats(rows * N),
+              *both_dx = k == 2 ? x : floats(rows * N);
+        float *loss = floats(4 * rows), *stats = floats(4 * rows);
+        float *scratch = malloc(cpu->cross_entropy_scratch(rows, N));
+        int32_t *label = malloc((size_t)rows * sizeof *label);
+        for (int64_t r = 0; r < rows; r++)
+            label[r] = r % 9 == 4 ? -1 : r % 9 == 6 ? N : (int32_t)(r * 997 % N);
+        for (int64_t i = 0; i < rows * N; i++) x[i] = some[i % (FEW * N)];
+        for (int64_t j = 0; j < N; j++) x[7 * N + j] += (float)j * 0.01f;
+        cpu->cross_entropy(rows, N, x, label, smoothing, -1, loss, stats);
+        cpu->cross_entropy_grad(rows, N, x, label, smoothing, -1, stats, dloss, dx);
+        const CrossEntropy c = {.rows = rows,
+                                .n = N,
+                                .x = x,
+                                .label = label,
+                                .ignore = -1,
+                                .smoothing = smoothing,
+                                .dloss = dloss,
+                                .loss = loss + rows,
+                                .stats = stats + 2 * rows,
+                                .dx = both_dx};
+        cpu->cross_entropy_both(&c, scratch);
+        assert_memory_equal(loss, loss + rows, (size_t)rows * sizeof *loss);
+        assert_memory_equal(stats, stats + 2 * rows, (size_t)(2 * rows) * sizeof *stats);
+        assert_memory_equal(dx, both_dx, (size_t)(rows * N) * sizeof *dx);
+        if (both_dx != x) free(both_dx);
+        free(some), free(x), free(dx), free(dloss), free(loss), free(stats), free(scratch);
+        free(label);
+    }
+}
+
 TEST(rows, cross_entropy_ignores_one_label_and_marks_those_outside)
 {
     const float x[8] = {1, 2, 3, 4, 5, 6, 7, 8}, dloss[4] = {1, 1, 1, 1};
@@ -567,6 +608,9 @@ static int64_t run_all(const float *x, const float *w, const int32_t *index, flo
     cpu->log_softmax(BITS_ROWS, BITS_N, x, to), to += BITS;
     cpu->cross_entropy(BITS_ROWS, BITS_N, x, index, 0.1f, 5, to, NULL), to += BITS_ROWS;
     cpu->cross_entropy_grad(BITS_ROWS, BITS_N, x, index, 0.1f, 5, NULL, w, to), to += BITS;
+    assert_true(cpu->cross_entropy_scratch(BITS_ROWS, BITS_N) <= sizeof scratch);
+    const CrossEntropy both = {BITS_ROWS, BITS_N, x, index, 0.1f, 5, w, to + BITS, NULL, to};
+    cpu->cross_entropy_both(&both, scratch), to += BITS + BITS_ROWS;
     cpu->layer_norm(BITS_ROWS, BITS_N, x, w, w, 1e-5f, to), to += BITS;
     const NormGrad grad = {x, w + 7, w, 1e-5f, to, to + BITS, to + BITS + BITS_N};
     cpu->layer_norm_grad(BITS_ROWS, BITS_N, &grad, scratch), to += BITS + 2 * BITS_N;
@@ -598,7 +642,7 @@ TEST(rows, has_the_same_bits_on_every_isa_and_thread_count)
     const int n_isas = cpu_available(names);
     Pcg rng = pcg_seed(13, 2);
     float *x = uniform(&rng, 2 * BITS, -3, 3), *w = uniform(&rng, 2 * BITS, -1, 1);
-    float *got[2] = {floats(17 * BITS), floats(17 * BITS)};
+    float *got[2] = {floats(19 * BITS), floats(19 * BITS)};
     int32_t index[BITS_ROWS];
     for (int i = 0; i < BITS_ROWS; i++) index[i] = (int32_t)pcg_below(&rng, BITS_ROWS);
     for (int i = 0; i < 4 * n_isas; i++) {
