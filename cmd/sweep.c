@@ -10,14 +10,15 @@
 #include <inttypes.h>
 #include <string.h>
 
-const char *sweep_command(const SweepRun *run, Arena *a)
+/* What makes the run alone. */
+static const char *command_of(const SweepRun *run, Arena *a)
 {
     Text text = {0};
-    text_add(&text, run->file);
+    text_add(&text, "seqlab train ");
+    text_add_shell(&text, run->file);
     for (int i = 0; i < run->n_words; i++) {
-        const char *word = run->words[i];
-        const bool plain = !strpbrk(word, " \t'\"\\$`*?[]{}()<>|&;#~!");
-        text_addf(&text, plain ? " %s" : " '%s'", word);
+        text_add(&text, " ");
+        text_add_shell(&text, run->words[i]);
     }
     const char *copy = arena_string(a, text.data);
     text_free(&text);
@@ -41,7 +42,7 @@ static void json_run(Json *j, const Sweep *s, int i, RunStatus status, Arena *a)
     json_begin(j, "needs", '[');
     for (int k = 0; k < run->n_needs; k++) json_add_text(j, NULL, s->runs[run->needs[k]].id);
     json_end(j, ']');
-    json_add_text(j, "command", arena_printf(a, "seqlab train %s", sweep_command(run, a)));
+    json_add_text(j, "command", command_of(run, a));
     json_end(j, '}');
 }
 

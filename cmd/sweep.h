@@ -24,10 +24,6 @@ void sweep_show_clear(SweepShow *show);
 /* "40 runs: 31 done (12 from before), 4 running, 5 queued". */
 void sweep_summary(const Pool *p, char out[256]);
 
-/* What stands after `seqlab train` to make a run; words that a shell would take apart are quoted.
- */
-const char *sweep_command(const SweepRun *run, Arena *a);
-
 /* --launcher=slurm: submits, and with --wait stays until the end. */
 bool sweep_slurm(const Sweep *s, const Invocation *in, Error *err) MUST_CHECK;
 /* --status: a line a run. */

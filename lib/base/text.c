@@ -112,6 +112,23 @@ void text_addf(Text *t, const char *format, ...)
     va_end(again);
 }
 
+void text_add_shell(Text *t, const char *s)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "0123456789_-./=:,+@%";
+    if (*s && !s[strspn(s, plain)]) {
+        text_add(t, s);
+        return;
+    }
+    text_add(t, "'");
+    for (; *s; s++)
+        if (*s == '\'')
+            text_add(t, "'\\''");
+        else
+            text_addf(t, "%c", *s);
+    text_add(t, "'");
+}
+
 void text_add_json(Text *t, const char *s)
 {
     text_add(t, "\"");

@@ -26,7 +26,8 @@ typedef struct Text {
 } Text;
 void text_add(Text *t, const char *s);
 void text_addf(Text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void text_add_json(Text *t, const char *s); /* quoted and escaped */
+void text_add_json(Text *t, const char *s);  /* quoted and escaped */
+void text_add_shell(Text *t, const char *s); /* as one word of a shell, quoted where it has to be */
 void text_free(Text *t);
 
 /* Few digits that read back as the same double: whole numbers below 1e15 in full, others with as

@@ -12,18 +12,6 @@
 
 enum { SUBMISSIONS_MAX = 1000000 };
 
-/* As one word of a shell. */
-static void add_word(Text *out, const char *word)
-{
-    text_add(out, "'");
-    for (const char *p = word; *p; p++)
-        if (*p == '\'')
-            text_add(out, "'\\''");
-        else
-            text_addf(out, "%c", *p);
-    text_add(out, "'");
-}
-
 /* A line of a file of lines: nothing in it may end it. */
 static bool is_one_line(const SweepRun *run)
 {
@@ -40,10 +28,10 @@ static bool add_tasks(Text *out, const Sweep *s, const int *runs, int n, Error *
             return fail(err, FAIL_CONFIG, NULL, "%s: a value of run %s has a line break in it",
                         run->file, run->id);
         text_addf(out, "%s ", run->id);
-        add_word(out, run->file);
+        text_add_shell(out, run->file);
         for (int k = 0; k < run->n_words; k++) {
             text_add(out, " ");
-            add_word(out, run->words[k]);
+            text_add_shell(out, run->words[k]);
         }
         text_add(out, "\n");
     }
@@ -86,11 +74,11 @@ static void add_body(Text *out, const Slurm *s, const char *folder)
              "    [ \"$line\" -gt \"$first\" ] && [ \"$line\" -le $((first + n)) ] || continue\n"
              "    eval \"set -- $words\"\n"
              "    srun --ntasks=1 --cpus-per-task=\"${SLURM_CPUS_PER_TASK:-1}\" ");
-    add_word(out, s->program);
+    text_add_shell(out, s->program);
     text_add(out, " train --results ");
-    add_word(out, s->results);
+    text_add_shell(out, s->results);
     text_add(out, " \"$@\" </dev/null || code=$?\ndone <");
-    add_word(out, folder);
+    text_add_shell(out, folder);
     text_add(out, "/tasks\nexit $code\n");
 }
 

@@ -9,6 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The blocks that shape a sweep and show its results; no run has them. */
+static const char *const shaping[] = {"sweep", "table", "claims", "search", "plots", "slurm"};
+enum { N_SHAPING = sizeof shaping / sizeof shaping[0] };
+
 enum { BROKEN_MAX = 50 }; /* settings that fail before the rest is not looked at */
 
 typedef struct SweepInside {
@@ -150,8 +154,7 @@ static const char *short_key(const char *key, Arena *a)
 /* The command line's words that belong to every run: all but those that shape the sweep. */
 static bool belongs_to_run(const char *word)
 {
-    static const char *const shaping[] = {"sweep", "table", "claims", "search", "plots", "slurm"};
-    for (size_t i = 0; i < sizeof shaping / sizeof shaping[0]; i++) {
+    for (size_t i = 0; i < N_SHAPING; i++) {
         const size_t n = strlen(shaping[i]);
         if (strncmp(word, shaping[i], n) == 0 && strchr(".=+", word[n])) return false;
     }
@@ -260,9 +263,7 @@ static bool add_settings(Sweep *s, const char *const words[], int n_words, Error
 static Yaml *tree_of_runs(Arena *a, const Yaml *root)
 {
     Yaml *copy = yaml_copy(a, root);
-    static const char *const shaping[] = {"sweep", "table", "claims", "search", "plots", "slurm"};
-    for (size_t i = 0; i < sizeof shaping / sizeof shaping[0]; i++)
-        (void)yaml_remove(copy, shaping[i]);
+    for (size_t i = 0; i < N_SHAPING; i++) (void)yaml_remove(copy, shaping[i]);
     return copy;
 }
 

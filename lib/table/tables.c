@@ -1,6 +1,7 @@
 /* tables -- from an experiment file and its runs to tables and verdicts; see tables.h. */
 #include "table/tables.h"
 
+#include "base/text.h"
 #include "run/metric_lines.h"
 #include "run/run_record.h"
 #include "table/run_values.h"
@@ -311,29 +312,23 @@ static bool check_metrics(const Collector *c, Error *err)
 
 /* -- The footer */
 
-/* As a shell takes it. */
-static const char *shell_word(const char *word, Arena *a)
-{
-    bool plain = *word != '\0';
-    for (const char *p = word; *p; p++)
-        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:,+@%", *p))
-            plain = false;
-    if (plain) return word;
-    const char *out = "'";
-    for (const char *p = word; *p; p++)
-        out = *p == '\'' ? arena_printf(a, "%s'\\''", out) : arena_printf(a, "%s%c", out, *p);
-    return arena_printf(a, "%s'", out);
-}
-
 const char *tables_command(Arena *a, const char *path, const char *const words[], int n_words,
                            const char *results)
 {
-    char *text = arena_printf(a, "seqlab sweep %s", shell_word(path, a));
-    for (int i = 0; i < n_words; i++)
-        text = arena_printf(a, "%s %s", text, shell_word(words[i], a));
-    if (strcmp(results, "results") != 0)
-        text = arena_printf(a, "%s --results %s", text, shell_word(results, a));
-    return text;
+    Text text = {0};
+    text_add(&text, "seqlab sweep ");
+    text_add_shell(&text, path);
+    for (int i = 0; i < n_words; i++) {
+        text_add(&text, " ");
+        text_add_shell(&text, words[i]);
+    }
+    if (strcmp(results, "results") != 0) {
+        text_add(&text, " --results ");
+        text_add_shell(&text, results);
+    }
+    const char *copy = arena_string(a, text.data);
+    text_free(&text);
+    return copy;
 }
 
 static const char *source_text(const Collector *c)

@@ -141,3 +141,19 @@ TEST(text, json_is_escaped)
     assert_string_equal(t.data, "\"a\\\"b\\\\c\\nd\\u0009e\\u0001 caf\xc3\xa9\"");
     text_free(&t);
 }
+
+TEST(text, a_shell_word_is_quoted_where_it_has_to_be)
+{
+    static const char *const words[][2] = {
+        {"train.seed=1",     "train.seed=1"          },
+        {"",                 "''"                    },
+        {"model.dims=[1]",   "'model.dims=[1]'"      },
+        {"name=it's; rm -r", "'name=it'\\''s; rm -r'"},
+    };
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        Text t = {0};
+        text_add_shell(&t, words[i][0]);
+        assert_string_equal(t.data, words[i][1]);
+        text_free(&t);
+    }
+}
