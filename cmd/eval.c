@@ -106,19 +106,30 @@ static bool load_averaged(const char *folder, const Experiment *e, Network *n, E
     return ok;
 }
 
+static const char *checkpoint_folder(const Target *t, const Invocation *in)
+{
+    return arena_printf(in->arena, "%s/%s", t->folder, in->flags.best ? "best" : "checkpoint");
+}
+
+/* What the weights are of: they say so themselves where it is not the published network. */
+static bool find_architecture(const Target *t, const Invocation *in, const Architecture **out,
+                              Error *err)
+{
+    if (in->flags.checkpoint) return architecture_read(in->flags.checkpoint, in->arena, out, err);
+    const char *folder = checkpoint_folder(t, in);
+    if (checkpoint_exists(folder)) return architecture_of_checkpoint(folder, in->arena, out, err);
+    if (in->flags.best)
+        return fail(err, FAIL_DATA, NULL,
+                    "%s is not there: a run keeps it when train.best_by says by what", folder);
+    return fail(err, FAIL_DATA, NULL, "%s is not there: run 'seqlab train %s' first", folder,
+                in->words[0]);
+}
+
 static bool load_weights(const Target *t, const Invocation *in, Network *n, Error *err)
 {
     const Experiment *e = &t->experiment;
     if (in->flags.checkpoint) return checkpoint_load_weights(in->flags.checkpoint, n->params, err);
-    const char *part = in->flags.best ? "best" : "checkpoint";
-    const char *folder = arena_printf(in->arena, "%s/%s", t->folder, part);
-    bool there = checkpoint_exists(folder);
-    if (!there && in->flags.best)
-        return fail(err, FAIL_DATA, NULL,
-                    "%s is not there: a run keeps it when train.best_by says by what", folder);
-    if (!there)
-        return fail(err, FAIL_DATA, NULL, "%s is not there: run 'seqlab train %s' first", folder,
-                    in->words[0]);
+    const char *folder = checkpoint_folder(t, in);
     const OptimizerCommon *common = e->optimizer_options;
     if (common->ema_decay > 0 && !in->flags.best) return load_averaged(folder, e, n, err);
     TrainState state;
@@ -174,6 +185,7 @@ static bool eval_target(const Target *t, const Invocation *in, Error *err)
                         .steps_per_epoch = 1};
     Network n = {0};
     Evaluation result;
+    TRY(find_architecture(t, in, &o.architecture, err));
     TRY(network_new(&n, e, &o, in->arena, err));
     bool ok = evaluate_split(t, in, &n, &result, err) && report(t, in, &result, err);
     network_free(&n);

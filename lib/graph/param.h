@@ -72,6 +72,8 @@ typedef struct Params {
     int64_t n_other;
     int64_t count; /* parameters in the usual sense: elements of all that are not buffers */
     float *weights, *grads, *others;
+    const char *architecture; /* of a network that is not the published one, as text: saved with the
+                                 tensors; or NULL */
 } Params;
 
 Params *params_new(Arena *arena);

@@ -44,6 +44,10 @@ const char *option_type_text(const Option *o)
         return "steps (2000 or 10ep)";
     case OPTION_PATH:
         return o->max > 1 ? "path or list of paths" : "path";
+    case OPTION_COUNTS:
+        return "map of names and integers";
+    case OPTION_NAMES:
+        return "list of names";
     }
     return "";
 }
@@ -199,6 +203,61 @@ static bool read_paths(const Option *o, const Yaml *y, PathList *out, Error *err
     return true;
 }
 
+const NamedCount *count_map_find(const CountMap *map, const char *name)
+{
+    for (int i = 0; i < map->n; i++)
+        if (strcmp(map->at[i].name, name) == 0) return &map->at[i];
+    return NULL;
+}
+
+/* "" is the default's text: nothing. */
+static bool is_empty(const Yaml *y)
+{
+    return y->kind == YAML_NULL || (y->kind == YAML_SCALAR && !*y->text);
+}
+
+static bool read_counts(const Option *o, const Yaml *y, CountMap *out, Error *err)
+{
+    out->n = 0;
+    if (is_empty(y)) return true;
+    if (y->kind != YAML_MAP)
+        return yaml_fail(y, err, "%s: expected a map such as {layer1: 16}", o->name);
+    if (y->n > COUNT_MAP_MAX)
+        return yaml_fail(y, err, "%s: at most %d names", o->name, COUNT_MAP_MAX);
+    for (const Yaml *c = y->first; c; c = c->next) {
+        NamedCount *row = &out->at[out->n];
+        *row = (NamedCount){.name = c->key, .from = c};
+        TRY(yaml_int(c, &row->count, err));
+        if ((double)row->count < o->min || (double)row->count > o->max)
+            return yaml_fail(c, err, "%s: '%.80s' = %s is outside [%g, %g]", o->name, c->key,
+                             c->text, o->min, o->max);
+        out->n++;
+    }
+    return true;
+}
+
+static bool add_to_names(const Option *o, const Yaml *y, NameList *out, Error *err)
+{
+    if (out->n == NAME_LIST_MAX)
+        return yaml_fail(y, err, "%s: at most %d names", o->name, NAME_LIST_MAX);
+    TRY(yaml_string(y, &out->at[out->n].name, err));
+    out->at[out->n].from = y;
+    for (int i = 0; i < out->n; i++)
+        if (strcmp(out->at[i].name, out->at[out->n].name) == 0)
+            return yaml_fail(y, err, "%s: '%.80s' stands there twice", o->name, out->at[i].name);
+    out->n++;
+    return true;
+}
+
+static bool read_names(const Option *o, const Yaml *y, NameList *out, Error *err)
+{
+    out->n = 0;
+    if (is_empty(y)) return true;
+    if (y->kind != YAML_LIST) return add_to_names(o, y, out, err);
+    for (const Yaml *c = y->first; c; c = c->next) TRY(add_to_names(o, c, out, err));
+    return true;
+}
+
 static bool read_value(const Option *o, const Yaml *y, void *out, Error *err)
 {
     bool ok = false;
@@ -230,6 +289,12 @@ static bool read_value(const Option *o, const Yaml *y, void *out, Error *err)
         break;
     case OPTION_PATH:
         ok = read_paths(o, y, out, err);
+        break;
+    case OPTION_COUNTS:
+        ok = read_counts(o, y, out, err);
+        break;
+    case OPTION_NAMES:
+        ok = read_names(o, y, out, err);
         break;
     case OPTION_TREE:
         ok = true;
@@ -328,6 +393,35 @@ static Yaml *paths_written(const Option *o, const PathList *paths, Arena *a)
     return list;
 }
 
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static Yaml *counts_written(const CountMap *counts, Arena *a)
+{
+    const char **names = arena_new_array(a, const char *, counts->n);
+    Yaml *map = yaml_new_map(a);
+    for (int i = 0; i < counts->n; i++) names[i] = counts->at[i].name;
+    qsort(names, (size_t)counts->n, sizeof names[0], by_text);
+    for (int i = 0; i < counts->n; i++) {
+        const int64_t count = count_map_find(counts, names[i])->count;
+        yaml_append(a, map, names[i],
+                    yaml_new_scalar(a, arena_printf(a, "%lld", (long long)count), false));
+    }
+    return map;
+}
+
+static Yaml *names_written(const NameList *list, Arena *a)
+{
+    const char **names = arena_new_array(a, const char *, list->n);
+    Yaml *out = yaml_new_list(a);
+    for (int i = 0; i < list->n; i++) names[i] = list->at[i].name;
+    qsort(names, (size_t)list->n, sizeof names[0], by_text);
+    for (int i = 0; i < list->n; i++) yaml_append(a, out, NULL, yaml_new_scalar(a, names[i], true));
+    return out;
+}
+
 static Yaml *written(const Option *o, const void *value, Arena *a)
 {
     char text[256];
@@ -357,6 +451,10 @@ static Yaml *written(const Option *o, const void *value, Arena *a)
     }
     case OPTION_PATH:
         return paths_written(o, value, a);
+    case OPTION_COUNTS:
+        return counts_written(value, a);
+    case OPTION_NAMES:
+        return names_written(value, a);
     case OPTION_INTS:
     case OPTION_TREE: /* has no value to write: option_write leaves it out */
         break;
@@ -388,6 +486,8 @@ void option_write(const OptionTable *table, const void *values, bool with_defaul
         const char *text;
         IntList ints;
         Steps steps;
+        CountMap counts;
+        NameList names;
     } standard;
     for (int i = 0; i < table->n; i++) {
         const Option *o = sorted[i];

@@ -20,6 +20,8 @@ typedef enum OptionType {
     OPTION_INTS,   /* IntList: a list of integers, or one integer */
     OPTION_STEPS,  /* Steps: 2000 (steps), "10ep" or "500it" */
     OPTION_PATH,   /* PathList: a file or folder, or a list of them; never part of an id */
+    OPTION_COUNTS, /* CountMap: a map from names to integers */
+    OPTION_NAMES,  /* NameList: a list of names, or one */
     OPTION_TREE,   /* no field: read by the component itself; `choices` says what may stand there */
 } OptionType;
 
@@ -28,6 +30,28 @@ typedef struct IntList {
     int n;
     int64_t at[OPTION_LIST_MAX];
 } IntList;
+
+/* What names stand for is the component's to check, once it knows them: each has the node that it
+ * was read from, for messages (NULL: not from a file). Written in the order of the names, so that
+ * an id does not depend on the file's. The names are in the YAML arena. */
+enum { COUNT_MAP_MAX = 192, NAME_LIST_MAX = 64 };
+typedef struct NamedCount {
+    const char *name;
+    int64_t count;
+    const Yaml *from;
+} NamedCount;
+typedef struct CountMap {
+    int n;
+    NamedCount at[COUNT_MAP_MAX];
+} CountMap;
+typedef struct NameList {
+    int n;
+    struct {
+        const char *name;
+        const Yaml *from;
+    } at[NAME_LIST_MAX];
+} NameList;
+const NamedCount *count_map_find(const CountMap *map, const char *name); /* NULL if absent */
 
 /* Paths made absolute as they are read: a relative one belongs to the folder of the YAML file it
  * stands in, or to the current folder when it came from the command line. What stands there enters
@@ -92,6 +116,15 @@ typedef struct Option {
 #define OPT_PATH(S, field, max_paths, help)                                                        \
     {                                                                                              \
 #field, OPTION_PATH, offsetof(S, field), "", 0, max_paths, NULL, help                      \
+    }
+
+#define OPT_COUNTS(S, field, min, max, help)                                                       \
+    {                                                                                              \
+#field, OPTION_COUNTS, offsetof(S, field), "", min, max, NULL, help                        \
+    }
+#define OPT_NAMES(S, field, help)                                                                  \
+    {                                                                                              \
+#field, OPTION_NAMES, offsetof(S, field), "", 0, 0, NULL, help                             \
     }
 
 /* In a table so that it is known: by name for the nearest one, and to help and manuals. `value` is

@@ -41,7 +41,8 @@ static const char *number_text(Arena *a, double value)
 static const char *range_of(const Option *o, Arena *a)
 {
     enum { UNBOUNDED = 1000000000 }; /* nobody comes near such a limit */
-    const bool number = o->type == OPTION_INT || o->type == OPTION_REAL || o->type == OPTION_INTS;
+    const bool number = o->type == OPTION_INT || o->type == OPTION_REAL || o->type == OPTION_INTS ||
+                        o->type == OPTION_COUNTS;
     if (!number) return "";
     if (o->max >= UNBOUNDED && o->min <= -UNBOUNDED) return "";
     if (o->max >= UNBOUNDED) return arena_printf(a, ">= %s", number_text(a, o->min));

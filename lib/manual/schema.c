@@ -121,6 +121,16 @@ static json_t *type_of(const Option *o)
             parsed(SCALAR));
     case OPTION_STRING:
         return parsed(SCALAR);
+    case OPTION_COUNTS:
+        return by_type("object",
+                       json_pack("{s: o, s: i}", "additionalProperties", ranged("integer", o),
+                                 "maxProperties", (int)COUNT_MAP_MAX),
+                       parsed("{\"enum\": [\"\", null]}"));
+    case OPTION_NAMES:
+        return by_type(
+            "array",
+            json_pack("{s: o, s: i}", "items", parsed(SCALAR), "maxItems", (int)NAME_LIST_MAX),
+            parsed(SCALAR));
     case OPTION_TREE: {
         const char *form = manual_form(o->choices);
         return form ? parsed(form) : NULL;
@@ -134,8 +144,9 @@ static json_t *default_of(const Option *o)
     json_t *list = json_array();
     if (o->type == OPTION_INTS) split(o->value, ',', add_number, list);
     if (o->type == OPTION_SET) split(o->value, ',', add_text, list);
-    if (o->type == OPTION_INTS || o->type == OPTION_SET) return list;
+    if (o->type == OPTION_INTS || o->type == OPTION_SET || o->type == OPTION_NAMES) return list;
     json_decref(list);
+    if (o->type == OPTION_COUNTS) return json_object();
     if (o->type == OPTION_BOOL) return json_boolean(strcmp(o->value, "true") == 0);
     char *end;
     const double value = strtod(o->value, &end);

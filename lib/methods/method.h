@@ -6,6 +6,7 @@
 #ifndef SEQLAB_METHODS_METHOD_H
 #define SEQLAB_METHODS_METHOD_H
 
+#include "data/dataset.h"
 #include "nn/model.h"
 
 typedef struct Method Method;
@@ -14,8 +15,14 @@ typedef struct MethodCall {
     const Method *method;
     const void *options;
     Params *params;
-    uint64_t seed; /* train.seed */
-    int64_t step;  /* updates done so far */
+    const Model *model;
+    const void *model_options;
+    /* How the network was built, the methods' parametrize hooks among it: a hook that needs a graph
+     * of its own copies this and sets graph and training. */
+    const ModelBuild *like;
+    const Dataset *data; /* for reshape and transform (samples.h); NULL: none at hand */
+    uint64_t seed;       /* train.seed */
+    int64_t step;        /* updates done so far */
     int64_t total_steps;
     int64_t steps_per_epoch;
 } MethodCall;
@@ -28,11 +35,24 @@ typedef struct LossCall {
     bool training;
 } LossCall;
 
+/* What a reshape hook chooses. */
+typedef struct Reshape {
+    Architecture architecture; /* starts as the file has it, or as the method before left it */
+    /* Parameters whose name and shape stay keep the values that they have now, instead of first
+     * values of their own. */
+    bool keep_weights;
+    Arena *arena; /* for the names */
+} Reshape;
+
 struct Method {
     const char *name, *family, *paper, *summary;
     int revision;
     OptionTable options;
 
+    /* Once, before the network that is trained is built: c->params are those of the network as it
+     * is without this method, with first values, or those of `base`. Not after a resume: what was
+     * chosen is in the checkpoint. */
+    bool (*reshape)(const MethodCall *c, Reshape *out, Error *err);
     /* A layer asks for its effective weight. Called while graphs are built (training and
      * evaluation). Returns w itself where the method has nothing to say about p. */
     Node *(*parametrize)(const MethodCall *c, const ModelBuild *b, Param *p, Node *w);

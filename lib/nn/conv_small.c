@@ -5,10 +5,6 @@
  *   then 256, 256 and n_classes units; Glorot normal weights, zero biases. */
 #include "nn/layer.h"
 
-typedef struct ConvSmall {
-    int init;
-} ConvSmall;
-
 static Node *conv_small(ModelBuild *b, Node *x, int depth)
 {
     static const LayerInit glorot = {{.kind = INIT_XAVIER_NORMAL}, {.kind = INIT_ZEROS}};
@@ -22,8 +18,10 @@ static Node *conv_small(ModelBuild *b, Node *x, int depth)
                           "least %dx%d, not %s",
                           depth / 2, (int)least, (int)least, shape_text(&b->sample, text));
     for (int i = 0; i < depth; i++) {
-        const ConvLayer c = {.out = channels[i], .kernel = 3, .pad = 1, .bias = true};
-        x = relu(g, layer_conv(b, model_name(b, "conv_layers.%d", i), x, c, &glorot));
+        const char *name = model_name(b, "conv_layers.%d", i);
+        const ConvLayer c = {
+            .out = model_width(b, name, channels[i]), .kernel = 3, .pad = 1, .bias = true};
+        x = relu(g, layer_conv(b, name, x, c, &glorot));
         if (i % 2)
             x = max_pool2d(g, x,
                            (Pool2d){
@@ -31,12 +29,14 @@ static Node *conv_small(ModelBuild *b, Node *x, int depth)
             });
     }
     x = layer_flatten(b, x);
-    for (int i = 0; i < 2; i++)
-        x = relu(g, layer_linear(b, model_name(b, "fc_layers.%d", i), x, 256, true, &glorot));
+    for (int i = 0; i < 2; i++) {
+        const char *name = model_name(b, "fc_layers.%d", i);
+        x = relu(g, layer_linear(b, name, x, model_width(b, name, 256), true, &glorot));
+    }
     return layer_linear(b, "fc", x, b->n_classes, true, &glorot);
 }
 
-static const Option conv_small_options[] = {MODEL_OPTION_INIT(ConvSmall)};
+static const Option conv_small_options[] = {MODEL_SHAPE_OPTIONS};
 
 #define CONV_SMALL(depth, text)                                                                    \
     static Node *build_##depth(ModelBuild *b, const void *options, Node *x)                        \
@@ -49,9 +49,10 @@ static const Option conv_small_options[] = {MODEL_OPTION_INIT(ConvSmall)};
         .summary = (text),                                                                         \
         .paper = "arXiv:1803.03635",                                                               \
         .revision = 1,                                                                             \
-        .options = OPTION_TABLE(ConvSmall, conv_small_options),                                    \
+        .options = OPTION_TABLE(ModelShape, conv_small_options),                                   \
         .build = build_##depth,                                                                    \
         .init = model_common_init,                                                                 \
+        .architecture = model_common_architecture,                                                 \
     }
 
 CONV_SMALL(2, "two convolutions and three linear layers, for CIFAR-10");

@@ -6,7 +6,7 @@
 #include "nn/layer.h"
 
 typedef struct Mlp {
-    int init;
+    ModelShape shape;
     IntList hidden;
     int activation;
     double dropout;
@@ -17,10 +17,11 @@ static Node *stack(ModelBuild *b, const Mlp *o, Node *x, const LayerInit *init)
 {
     x = layer_flatten(b, x);
     for (int i = 0; i < o->hidden.n; i++) {
-        x = layer_linear(b, model_name(b, "fc_layers.%d", i), x, o->hidden.at[i], true, init);
+        const char *name = model_name(b, "fc_layers.%d", i);
+        x = layer_linear(b, name, x, model_width(b, name, o->hidden.at[i]), true, init);
         if (o->batch_norm) x = layer_batch_norm(b, model_name(b, "bn_layers.%d", i), x);
         x = layer_activation(b, o->activation, x);
-        x = layer_dropout(b, model_name(b, "fc_layers.%d", i), x, o->dropout);
+        x = layer_dropout(b, name, x, o->dropout);
     }
     return layer_linear(b, "fc", x, b->n_classes, true, init);
 }
@@ -32,7 +33,7 @@ static Node *mlp_build(ModelBuild *b, const void *options, Node *x)
 
 // clang-format off
 static const Option mlp_options[] = {
-    MODEL_OPTION_INIT(Mlp),
+    MODEL_SHAPE_OPTIONS,
     OPT_INTS(Mlp, hidden, "256,256", 1, 1e6, "widths of the hidden layers, in units"),
     OPT_ENUM(Mlp, activation, LAYER_ACTIVATIONS, "relu", "nonlinearity after every hidden layer"),
     OPT_REAL(Mlp, dropout, 0, 0, 0.999, "share of hidden units dropped in training"),
@@ -47,11 +48,8 @@ const Model model_mlp = {
     .options = OPTION_TABLE(Mlp, mlp_options),
     .build = mlp_build,
     .init = model_common_init,
+    .architecture = model_common_architecture,
 };
-
-typedef struct Lenet {
-    int init;
-} Lenet;
 
 static Node *lenet_build(ModelBuild *b, const void *options, Node *x)
 {
@@ -63,14 +61,15 @@ static Node *lenet_build(ModelBuild *b, const void *options, Node *x)
     return stack(b, &layers, x, &glorot);
 }
 
-static const Option lenet_options[] = {MODEL_OPTION_INIT(Lenet)};
+static const Option lenet_options[] = {MODEL_SHAPE_OPTIONS};
 
 const Model model_lenet_300_100 = {
     .name = "lenet_300_100",
     .summary = "two hidden layers of 300 and 100 units, for MNIST",
     .paper = "arXiv:1803.03635",
     .revision = 1,
-    .options = OPTION_TABLE(Lenet, lenet_options),
+    .options = OPTION_TABLE(ModelShape, lenet_options),
     .build = lenet_build,
     .init = model_common_init,
+    .architecture = model_common_architecture,
 };

@@ -11,6 +11,34 @@
 #include "graph/param.h"
 #include "io/option.h"
 
+/* What is other than in the published network: channels by the name of a layer or of a stream, and
+ * blocks that are left out. */
+typedef struct Architecture {
+    CountMap widths;
+    NameList without;
+} Architecture;
+
+/* Of a model as it was built: what an Architecture may name. */
+typedef enum ModelPartKind {
+    PART_WIDTH,  /* a number of channels that can be chosen */
+    PART_MEMBER, /* a layer that writes to a stream: has the stream's width */
+    PART_BLOCK   /* a block that can be left out, or not */
+} ModelPartKind;
+typedef struct ModelPart {
+    ModelPartKind kind;
+    const char *name;
+    const char *stream; /* PART_MEMBER: what it writes to */
+    int64_t wanted;     /* PART_WIDTH: the model's own channels */
+    int64_t width;      /* PART_WIDTH, PART_MEMBER: as built */
+    bool removable;     /* PART_BLOCK: its output has the shape of its input */
+    bool there;         /* PART_BLOCK: was built */
+} ModelPart;
+typedef struct ModelParts {
+    Arena *arena;
+    ModelPart *at; /* in the order of the network, each name once */
+    int n, capacity;
+} ModelParts;
+
 typedef struct ModelBuild ModelBuild;
 struct ModelBuild {
     Graph *graph;
@@ -27,6 +55,8 @@ struct ModelBuild {
     /* What to use in place of a trainable parameter's own node; NULL when no method asks. */
     Node *(*parametrize)(void *owner, const ModelBuild *b, Param *p, Node *w);
     void *owner;
+    const Architecture *architecture; /* NULL: the published one */
+    ModelParts *parts;                /* filled as the model is built; NULL: nobody asks */
     /* Called with every named activation (layer outputs before their nonlinearity) as the model is
      * built: LSUV, probes. */
     void (*observe)(void *owner, const char *layer, Param *weight, Node *output);
@@ -38,6 +68,14 @@ struct ModelBuild {
 Node *model_param(ModelBuild *b, const char *name, Shape s, ParamRole role, Init init);
 /* A buffer (running statistics): never trained, saved with the model. */
 Param *model_buffer(ModelBuild *b, const char *name, Shape s, Init init);
+/* The channels of the layer or stream `name`, `wanted` in the published network. Layers whose
+ * outputs are added share a stream, which has one name: model_member says which layers those are.
+ */
+int64_t model_width(ModelBuild *b, const char *name, int64_t wanted);
+void model_member(ModelBuild *b, const char *layer, const char *stream, int64_t width);
+/* Whether the block `name` is to be built. One that is not `removable` always is: to leave it out
+ * is a mistake that model_parts_check reports. */
+bool model_block(ModelBuild *b, const char *name, bool removable);
 /* "prefix.suffix" in the graph's arena. */
 const char *model_name(const ModelBuild *b, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -49,6 +87,9 @@ typedef struct Model {
     Node *(*build)(ModelBuild *b, const void *options,
                    Node *x);               /* x (B, sample...): logits (B, n_classes) */
     InitKind (*init)(const void *options); /* what goes into ModelBuild.init */
+    /* What goes into ModelBuild.architecture; NULL: the model has no widths that could be chosen.
+     */
+    const Architecture *(*architecture)(const void *options);
 } Model;
 
 extern const Model *const model_registry[]; /* NULL-terminated */
@@ -61,6 +102,28 @@ const Model *model_find(const char *name);
 #define MODEL_OPTION_INIT(S)                                                                       \
     OPT_ENUM(S, init, MODEL_INIT_CHOICES, "default",                                               \
              "first values of the weights; default: as the model's source does it")
+
+/* First in the options of a model that takes an Architecture. */
+typedef struct ModelShape {
+    int init;
+    Architecture architecture;
+} ModelShape;
+enum { MODEL_WIDTH_MAX = 65536 };
+// clang-format off
+#define MODEL_SHAPE_OPTIONS                                                                        \
+    MODEL_OPTION_INIT(ModelShape),                                                                 \
+    {"widths", OPTION_COUNTS, offsetof(ModelShape, architecture.widths), "", 1, MODEL_WIDTH_MAX,   \
+     NULL, "channels or units by the name of a layer, or of a residual stream: {layer1: 12}; the rest as published"}, \
+    {"without", OPTION_NAMES, offsetof(ModelShape, architecture.without), "", 0, 0, NULL,          \
+     "residual blocks that are left out: [layer1.2]"}
+// clang-format on
+const Architecture *model_common_architecture(const void *options);
+
+/* After the model was built with `parts`: every name of the architecture is one that the model has,
+ * and the layers of a stream agree; every mistake is reported at its place, with the nearest name.
+ */
+bool model_parts_check(const ModelParts *parts, const Architecture *architecture, const char *model,
+                       Error *err) MUST_CHECK;
 
 /* The kind for ModelBuild.init; orthogonal for lsuv, which starts from it. */
 InitKind model_common_init(const void *options);

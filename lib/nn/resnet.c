@@ -8,11 +8,14 @@
  * each convolution with its batch norm, the last one before the sum with the shortcut and a ReLU.
  * Where shapes differ the shortcut is downsample.0 (1x1) and downsample.1 (batch norm). The stem is
  * a 7x7 convolution of stride 2 and a 3x3 maximum of stride 2 or, for small images, one 3x3
- * convolution. Initial values as torchvision's: He normal by fan-out, fc torch's default. */
+ * convolution. Channels can be chosen by the names layer1 ... layer4, each the residual stream of a
+ * stage (of a network of basic blocks the stem writes to layer1; else it is conv1), and
+ * layer1.0.conv1 ... of the convolutions within a block. Blocks whose shortcut is the identity can
+ * be left out. Initial values as torchvision's: He normal by fan-out, fc torch's default. */
 #include "nn/layer.h"
 
 typedef struct Resnet {
-    int init;
+    ModelShape shape;
     int stem; /* 0: imagenet, 1: cifar */
 } Resnet;
 
@@ -37,51 +40,94 @@ static Node *block_conv(ModelBuild *b, const char *prefix, int i, Node *x, ConvL
                      x, c);
 }
 
-static Node *block(ModelBuild *b, const char *prefix, Node *x, int64_t planes, int64_t stride,
-                   bool bottleneck)
+/* Where a block stands and what it is made of. */
+typedef struct Block {
+    const char *prefix, *stream;
+    int64_t planes, stride;
+    bool bottleneck, projects; /* the shortcut is a convolution */
+} Block;
+
+/* The channels between a block's convolutions. */
+static int64_t inner_width(ModelBuild *b, const Block *k, int i)
+{
+    return model_width(b, model_name(b, "%s.conv%d", k->prefix, i), k->planes);
+}
+
+static int64_t stream_width(ModelBuild *b, const char *layer, const char *stream, int64_t wanted)
+{
+    const int64_t width = model_width(b, stream, wanted);
+    model_member(b, layer, stream, width);
+    return width;
+}
+
+static Node *block(ModelBuild *b, const Block *k, Node *x)
 {
     Graph *g = b->graph;
-    const int64_t out = bottleneck ? 4 * planes : planes;
-    const ConvLayer wide = {.out = planes, .kernel = 3, .stride = stride, .pad = 1};
+    const char *last = model_name(b, "%s.conv%d", k->prefix, k->bottleneck ? 3 : 2);
+    if (!model_block(b, k->prefix, !k->projects)) return x;
+    ConvLayer wide = {.out = inner_width(b, k, 1), .kernel = 3, .stride = k->stride, .pad = 1};
     Node *y = x, *through = x;
-    if (bottleneck) {
-        y = relu(g, block_conv(b, prefix, 1, y, (ConvLayer){.out = planes, .kernel = 1}));
-        y = relu(g, block_conv(b, prefix, 2, y, wide));
-        y = block_conv(b, prefix, 3, y, (ConvLayer){.out = out, .kernel = 1});
+    int64_t out;
+    if (k->bottleneck) {
+        y = relu(g, block_conv(b, k->prefix, 1, y, (ConvLayer){.out = wide.out, .kernel = 1}));
+        wide.out = inner_width(b, k, 2);
+        y = relu(g, block_conv(b, k->prefix, 2, y, wide));
+        out = stream_width(b, last, k->stream, 4 * k->planes);
+        y = block_conv(b, k->prefix, 3, y, (ConvLayer){.out = out, .kernel = 1});
     } else {
-        y = relu(g, block_conv(b, prefix, 1, y, wide));
-        y = block_conv(b, prefix, 2, y, (ConvLayer){.out = planes, .kernel = 3, .pad = 1});
+        y = relu(g, block_conv(b, k->prefix, 1, y, wide));
+        out = stream_width(b, last, k->stream, k->planes);
+        y = block_conv(b, k->prefix, 2, y, (ConvLayer){.out = out, .kernel = 3, .pad = 1});
     }
-    if (stride != 1 || x->shape.dim[3] != out)
-        through = conv_norm(b, model_name(b, "%s.downsample.0", prefix),
-                            model_name(b, "%s.downsample.1", prefix), x,
-                            (ConvLayer){.out = out, .kernel = 1, .stride = stride});
+    if (k->projects) {
+        const char *conv = model_name(b, "%s.downsample.0", k->prefix);
+        model_member(b, conv, k->stream, out);
+        through = conv_norm(b, conv, model_name(b, "%s.downsample.1", k->prefix), x,
+                            (ConvLayer){.out = out, .kernel = 1, .stride = k->stride});
+    }
     return relu(g, add(g, y, through));
+}
+
+static Node *stem(ModelBuild *b, const Resnet *o, Node *x, bool bottleneck)
+{
+    Graph *g = b->graph;
+    const bool small = o->stem == 1;
+    const ConvLayer c = {.out = bottleneck ? model_width(b, "conv1", 64)
+                                           : stream_width(b, "conv1", "layer1", 64),
+                         .kernel = small ? 3 : 7,
+                         .stride = small ? 1 : 2,
+                         .pad = small ? 1 : 3};
+    x = relu(g, conv_norm(b, "conv1", "bn1", x, c));
+    if (small) return x;
+    return max_pool2d(g, x,
+                      (Pool2d){
+                          .kernel = {3, 3},
+                            .stride = {2, 2},
+                            .pad = {1, 1}
+    });
 }
 
 static Node *resnet(ModelBuild *b, const Resnet *o, Node *x, const ResnetKind *kind)
 {
-    Graph *g = b->graph;
-    const ConvLayer small = {.out = 64, .kernel = 3, .pad = 1};
-    const ConvLayer large = {.out = 64, .kernel = 7, .stride = 2, .pad = 3};
-    x = relu(g, conv_norm(b, "conv1", "bn1", x, o->stem == 1 ? small : large));
-    if (o->stem == 0)
-        x = max_pool2d(g, x,
-                       (Pool2d){
-                           .kernel = {3, 3},
-                             .stride = {2, 2},
-                             .pad = {1, 1}
-        });
-    for (int stage = 0; stage < 4; stage++)
-        for (int i = 0; i < kind->blocks[stage]; i++)
-            x = block(b, model_name(b, "layer%d.%d", stage + 1, i), x, INT64_C(64) << stage,
-                      stage > 0 && i == 0 ? 2 : 1, kind->bottleneck);
-    return layer_linear(b, "fc", global_avg_pool(g, x), b->n_classes, true, &layer_init_torch);
+    x = stem(b, o, x, kind->bottleneck);
+    for (int stage = 0; stage < 4; stage++) {
+        for (int i = 0; i < kind->blocks[stage]; i++) {
+            const Block k = {.prefix = model_name(b, "layer%d.%d", stage + 1, i),
+                             .stream = model_name(b, "layer%d", stage + 1),
+                             .planes = INT64_C(64) << stage,
+                             .stride = stage > 0 && i == 0 ? 2 : 1,
+                             .bottleneck = kind->bottleneck,
+                             .projects = i == 0 && (stage > 0 || kind->bottleneck)};
+            x = block(b, &k, x);
+        }
+    }
+    return layer_linear(b, "fc", global_avg_pool(b->graph, x), b->n_classes, true,
+                        &layer_init_torch);
 }
 
 // clang-format off
 static const Option resnet_options[] = {
-    MODEL_OPTION_INIT(Resnet),
+    MODEL_SHAPE_OPTIONS,
     OPT_ENUM(Resnet, stem, "imagenet|cifar", "imagenet",
              "imagenet: 7x7 stride 2 and a maximum; cifar: 3x3 stride 1, for images of about 32"),
 };
@@ -103,6 +149,7 @@ static const ResnetKind kind_50 = {{3, 4, 6, 3}, true};
         .options = OPTION_TABLE(Resnet, resnet_options),                                           \
         .build = build_##depth,                                                                    \
         .init = model_common_init,                                                                 \
+        .architecture = model_common_architecture,                                                 \
     }
 
 RESNET(18, "residual network of 18 layers, basic blocks");

@@ -5,14 +5,21 @@
  *   the second and third halving the image; global average; linear.
  *   block: y = relu(shortcut(x) + bn2(conv2(relu(bn1(conv1(x))))))
  *
- * Where channels grow, shortcut A takes every second pixel and puts the new channels as zeros, half
- * of them before and half after the old ones (as the code does that the published weights come
- * from; the paper only says extra zeros); B is a 1x1 convolution of stride 2 with batch norm.
- * Names and initial values (He normal by fan-in) are those of akamaster/pytorch_resnet_cifar10. */
+ * Channels can be chosen by the names layer1, layer2, layer3, each the residual stream of a stage
+ * (the stem writes to layer1), and layer1.0.conv1 ..., between the two convolutions of a block.
+ * Blocks but the first of the second and third stage can be left out.
+ *
+ * Where a stage begins, shortcut A takes every second pixel and puts the new channels as zeros,
+ * half of them before and half after the old ones (as the code does that the published weights come
+ * from; the paper only says extra zeros), or drops as many where channels were chosen to shrink; B
+ * is a 1x1 convolution of stride 2 with batch norm. Names and initial values (He normal by fan-in)
+ * are those of akamaster/pytorch_resnet_cifar10. */
 #include "nn/layer.h"
 
+#include <string.h>
+
 typedef struct ResnetCifar {
-    int init;
+    ModelShape shape;
     int shortcut; /* 0: A, 1: B */
 } ResnetCifar;
 
@@ -23,7 +30,9 @@ static Node *shortcut(ModelBuild *b, const ResnetCifar *o, const char *prefix, N
     Graph *g = b->graph;
     if (o->shortcut == 1) {
         const ConvLayer c = {.out = out, .kernel = 1, .stride = 2};
-        x = layer_conv(b, model_name(b, "%s.shortcut.0", prefix), x, c, &he_init);
+        const char *name = model_name(b, "%s.shortcut.0", prefix);
+        model_member(b, name, model_name(b, "%.*s", (int)strcspn(prefix, "."), prefix), out);
+        x = layer_conv(b, name, x, c, &he_init);
         return layer_batch_norm(b, model_name(b, "%s.shortcut.1", prefix), x);
     }
     const int64_t extra = out - x->shape.dim[3];
@@ -32,36 +41,52 @@ static Node *shortcut(ModelBuild *b, const ResnetCifar *o, const char *prefix, N
                        .kernel = {1, 1},
                          .stride = {2, 2}
     }); /* a mean of one pixel */
+    if (extra < 0) return slice(g, x, 3, -extra / 2, out);
     return pad_zero(g, x, 3, extra / 2, extra - extra / 2);
 }
 
-static Node *block(ModelBuild *b, const ResnetCifar *o, const char *prefix, Node *x, int64_t out)
+/* A layer that writes to the residual stream of its stage. */
+static ConvLayer to_stream(ModelBuild *b, const char *layer, int stage, int64_t kernel)
+{
+    const char *stream = model_name(b, "layer%d", stage + 1);
+    const int64_t width = model_width(b, stream, INT64_C(16) << stage);
+    model_member(b, layer, stream, width);
+    return (ConvLayer){.out = width, .kernel = kernel, .stride = 1, .pad = kernel / 2};
+}
+
+static Node *block(ModelBuild *b, const ResnetCifar *o, int stage, int i, Node *x)
 {
     Graph *g = b->graph;
-    const bool grows = x->shape.dim[3] != out;
-    const ConvLayer first = {.out = out, .kernel = 3, .stride = grows ? 2 : 1, .pad = 1};
-    const ConvLayer second = {.out = out, .kernel = 3, .stride = 1, .pad = 1};
-    Node *y = layer_conv(b, model_name(b, "%s.conv1", prefix), x, first, &he_init);
+    const bool grows = stage > 0 && i == 0;
+    const char *prefix = model_name(b, "layer%d.%d", stage + 1, i);
+    const char *conv1 = model_name(b, "%s.conv1", prefix);
+    const char *conv2 = model_name(b, "%s.conv2", prefix);
+    if (!model_block(b, prefix, !grows)) return x;
+    const ConvLayer first = {.out = model_width(b, conv1, INT64_C(16) << stage),
+                             .kernel = 3,
+                             .stride = grows ? 2 : 1,
+                             .pad = 1};
+    const ConvLayer second = to_stream(b, conv2, stage, 3);
+    Node *y = layer_conv(b, conv1, x, first, &he_init);
     y = relu(g, layer_batch_norm(b, model_name(b, "%s.bn1", prefix), y));
-    y = layer_conv(b, model_name(b, "%s.conv2", prefix), y, second, &he_init);
+    y = layer_conv(b, conv2, y, second, &he_init);
     y = layer_batch_norm(b, model_name(b, "%s.bn2", prefix), y);
-    return relu(g, add(g, y, grows ? shortcut(b, o, prefix, x, out) : x));
+    return relu(g, add(g, y, grows ? shortcut(b, o, prefix, x, second.out) : x));
 }
 
 static Node *resnet_cifar(ModelBuild *b, const ResnetCifar *o, Node *x, int depth)
 {
     Graph *g = b->graph;
-    const ConvLayer stem = {.out = 16, .kernel = 3, .stride = 1, .pad = 1};
+    const ConvLayer stem = to_stream(b, "conv1", 0, 3);
     x = relu(g, layer_batch_norm(b, "bn1", layer_conv(b, "conv1", x, stem, &he_init)));
     for (int stage = 0; stage < 3; stage++)
-        for (int i = 0; i < (depth - 2) / 6; i++)
-            x = block(b, o, model_name(b, "layer%d.%d", stage + 1, i), x, 16 << stage);
+        for (int i = 0; i < (depth - 2) / 6; i++) x = block(b, o, stage, i, x);
     return layer_linear(b, "linear", global_avg_pool(g, x), b->n_classes, true, &he_init);
 }
 
 // clang-format off
 static const Option resnet_cifar_options[] = {
-    MODEL_OPTION_INIT(ResnetCifar),
+    MODEL_SHAPE_OPTIONS,
     OPT_ENUM(ResnetCifar, shortcut, "A|B", "A",
              "where channels grow: A subsampling and zero channels, B a 1x1 convolution"),
 };
@@ -80,6 +105,7 @@ static const Option resnet_cifar_options[] = {
         .options = OPTION_TABLE(ResnetCifar, resnet_cifar_options),                                \
         .build = build_##depth,                                                                    \
         .init = model_common_init,                                                                 \
+        .architecture = model_common_architecture,                                                 \
     }
 
 RESNET_CIFAR(8);

@@ -44,9 +44,10 @@ static bool evaluate_run(Evaluation *out, const PlotRuns *r, const Experiment *e
     Network n = {0};
     *out = (Evaluation){.n_classes = d->n_classes};
     out->confusion = arena_new_array(r->arena, int64_t, d->n_classes * d->n_classes);
+    const char *checkpoint = arena_printf(r->arena, "%s/checkpoint", folder);
+    TRY(architecture_of_checkpoint(checkpoint, r->arena, &o.architecture, err));
     TRY(network_new(&n, e, &o, r->arena, err));
-    bool ok = load(&n, arena_printf(r->arena, "%s/checkpoint", folder), err) &&
-              count(out, &n, d, (SplitId)spec->split, err);
+    bool ok = load(&n, checkpoint, err) && count(out, &n, d, (SplitId)spec->split, err);
     network_free(&n);
     return ok;
 }

@@ -34,6 +34,10 @@ static bool set_up(Replay *r, const Dataset *data, const char *folder, Error *er
     if (!r->loader) return false;
     r->steps_per_epoch = loader_steps_per_epoch(r->loader);
     r->total = steps_resolve(e->train.steps, r->steps_per_epoch);
+    const char *checkpoint = arena_printf(r->arena, "%s/checkpoint", folder);
+    const bool begun = checkpoint_exists(checkpoint);
+    char base[4096] = "";
+    if (!begun) TRY(rundir_base_weights(folder, e, base, err));
     NetworkOptions n = {.sample = data->sample,
                         .dtype = data->dtype,
                         .n_tokens = data->n_tokens,
@@ -42,15 +46,15 @@ static bool set_up(Replay *r, const Dataset *data, const char *folder, Error *er
                         .allocate = true,
                         .keep_values = true,
                         .total_steps = r->total,
-                        .steps_per_epoch = r->steps_per_epoch};
+                        .steps_per_epoch = r->steps_per_epoch,
+                        .data = data,
+                        .base = arena_string(r->arena, base)};
+    if (begun) TRY(architecture_of_checkpoint(checkpoint, r->arena, &n.architecture, err));
     TRY(network_new(&r->network, e, &n, r->arena, err));
     TRY(optimizer_start(&r->optimizer, e->optimizer, e->optimizer_options, r->network.params,
                         r->arena, err));
-    const char *checkpoint = arena_printf(r->arena, "%s/checkpoint", folder);
-    if (checkpoint_exists(checkpoint))
+    if (begun)
         return checkpoint_read(checkpoint, e->id, r->network.params, &r->optimizer, &r->state, err);
-    char base[4096];
-    TRY(rundir_base_weights(folder, e, base, err));
     return network_init(&r->network, loader_batch(r->loader, 0).x, base, err);
 }
 

@@ -177,15 +177,16 @@ static bool read_state(const char *path, StateFile *s, Error *err)
 
 /* -- Writing */
 
-static bool write_tensors(const char *folder, const char *file, const TensorList *list, Arena *a,
-                          Error *err)
+static bool write_tensors(const char *folder, const char *file, const TensorList *list,
+                          const char *architecture, Arena *a, Error *err)
 {
     /* what Hugging Face's loaders ask for before they take a file */
-    static const char *metadata[1][2] = {
-        {"format", "pt"}
+    const char *metadata[2][2] = {
+        {"format",                "pt"        },
+        {CHECKPOINT_ARCHITECTURE, architecture}
     };
-    return safetensors_write(arena_printf(a, "%s/%s", folder, file), list->at, list->n, metadata, 1,
-                             err);
+    return safetensors_write(arena_printf(a, "%s/%s", folder, file), list->at, list->n, metadata,
+                             architecture ? 2 : 1, err);
 }
 
 static bool write_files(const char *folder, const char *run_id, const Params *params,
@@ -196,12 +197,12 @@ static bool write_files(const char *folder, const char *run_id, const Params *pa
     (void)snprintf(s.run_id, sizeof s.run_id, "%s", run_id);
     TensorList model = model_tensors(params, a);
     s.model_crc = crc_of(&model);
-    TRY(write_tensors(folder, "model.safetensors", &model, a, err));
+    TRY(write_tensors(folder, "model.safetensors", &model, params->architecture, a, err));
     if (optimizer) {
         TensorList slots = optimizer_tensors(params, optimizer, a);
         s.optimizer_step = optimizer->step;
         s.optimizer_crc = crc_of(&slots);
-        TRY(write_tensors(folder, "optimizer.safetensors", &slots, a, err));
+        TRY(write_tensors(folder, "optimizer.safetensors", &slots, NULL, a, err));
     }
     Text text = {0};
     state_text(&text, &s);

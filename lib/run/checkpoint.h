@@ -10,6 +10,9 @@
 
 #include "optim/optimizer.h"
 
+/* The metadata of model.safetensors that hold Params.architecture. */
+#define CHECKPOINT_ARCHITECTURE "architecture"
+
 /* What a resumed run needs besides tensors. Doubles survive the text exactly. */
 typedef struct TrainState {
     int64_t step;       /* updates done */

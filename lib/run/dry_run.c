@@ -90,7 +90,8 @@ bool dry_run(const Experiment *e, const Dataset *data, Arena *a, Network *networ
                         .train = true,
                         .eval = true,
                         .total_steps = out->steps,
-                        .steps_per_epoch = out->steps_per_epoch};
+                        .steps_per_epoch = out->steps_per_epoch,
+                        .data = data};
     TRY(network_new(network, e, &o, a, err));
     add_up_memory(e, data, network, out);
     PlanCost cost = plan_cost(network->train.plan);

@@ -34,9 +34,11 @@ static void add_source(Writer *w, size_t line_start, const char *dotted)
 static void add_pair(Writer *w, const char *lead, const char *key, Yaml *value, const char *dotted)
 {
     Yaml *map = yaml_new_map(w->arena);
+    const bool is_map = value->kind == YAML_MAP;
     yaml_append(w->arena, map, key, value);
     char *line = yaml_write(w->arena, map);
     line[strcspn(line, "\n")] = '\0';
+    if (is_map) line = arena_printf(w->arena, "%s: %s", key, yaml_flow(w->arena, value));
     size_t start = w->out.n;
     text_addf(&w->out, "%s%s", lead, line);
     add_source(w, start, dotted);

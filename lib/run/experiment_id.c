@@ -46,6 +46,15 @@ static void add_value(Text *out, const Yaml *y)
             if (c->next) text_add(out, ", ");
         }
         text_add(out, "]");
+    } else if (y->kind == YAML_MAP) {
+        text_add(out, "{");
+        for (const Yaml *c = y->first; c; c = c->next) {
+            text_add_json(out, c->key);
+            text_add(out, ": ");
+            add_value(out, c);
+            if (c->next) text_add(out, ", ");
+        }
+        text_add(out, "}");
     } else if (y->quoted) {
         text_add_json(out, y->text);
     } else {

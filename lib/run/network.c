@@ -5,6 +5,8 @@
 #include "nn/init.h"
 #include "run/checkpoint.h"
 
+#include <string.h>
+
 static const double LSUV_TOLERANCE = 0.05;
 
 /* The methods that have something to say about a parameter, in the order of the file. */
@@ -24,6 +26,7 @@ static ModelBuild start_build(Network *n, Graph *g, const NetworkOptions *o, boo
     return (ModelBuild){.graph = g,
                         .params = n->params,
                         .training = training,
+                        .architecture = n->architecture,
                         .seed = (uint64_t)e->train.seed,
                         .sample = o->sample,
                         .dtype = o->dtype,
@@ -60,6 +63,8 @@ static bool build_pass(Network *n, Pass *pass, const NetworkOptions *o, bool tra
     Graph *g = pass->graph = graph_new(n->arena);
     g->bf16 = e->train.compute == COMPUTE_BF16;
     ModelBuild b = start_build(n, g, o, training);
+    n->parts = (ModelParts){.arena = n->arena};
+    b.parts = &n->parts;
     pass->x = input(g, "x", o->dtype, batch_shape(&o->sample, pass->batch_size));
     pass->label = input(g, "label", I32, shape(1, pass->batch_size));
     pass->logits = e->model->build(&b, e->model_options, pass->x);
@@ -72,7 +77,7 @@ static bool build_pass(Network *n, Pass *pass, const NetworkOptions *o, bool tra
             if (n->calls[i].method->loss)
                 pass->loss = n->calls[i].method->loss(&n->calls[i], &l, pass->loss);
     }
-    if (graph_ok(g, err)) return true;
+    if (graph_ok(g, err)) return model_parts_check(&n->parts, n->architecture, e->model->name, err);
     error_note(err, "in model '%s'%s", e->model->name,
                o->dtype == I32 ? ", whose data are tokens" : "");
     return false;
@@ -105,8 +110,25 @@ static bool build_and_plan(Network *n, const NetworkOptions *o, Error *err)
     if (o->train) TRY(build_pass(n, &n->train, o, true, err));
     if (o->eval) TRY(build_pass(n, &n->eval, o, false, err));
     TRY(params_allocate(n->params, err));
+    if (o->params_only) return true;
     if (o->train) TRY(plan_pass(n, &n->train, true, o->allocate, err));
     if (o->eval) TRY(plan_pass(n, &n->eval, false, o->allocate, err));
+    return true;
+}
+
+/* What the file says, or the methods made of it. */
+static bool choose_architecture(Network *n, Error *err)
+{
+    const Experiment *e = n->experiment;
+    if (e->model->architecture) n->architecture = e->model->architecture(e->model_options);
+    if (n->options.architecture)
+        n->architecture = n->options.architecture;
+    else if (!n->options.params_only)
+        TRY(network_reshape(n, err));
+    const Architecture *a = n->architecture;
+    const bool chosen = n->reshaped || n->options.architecture;
+    if (a && (chosen || a->widths.n + a->without.n > 0))
+        n->params->architecture = architecture_text(a, n->arena);
     return true;
 }
 
@@ -119,25 +141,49 @@ bool network_new(Network *n, const Experiment *e, const NetworkOptions *o, Arena
         n->calls[i] = (MethodCall){.method = e->methods[i].method,
                                    .options = e->methods[i].options,
                                    .params = n->params,
+                                   .model = e->model,
+                                   .model_options = e->model_options,
+                                   .like = &n->like,
+                                   .data = o->data,
                                    .seed = (uint64_t)e->train.seed,
                                    .total_steps = o->total_steps,
                                    .steps_per_epoch = o->steps_per_epoch};
-    if (build_and_plan(n, o, err)) return true;
+    bool ok = choose_architecture(n, err);
+    n->like = start_build(n, NULL, o, true);
+    if (ok && build_and_plan(n, o, err)) return true;
     network_free(n);
     return false;
 }
 
-bool network_init(Network *n, const float *x, const char *base, Error *err)
+/* What the network before had under the same name in the same shape. */
+static void inherit(Network *n)
+{
+    for (Param *p = n->params->first; p; p = p->next) {
+        const Param *from = params_find(n->inherited, p->name);
+        if (from && shape_equal(&from->shape, &p->shape))
+            memcpy(p->data, from->data, sizeof(float) * (size_t)p->n);
+    }
+}
+
+bool network_first_values(Network *n, const float *x, const char *base, Error *err)
 {
     const Experiment *e = n->experiment;
     params_init(n->params, (uint64_t)e->train.seed);
-    if (*base) {
+    if (*base && !n->reshaped) {
         TRY(checkpoint_load_weights(base, n->params, err));
     } else if (model_wants_lsuv(e->model_options)) {
         ModelBuild like = start_build(n, n->train.graph, &n->options, true);
         TRY(lsuv_init(e->model, e->model_options, &like, x, n->train.batch_size, LSUV_TOLERANCE,
                       err));
     }
+    if (n->inherited) inherit(n);
+    return true;
+}
+
+bool network_init(Network *n, const float *x, const char *base, Error *err)
+{
+    const Experiment *e = n->experiment;
+    TRY(network_first_values(n, x, base, err));
     for (int i = 0; i < e->n_methods; i++) {
         const MethodCall *c = &n->calls[i];
         if (c->method->transform) TRY(c->method->transform(c, err));
@@ -159,5 +205,6 @@ void network_free(Network *n)
     plan_free(n->train.plan);
     plan_free(n->eval.plan);
     if (n->params) params_free(n->params);
+    if (n->inherited) params_free(n->inherited);
     *n = (Network){0};
 }

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "base/threads.h"
 #include "cpu/cpu.h"
+#include "io/file.h"
 #include "run/stop.h"
 
 #include <inttypes.h>
@@ -58,9 +59,13 @@ static bool make_eval_loaders(Training *t, Error *err)
     return true;
 }
 
-static bool make_network(Training *t, Error *err)
+/* `architecture`: what the methods chose when the run began, or NULL to ask them. */
+static bool make_network(Training *t, const Architecture *architecture, Error *err)
 {
     const Experiment *e = t->experiment;
+    char base[4096] = "";
+    if (network_reshapes(e) && !architecture)
+        TRY(rundir_base_weights(t->folder.path, e, base, err));
     NetworkOptions o = {.sample = t->data->sample,
                         .dtype = t->data->dtype,
                         .n_tokens = t->data->n_tokens,
@@ -69,7 +74,10 @@ static bool make_network(Training *t, Error *err)
                         .eval = true,
                         .allocate = true,
                         .total_steps = t->total,
-                        .steps_per_epoch = t->steps_per_epoch};
+                        .steps_per_epoch = t->steps_per_epoch,
+                        .data = t->data,
+                        .base = arena_string(t->arena, base),
+                        .architecture = architecture};
     RunRecord *r = &t->folder.record;
     TRY(network_new(&t->network, e, &o, t->arena, err));
     TRY(optimizer_start(&t->optimizer, e->optimizer, e->optimizer_options, t->network.params,
@@ -82,10 +90,20 @@ static bool make_network(Training *t, Error *err)
     return make_eval_loaders(t, err);
 }
 
+/* For people, and for experiments that extend it; a resume reads the checkpoint's own. */
+static bool write_architecture(const Training *t, Error *err)
+{
+    if (!t->network.reshaped) return true;
+    const char *path = arena_printf(t->arena, "%s/architecture.yaml", t->folder.path);
+    const char *text = architecture_file(&t->network, t->arena);
+    return file_replace(path, text, strlen(text), err);
+}
+
 static bool start_fresh(Training *t, Error *err)
 {
     t->state = (TrainState){.best_value = (double)NAN, .best_step = -1, .last_loss = (double)NAN};
     TRY(rundir_clear(&t->folder, err));
+    TRY(write_architecture(t, err));
     char base[4096];
     TRY(rundir_base_weights(t->folder.path, t->experiment, base, err));
     Batch first = loader_batch(t->loader, 0);
@@ -95,6 +113,34 @@ static bool start_fresh(Training *t, Error *err)
                sizeof(float) * (size_t)t->network.params->n_trainable);
     return metrics_open(&t->metrics, t->folder.path, -1, err) &&
            training_write_images(t, &first, err);
+}
+
+static void free_network(Training *t)
+{
+    for (int s = 0; s < N_SPLITS; s++) loader_free(t->eval_loader[s]);
+    memset(t->eval_loader, 0, sizeof t->eval_loader);
+    optimizer_free(&t->optimizer);
+    network_free(&t->network);
+}
+
+/* Without what a checkpoint said that turned out to be damaged. */
+static bool make_network_again(Training *t, Error *err)
+{
+    free_network(t);
+    return make_network(t, NULL, err);
+}
+
+/* The architecture that the checkpoint has, where methods chose it. One that cannot be read is
+ * chosen again: start() says that the checkpoint is damaged. */
+static const Architecture *chosen_before(const Training *t, const TrainFlags *flags)
+{
+    const Architecture *architecture = NULL;
+    Error damaged = {0};
+    if (!network_reshapes(t->experiment) || flags->force || !checkpoint_exists(t->checkpoint))
+        return NULL;
+    return architecture_of_checkpoint(t->checkpoint, t->arena, &architecture, &damaged)
+               ? architecture
+               : NULL;
 }
 
 /* Continues from the checkpoint. One that cannot be read is said aloud and costs its steps, not the
@@ -109,6 +155,7 @@ static bool start(Training *t, const TrainFlags *flags, Error *err)
                          &t->state, flags->resume ? err : &damaged)) {
         if (flags->resume) return false;
         training_line(t, 0, "%s; starting again from step 0", damaged.items[0].text);
+        if (t->network.options.architecture) TRY(make_network_again(t, err));
         return start_fresh(t, err);
     }
     t->checkpoint_step = t->state.step;
@@ -312,7 +359,7 @@ static void finish_record(Training *t, bool ok, const Error *err)
 
 static bool run_all(Training *t, const TrainFlags *flags, Error *err)
 {
-    TRY(make_network(t, err));
+    TRY(make_network(t, chosen_before(t, flags), err));
     TRY(start(t, flags, err));
     t->wall_before_s = t->state.wall_s;
     t->cpu_before_s = t->state.cpu_s;
@@ -329,10 +376,8 @@ static bool run_all(Training *t, const TrainFlags *flags, Error *err)
 static void free_all(Training *t)
 {
     loader_free(t->loader);
-    for (int s = 0; s < N_SPLITS; s++) loader_free(t->eval_loader[s]);
     metrics_close(&t->metrics);
-    optimizer_free(&t->optimizer);
-    network_free(&t->network);
+    free_network(t);
 }
 
 /* With the folder open and locked. */

@@ -75,7 +75,8 @@ TEST(defaults, every_default_reads_back)
 TEST(defaults, every_method_has_a_hook_and_a_paper)
 {
     for (const Method *const *m = method_registry; *m; m++) {
-        assert_true((*m)->parametrize || (*m)->transform || (*m)->loss || (*m)->after_step);
+        assert_true((*m)->parametrize || (*m)->reshape || (*m)->transform || (*m)->loss ||
+                    (*m)->after_step);
         assert_non_null((*m)->family);
         assert_non_null((*m)->paper);
     }
