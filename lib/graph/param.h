@@ -53,6 +53,7 @@ struct Param {
     Shape shape;
     ParamRole role;
     bool trainable;
+    bool may_lack; /* in weights from elsewhere: it keeps its first values then */
     float lr_multiplier, weight_decay_multiplier;
     Init init;
     int64_t n;      /* elements */

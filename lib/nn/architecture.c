@@ -63,6 +63,26 @@ const Architecture *model_common_architecture(const void *options)
     return &shape->architecture;
 }
 
+bool architecture_set_width(Architecture *a, const char *name, int64_t width)
+{
+    CountMap *map = &a->widths;
+    int i = 0;
+    while (i < map->n && strcmp(map->at[i].name, name) != 0) i++;
+    if (i == COUNT_MAP_MAX) return false;
+    if (i == map->n) map->n++;
+    map->at[i] = (NamedCount){.name = name, .count = width};
+    return true;
+}
+
+bool architecture_leave_out(Architecture *a, const char *block)
+{
+    if (left_out(a, block)) return true;
+    if (a->without.n == NAME_LIST_MAX) return false;
+    a->without.at[a->without.n].from = NULL;
+    a->without.at[a->without.n++].name = block;
+    return true;
+}
+
 /* At the node that the name was read from, or without a place where a method chose it. */
 #define FAIL_AT(fail_there, from, err, ...)                                                        \
     ((from) ? fail_there((from), (err), __VA_ARGS__) : fail((err), FAIL_CONFIG, NULL, __VA_ARGS__))

@@ -119,6 +119,10 @@ enum { MODEL_WIDTH_MAX = 65536 };
 // clang-format on
 const Architecture *model_common_architecture(const void *options);
 
+/* Sets one width, or leaves a block out; the name is not copied. False when there is no room. */
+bool architecture_set_width(Architecture *a, const char *name, int64_t width) MUST_CHECK;
+bool architecture_leave_out(Architecture *a, const char *block) MUST_CHECK;
+
 /* After the model was built with `parts`: every name of the architecture is one that the model has,
  * and the layers of a stream agree; every mistake is reported at its place, with the nearest name.
  */

@@ -96,7 +96,7 @@ static bool report_missing(const Weights *w, const Params *params, const char *c
 {
     int n = 0;
     for (const Param *p = params->first; p; p = p->next) {
-        if (find(w, w->prefix, p->name) || n++ >= SHOWN) continue;
+        if (p->may_lack || find(w, w->prefix, p->name) || n++ >= SHOWN) continue;
         const char *full = arena_printf(w->arena, "%s%s", w->prefix, p->name);
         const char *near = text_nearest(full, unused, n_unused);
         (void)fail(err, FAIL_DATA, NULL, "%s: parameter '%s' is not there%s%s%s", w->path, p->name,
@@ -140,8 +140,10 @@ bool checkpoint_load_weights(const char *path, Params *params, Error *err)
 {
     Weights w = {.path = path, .arena = arena_new()};
     bool ok = safetensors_open(&w.file, w.arena, path, err) && check_all(&w, params, err);
-    for (const Param *p = params->first; ok && p; p = p->next)
-        safetensors_to_float(find(&w, w.prefix, p->name), p->data);
+    for (const Param *p = params->first; ok && p; p = p->next) {
+        const StTensor *t = find(&w, w.prefix, p->name);
+        if (t) safetensors_to_float(t, p->data);
+    }
     safetensors_close(&w.file);
     arena_free(w.arena);
     return ok;
