@@ -41,7 +41,8 @@ typedef struct Reshape {
     /* Parameters whose name and shape stay keep the values that they have now, instead of first
      * values of their own. */
     bool keep_weights;
-    Arena *arena; /* for the names */
+    const char *note; /* what came of it, for the log: one line; or NULL */
+    Arena *arena;     /* for the names and the note */
 } Reshape;
 
 struct Method {

@@ -38,6 +38,8 @@ int64_t model_width(ModelBuild *b, const char *name, int64_t wanted)
 
 void model_member(ModelBuild *b, const char *layer, const char *stream, int64_t width)
 {
+    ModelPart *part = b->parts ? find_part(b->parts, stream) : NULL;
+    if (part) part->is_stream = true;
     add_part(b->parts,
              (ModelPart){.kind = PART_MEMBER, .name = layer, .stream = stream, .width = width});
 }

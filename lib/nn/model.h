@@ -30,6 +30,7 @@ typedef struct ModelPart {
     const char *stream; /* PART_MEMBER: what it writes to */
     int64_t wanted;     /* PART_WIDTH: the model's own channels */
     int64_t width;      /* PART_WIDTH, PART_MEMBER: as built */
+    bool is_stream;     /* PART_WIDTH: layers with names of their own write to it */
     bool removable;     /* PART_BLOCK: its output has the shape of its input */
     bool there;         /* PART_BLOCK: was built */
 } ModelPart;

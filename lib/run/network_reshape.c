@@ -75,6 +75,7 @@ bool network_reshape(Network *n, Error *err)
         if (!ok) return false;
         n->architecture = &r->architecture;
         n->reshaped = true;
+        n->notes[i] = r->note;
     }
     return true;
 }

@@ -91,9 +91,13 @@ static bool make_network(Training *t, const Architecture *architecture, Error *e
 }
 
 /* For people, and for experiments that extend it; a resume reads the checkpoint's own. */
-static bool write_architecture(const Training *t, Error *err)
+static bool write_architecture(Training *t, Error *err)
 {
     if (!t->network.reshaped) return true;
+    for (int i = 0; i < t->experiment->n_methods; i++)
+        if (t->network.notes[i])
+            training_line(t, 0, "%s: %s", t->experiment->methods[i].method->name,
+                          t->network.notes[i]);
     const char *path = arena_printf(t->arena, "%s/architecture.yaml", t->folder.path);
     const char *text = architecture_file(&t->network, t->arena);
     return file_replace(path, text, strlen(text), err);

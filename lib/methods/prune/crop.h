@@ -1,0 +1,62 @@
+/* crop -- layerwise densities made into numbers of channels: a smaller dense network (PreCropping,
+ * Cai et al., arXiv 2203.02549; there is no code of theirs, and where the text leaves it open the
+ * rules below are ours).
+ *
+ * A layer of a_l weights between widths s (in) and t (out) has, when these shrink by r_s and r_t,
+ * a_l r_s r_t of them. Widths that the data give, and those that are kept out, have r = 1. With p_l
+ * the densities that are asked for and B the budget of weights:
+ *
+ *   sqrt    log r_s = sum_l a_l log p_l / (2 sum_l a_l) over the layers l that write to s
+ *   lsq     min sum_l a_l (log r_s + log r_t - log p_l)^2,  r <= 1
+ *   direct  max sum_l (log r_s + log r_t)  with  sum_l a_l r_s r_t <= B,  1/C <= r <= 1:
+ *           what maximises SynFlow's expectation (density.h) over networks of that size
+ *
+ * With a second cost a layer and its own budget, and r up to `most`, direct also re-shapes a
+ * network at equal FLOPs (PreConfig). */
+#ifndef SEQLAB_METHODS_CROP_H
+#define SEQLAB_METHODS_CROP_H
+
+#include "nn/layer_table.h"
+
+typedef struct CropLayer {
+    double weights, macs;
+    int out, in; /* widths; -1: fixed */
+} CropLayer;
+
+typedef struct Crop {
+    int n_layers, n; /* widths */
+    CropLayer *layers;
+    double *channels; /* C of each width */
+    int *part;        /* its index in LayerTable.widths */
+    double *ratio;    /* r, what the functions below find */
+    double budget;    /* B, in weights */
+    double flops;     /* budget in multiply-adds; INFINITY: none */
+    double most;      /* largest r */
+    Arena *arena;
+} Crop;
+
+typedef enum CropMode { CROP_SQRT, CROP_LSQ, CROP_DIRECT } CropMode;
+
+/* All r = 1; budget = density times all weights. `inner`: residual streams keep their width. */
+void crop_start(Crop *c, const LayerTable *table, double density, bool inner, Arena *a);
+/* Sets r; p, one a layer, is read by sqrt and lsq. */
+void crop_solve(Crop *c, CropMode mode, const double p[]);
+/* Multiplies every r by one factor, within 1/C and `most`, so that the weights are the budget. */
+void crop_scale(Crop *c);
+double crop_weights(const Crop *c);
+double crop_macs(const Crop *c);
+
+typedef struct CropRounding {
+    int64_t min_channels, divisor;
+    double tolerance; /* of the weights, relative to the budget */
+} CropRounding;
+/* width[s] = round(r C / divisor) divisor, between min_channels and the largest; then, as long as
+ * the weights are further than the tolerance from the budget, the step of one divisor in one width
+ * that brings them nearest. Returns the weights. */
+double crop_round(const Crop *c, const CropRounding *how, int64_t width[]);
+
+/* -- crop_direct.c */
+
+void crop_direct(Crop *c);
+
+#endif
