@@ -310,7 +310,8 @@ static bool read_default(const Option *o, void *out, Error *err)
     Yaml item[OPTION_LIST_MAX], y = {.kind = YAML_SCALAR, .text = o->value, .from = ""};
     char text[256], *at = text;
     y.at.file = o->name;
-    if (o->type == OPTION_TREE) return true;
+    /* of maps and lists of names: nothing, which `out` is already */
+    if (o->type == OPTION_TREE || o->type == OPTION_COUNTS || o->type == OPTION_NAMES) return true;
     if (o->type != OPTION_INTS && o->type != OPTION_SET) return read_value(o, &y, out, err);
     (void)snprintf(text, sizeof text, "%s", o->value);
     y.kind = YAML_LIST;

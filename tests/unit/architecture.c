@@ -10,6 +10,7 @@
 
 typedef struct Built {
     Arena *arena;
+    const Method *method; /* of the experiment, or NULL */
     Experiment experiment;
     Network network;
     Error err;
@@ -29,8 +30,9 @@ static bool build(Built *b, const char *model)
     const NetworkOptions o = {
         .sample = shape(3, INT64_C(32), INT64_C(32), INT64_C(3)), .n_classes = 10, .eval = true};
     b->err = (Error){0};
-    return experiment_parse(&b->experiment, b->arena, text, strlen(text), &b->err) &&
-           network_new(&b->network, &b->experiment, &o, b->arena, &b->err);
+    if (!experiment_parse(&b->experiment, b->arena, text, strlen(text), &b->err)) return false;
+    if (b->method) b->experiment.methods[b->experiment.n_methods++].method = b->method;
+    return network_new(&b->network, &b->experiment, &o, b->arena, &b->err);
 }
 
 static void finish(Built *b)
@@ -203,5 +205,65 @@ TEST(architecture, the_resolved_configuration_loads_again)
     Experiment again;
     ASSERT_OK(experiment_parse(&again, b.arena, config, strlen(config), &b.err), &b.err);
     assert_string_equal(experiment_canonical(&again, b.arena, "0"), before);
+    finish(&b);
+}
+
+/* -- Methods that choose */
+
+/* Leaves the first removable block out, and marks a weight that stays. */
+static bool leave_out(const MethodCall *c, Reshape *out, Error *err)
+{
+    Param *p = params_find(c->params, "layer3.1.conv1.weight");
+    if (!p || !p->data) return fail(err, FAIL_RUN, NULL, "the network is not whole");
+    p->data[7] = 42;
+    return architecture_leave_out(&out->architecture, "layer1.0");
+}
+
+static bool leave_out_and_keep(const MethodCall *c, Reshape *out, Error *err)
+{
+    out->keep_weights = true;
+    return leave_out(c, out, err);
+}
+
+static float value_at(const Built *b, const char *name, int64_t i)
+{
+    const Param *p = params_find(b->network.params, name);
+    assert_non_null(p);
+    return p->data[i];
+}
+
+static void choose(Built *b, const Method *method)
+{
+    start(b);
+    b->method = method;
+    ASSERT_OK(build(b, "name: resnet20"), &b->err);
+    assert_true(b->network.reshaped);
+    assert_null(params_find(b->network.params, "layer1.0.conv1.weight"));
+    ASSERT_OK(network_init(&b->network, NULL, "", &b->err), &b->err);
+}
+
+TEST(architecture, a_chosen_network_starts_as_the_seed_says)
+{
+    static const Method method = {.name = "leave_out", .reshape = leave_out};
+    Built plain, chosen;
+    start(&plain);
+    ASSERT_OK(build(&plain, "name: resnet20"), &plain.err);
+    ASSERT_OK(network_init(&plain.network, NULL, "", &plain.err), &plain.err);
+    choose(&chosen, &method);
+    for (int64_t i = 0; i < 20; i++)
+        assert_true(value_at(&chosen, "layer3.1.conv1.weight", i) ==
+                    value_at(&plain, "layer3.1.conv1.weight", i));
+    assert_string_equal(chosen.network.params->architecture, "{without: [layer1.0]}");
+    finish(&plain);
+    finish(&chosen);
+}
+
+TEST(architecture, a_method_may_keep_the_weights_that_it_saw)
+{
+    static const Method method = {.name = "leave_out", .reshape = leave_out_and_keep};
+    Built b;
+    choose(&b, &method);
+    assert_true(value_at(&b, "layer3.1.conv1.weight", 7) == 42);
+    assert_true(value_at(&b, "layer3.1.conv1.weight", 8) != 0);
     finish(&b);
 }

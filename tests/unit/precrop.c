@@ -305,7 +305,7 @@ TEST(precrop, a_larger_budget_makes_no_width_smaller)
 {
     static const char *const methods[] = {"source: synexp", "source: uniform, mode: sqrt"};
     for (int m = 0; m < 2; m++) {
-        Case before, now;
+        Case before = {0}, now;
         for (int percent = 20; percent <= 80; percent += 30) {
             char method[128];
             (void)snprintf(method, sizeof method, "{name: precrop, density: %g, %s}",
