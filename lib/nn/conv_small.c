@@ -20,7 +20,7 @@ static Node *conv_small(ModelBuild *b, Node *x, int depth)
         return graph_fail(g,
                           "halving the image %d times needs images (height, width, channels) of at "
                           "least %dx%d, not %s",
-                          depth / 2, (int)least, (int)least, shape_text(&b->sample, text));
+                          depth / 2, (int)least, (int)least, shape_text(&b->task.sample, text));
     for (int i = 0; i < depth; i++) {
         const ConvLayer c = {.out = channels[i], .kernel = 3, .pad = 1, .bias = true};
         x = relu(g, layer_conv(b, model_name(b, "conv_layers.%d", i), x, c, &glorot));
@@ -33,7 +33,7 @@ static Node *conv_small(ModelBuild *b, Node *x, int depth)
     x = layer_flatten(b, x);
     for (int i = 0; i < 2; i++)
         x = relu(g, layer_linear(b, model_name(b, "fc_layers.%d", i), x, 256, true, &glorot));
-    return layer_linear(b, "fc", x, b->n_classes, true, &glorot);
+    return layer_linear(b, "fc", x, b->task.n_classes, true, &glorot);
 }
 
 static const Option conv_small_options[] = {MODEL_OPTION_INIT(ConvSmall)};
