@@ -21,17 +21,18 @@ TestModel test_model(const char *name, const char *options, Shape sample, int cl
     TestModel m = {.arena = arena_new(), .model = model_find(name)};
     assert_non_null(m.model);
     m.options = test_options(m.arena, &m.model->options, options);
-    m.build = (ModelBuild){.params = params_new(m.arena),
-                           .sample = sample,
-                           .n_classes = classes,
-                           .init = m.model->init(m.options)};
+    m.build = (ModelBuild){
+        .params = params_new(m.arena),
+        .task = {.sample = sample, .n_classes = classes},
+        .init = m.model->init(m.options)
+    };
     return m;
 }
 
 void test_model_build(TestModel *m, int64_t batch, bool training)
 {
-    Shape s = {.rank = m->build.sample.rank + 1, .dim = {batch}};
-    for (int i = 0; i < m->build.sample.rank; i++) s.dim[i + 1] = m->build.sample.dim[i];
+    Shape s = {.rank = m->build.task.sample.rank + 1, .dim = {batch}};
+    for (int i = 0; i < m->build.task.sample.rank; i++) s.dim[i + 1] = m->build.task.sample.dim[i];
     m->build.graph = graph_new(m->arena);
     m->build.training = training;
     m->x = input(m->build.graph, "x", F32, s);
@@ -80,8 +81,8 @@ void test_fill(Params *ps, double gain)
     for (Param *p = ps->first; p; p = p->next) {
         const bool one =
             ends(p->name, ".running_var") || (ends(p->name, ".weight") && p->shape.rank == 1);
-        const double scale =
-            p->shape.rank >= 2 ? gain * 2 * sqrt(3 / (double)(p->n / p->shape.dim[0])) : 0.2;
+        const int64_t fan_in = p->n / p->shape.dim[0];
+        const double scale = p->shape.rank >= 2 ? gain * 2 * sqrt(3 / (double)fan_in) : 0.2;
         for (int64_t i = 0; i < p->n; i++) {
             const double u = (double)test_number(p->name, i);
             p->data[i] = (float)(one ? 1 + 0.5 * u : scale * u);

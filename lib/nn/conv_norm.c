@@ -36,7 +36,7 @@ Node *images_too_small(ModelBuild *b, const Node *x, int times)
     return graph_fail(b->graph,
                       "halving the image %d times needs images (height, width, channels) of at "
                       "least %dx%d, not %s",
-                      times, (int)least, (int)least, shape_text(&b->sample, text));
+                      times, (int)least, (int)least, shape_text(&b->task.sample, text));
 }
 
 int64_t channels_by_eight(double wanted)

@@ -28,7 +28,7 @@ static Node *conv_small(ModelBuild *b, Node *x, int depth)
     x = layer_flatten(b, x);
     for (int i = 0; i < 2; i++)
         x = relu(g, layer_linear(b, model_name(b, "fc_layers.%d", i), x, 256, true, &glorot));
-    return layer_linear(b, "fc", x, b->n_classes, true, &glorot);
+    return layer_linear(b, "fc", x, b->task.n_classes, true, &glorot);
 }
 
 static const Option conv_small_options[] = {MODEL_OPTION_INIT(ConvSmall)};

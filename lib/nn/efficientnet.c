@@ -115,7 +115,7 @@ static Node *build(ModelBuild *b, const void *options, Node *x)
     const EfficientnetB0 *o = options;
     Graph *g = b->graph;
     const LayerInit head = {
-        {.kind = INIT_UNIFORM, .a = 1 / sqrt((double)b->n_classes)},
+        {.kind = INIT_UNIFORM, .a = 1 / sqrt((double)b->task.n_classes)},
         {.kind = INIT_ZEROS                   }
     };
     const ConvLayer first = {
@@ -127,7 +127,7 @@ static Node *build(ModelBuild *b, const void *options, Node *x)
     const ConvLayer last = {.out = 4 * x->shape.dim[3], .kernel = 1};
     x = silu(g, conv_norm(b, "features.8", 0, x, last, NULL));
     x = layer_dropout(b, "classifier.0", global_avg_pool(g, x), o->dropout);
-    return layer_linear(b, "classifier.1", x, b->n_classes, true, &head);
+    return layer_linear(b, "classifier.1", x, b->task.n_classes, true, &head);
 }
 
 // clang-format off

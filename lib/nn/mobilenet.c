@@ -84,7 +84,7 @@ static Node *build(ModelBuild *b, const void *options, Node *x)
     }
     x = relu6(g, conv_norm(b, model_name(b, "features.%d", place), 0, x, last, NULL));
     x = layer_dropout(b, "classifier.0", global_avg_pool(g, x), o->dropout);
-    return layer_linear(b, "classifier.1", x, b->n_classes, true, &head);
+    return layer_linear(b, "classifier.1", x, b->task.n_classes, true, &head);
 }
 
 // clang-format off

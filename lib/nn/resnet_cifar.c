@@ -58,7 +58,7 @@ static Node *resnet_cifar(ModelBuild *b, const ResnetCifar *o, Node *x, int dept
     for (int stage = 0; stage < 3; stage++)
         for (int i = 0; i < (depth - 2) / 6; i++)
             x = block(b, o, model_name(b, "layer%d.%d", stage + 1, i), x, o->width << stage);
-    return layer_linear(b, "linear", global_avg_pool(g, x), b->n_classes, true, &he_init);
+    return layer_linear(b, "linear", global_avg_pool(g, x), b->task.n_classes, true, &he_init);
 }
 
 // clang-format off

@@ -89,7 +89,7 @@ static Node *shufflenet(ModelBuild *b, const Shufflenet *o, Node *x, const Width
             x = unit(b, model_name(b, "stage%d.%d", stage + 2, i), x, out / 2, i == 0);
     }
     x = global_avg_pool(g, mixed(b, "conv5", 0, x, scaled(o, w->last)));
-    return layer_linear(b, "fc", x, b->n_classes, true, &layer_init_torch);
+    return layer_linear(b, "fc", x, b->task.n_classes, true, &layer_init_torch);
 }
 
 // clang-format off

@@ -47,7 +47,7 @@ static Node *vgg(ModelBuild *b, const Vgg *o, Node *x, const int convs[STAGES])
             x = relu(g, conv_norm(b, "features", place, x, c, NULL));
         }
     }
-    return layer_linear(b, "classifier", global_avg_pool(g, x), b->n_classes, true, &head);
+    return layer_linear(b, "classifier", global_avg_pool(g, x), b->task.n_classes, true, &head);
 }
 
 // clang-format off

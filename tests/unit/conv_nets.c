@@ -63,7 +63,7 @@ TEST(conv_nets, shufflenets_have_torchvisions_counts)
  * heads are 25088-4096-4096-1000, ours 512-10. */
 TEST(conv_nets, vggs_have_torchvisions_counts_up_to_the_head)
 {
-    const int64_t theirs = INT64_C(25088) * 4096 + 4096 + 4096 * 4096 + 4096 + 4096 * 1000 + 1000;
+    const int64_t wide = 4096, theirs = (25088 + 1) * wide + (wide + 1) * wide + (wide + 1) * 1000;
     const int64_t ours = 512 * 10 + 10;
     count_is("vgg11", "{}", CIFAR, 10, 132868840 - theirs + ours);
     count_is("vgg16", "{}", CIFAR, 10, 138365992 - theirs + ours);
@@ -306,7 +306,7 @@ static int skips(const char *options, bool training, double keep[16])
     int n = 0;
     for (int i = 0; i < m.build.graph->n_nodes; i++) {
         const Node *r = m.build.graph->nodes[i];
-        if (strcmp(r->op->name, "random_bernoulli") || r->shape.rank != 4) continue;
+        if (strcmp(r->op->name, "random_bernoulli") != 0 || r->shape.rank != 4) continue;
         assert_int_equal(shape_count(&r->shape), 2);
         assert_true(fabs((double)(r->args.random.p * r->args.random.value) - 1) < 1e-6);
         keep[n++] = (double)r->args.random.p;
