@@ -41,7 +41,8 @@ static const Stage stages[STAGES] = {
 /* The widths and the rest of one block. */
 typedef struct Block {
     const char *prefix; /* features.S.I.block: S from 1, I from 0 */
-    int64_t hidden, squeezed, out, kernel, stride;
+    int64_t hidden;     /* 0: nothing is widened */
+    int64_t squeezed, out, kernel, stride;
     double skipped; /* probability */
 } Block;
 
@@ -81,7 +82,7 @@ static Node *block(ModelBuild *b, const Block *k, Node *x)
     const int64_t in = x->shape.dim[3];
     Node *y = x;
     int place = 0;
-    if (k->hidden != in)
+    if (k->hidden)
         y = silu(g, conv_norm(b, model_name(b, "%s.%d", k->prefix, place++), 0, y, widen, NULL));
     y = silu(g, depthwise_norm(b, model_name(b, "%s.%d", k->prefix, place++), 0, y, k->kernel,
                                k->stride, NULL));
@@ -98,7 +99,7 @@ static Node *stage(ModelBuild *b, const EfficientnetB0 *o, int number, Node *x, 
         const int64_t in = x->shape.dim[3];
         const Block k = {
             .prefix = model_name(b, "features.%d.%d.block", number + 1, i),
-            .hidden = s->factor * in,
+            .hidden = s->factor == 1 ? 0 : s->factor * in,
             .squeezed = in < 4 ? 1 : in / 4,
             .out = scaled(o, s->channels),
             .kernel = s->kernel,

@@ -42,6 +42,7 @@ static int64_t scaled(const MobilenetV2 *o, int channels)
     return channels_by_eight(channels * o->width_multiplier);
 }
 
+/* hidden 0: nothing is widened. */
 static Node *inverted_residual(ModelBuild *b, const char *prefix, Node *x, int64_t hidden,
                                int64_t out, int64_t stride)
 {
@@ -50,7 +51,7 @@ static Node *inverted_residual(ModelBuild *b, const char *prefix, Node *x, int64
     const ConvLayer widen = {.out = hidden, .kernel = 1}, narrow = {.out = out, .kernel = 1};
     Node *y = x;
     int place = 0;
-    if (hidden != in)
+    if (hidden)
         y = relu6(g, conv_norm(b, model_name(b, "%s.conv.%d", prefix, place++), 0, y, widen, NULL));
     y = relu6(
         g, depthwise_norm(b, model_name(b, "%s.conv.%d", prefix, place++), 0, y, 3, stride, NULL));
@@ -77,8 +78,8 @@ static Node *build(ModelBuild *b, const void *options, Node *x)
         const Stage *s = &stages[stage];
         const int64_t stride = small && stage == 1 ? 1 : s->stride;
         for (int i = 0; i < s->blocks; i++, place++) {
-            const int64_t in = x->shape.dim[3];
-            x = inverted_residual(b, model_name(b, "features.%d", place), x, s->factor * in,
+            const int64_t hidden = s->factor == 1 ? 0 : s->factor * x->shape.dim[3];
+            x = inverted_residual(b, model_name(b, "features.%d", place), x, hidden,
                                   scaled(o, s->channels), i == 0 ? stride : 1);
         }
     }
