@@ -35,7 +35,7 @@ struct Loader {
     LoaderOptions o;
     const Dataset *data;
     ImageDraw draw; /* of an image set */
-    int64_t n, steps_per_epoch, sample_floats;
+    int64_t n, steps_per_epoch, sample_floats, n_labels;
     int64_t *order; /* permutation of `order_epoch` */
     int64_t order_epoch;
     Slot slot[2];
@@ -69,7 +69,8 @@ static void fill(Loader *l, Slot *s)
     for (int64_t i = 0; i < n; i++) {
         const int64_t example = order ? order[i] : first + i;
         if (made) {
-            made(l->data, l->o.split, example, s->x + i * l->sample_floats, &s->label[i]);
+            made(l->data, l->o.split, example, s->x + i * l->sample_floats,
+                 s->label + i * l->n_labels);
             continue;
         }
         if (order && i + AHEAD < n) image_draw_fetch(&l->draw, l->o.split, order[i + AHEAD]);
@@ -79,7 +80,7 @@ static void fill(Loader *l, Slot *s)
     if (n < size)
         memset(s->x + n * l->sample_floats, 0,
                (size_t)((size - n) * l->sample_floats) * sizeof *s->x);
-    for (int64_t i = n; i < size; i++) s->label[i] = -1;
+    for (int64_t i = n * l->n_labels; i < size * l->n_labels; i++) s->label[i] = -1;
     s->batch = (Batch){.x = s->x, .label = s->label, .n = n, .epoch = epoch};
 }
 
@@ -132,7 +133,7 @@ static bool take_memory(Loader *l, Error *err)
 {
     const size_t size = (size_t)l->o.batch_size;
     const size_t x_bytes = rounded(size * (size_t)l->sample_floats * sizeof(float));
-    const size_t label_bytes = rounded(size * sizeof(int32_t));
+    const size_t label_bytes = rounded(size * (size_t)l->n_labels * sizeof(int32_t));
     const size_t order_bytes = l->o.shuffle ? (size_t)l->n * sizeof(int64_t) : 0;
     l->memory_bytes = 2 * (x_bytes + label_bytes) + order_bytes;
     TRY(memory_map(&l->memory, l->memory_bytes, err));
@@ -171,7 +172,8 @@ Loader *loader_new(const Dataset *d, const LoaderOptions *o, Error *err)
     }
     l->o = *o;
     l->n = n;
-    l->sample_floats = shape_count(&d->sample);
+    l->sample_floats = shape_count(&d->task.sample);
+    l->n_labels = task_n_labels(&d->task);
     l->steps_per_epoch = o->shuffle ? n / o->batch_size : (n + o->batch_size - 1) / o->batch_size;
     l->data = d;
     if (!d->kind->draw) image_draw_prepare(&l->draw, d);

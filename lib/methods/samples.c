@@ -10,8 +10,8 @@
 static void fill(Samples *s, const Dataset *d, int64_t per_class, const int64_t *order,
                  int64_t *taken)
 {
-    const size_t bytes = sizeof(float) * (size_t)shape_count(&d->sample);
-    int64_t left = per_class * d->n_classes;
+    const size_t bytes = sizeof(float) * (size_t)shape_count(&d->task.sample);
+    int64_t left = per_class * d->task.n_classes;
     s->n = 0;
     for (int64_t i = 0; i < d->split[SPLIT_TRAIN].n && left > 0; i++) {
         int32_t label;
@@ -30,9 +30,12 @@ bool samples_draw(Samples *s, const Dataset *d, int64_t per_class, int64_t batch
     *s = (Samples){0};
     if (!d || d->split[SPLIT_TRAIN].n == 0)
         return fail(err, FAIL_DATA, NULL, "there are no training examples to look at");
+    if (d->task.per_step)
+        return fail(err, FAIL_CONFIG, NULL,
+                    "examples of each class need data with one label an example");
     const int64_t n = d->split[SPLIT_TRAIN].n;
-    const int64_t most = per_class * d->n_classes < n ? per_class * d->n_classes : n;
-    const size_t example = sizeof(float) * (size_t)shape_count(&d->sample);
+    const int64_t most = per_class * d->task.n_classes < n ? per_class * d->task.n_classes : n;
+    const size_t example = sizeof(float) * (size_t)shape_count(&d->task.sample);
     s->x_bytes = example * (size_t)(most + 1); /* and one that is drawn and not kept */
     s->label_bytes = sizeof(int32_t) * (size_t)most;
     Arena *a = arena_new();
@@ -46,7 +49,7 @@ bool samples_draw(Samples *s, const Dataset *d, int64_t per_class, int64_t batch
         int64_t *order = arena_new_array(a, int64_t, n);
         Pcg rng = pcg_stream(seed, "samples", 0, 0);
         pcg_permutation(&rng, order, n);
-        fill(s, d, per_class, order, arena_new_array(a, int64_t, d->n_classes));
+        fill(s, d, per_class, order, arena_new_array(a, int64_t, d->task.n_classes));
         s->n_batches = (s->n + batch_max - 1) / batch_max;
         s->batch_size = s->n / s->n_batches;
         s->n = s->n_batches * s->batch_size;

@@ -77,7 +77,9 @@ Node *conv_backbone(ModelBuild *b, const ConvBackbone *o, ConvMix *mix, Node *x)
 {
     Sequence s = sequence_embed(b, &o->sequence, x);
     if (s.x->shape.rank != 3) return s.x; /* a mistake is on record */
+    if (b->task.causal && o->bidirectional)
+        return graph_fail(b->graph, "bidirectional kernels see the steps that are asked for");
     for (int i = 0; i < o->sequence.n_layers; i++) s.x = block(b, o, mix, i, s);
     if (o->order == 0) s.x = normed(b, o, "norm", s.x);
-    return sequence_head(b, sequence_pool(b, o->sequence.pool, s));
+    return sequence_logits(b, &o->sequence, s);
 }

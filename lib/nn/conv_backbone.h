@@ -46,7 +46,7 @@ typedef Node *ConvMix(ModelBuild *b, const ConvBackbone *o, const char *prefix, 
 Node *conv_by_kernels(ModelBuild *b, const ConvBackbone *o, const char *prefix, Node *u, Node *k,
                       Node *d);
 
-/* Logits (B, n_classes) of x as the data give it. */
+/* The logits that the task asks for, of x as the data give it. */
 Node *conv_backbone(ModelBuild *b, const ConvBackbone *o, ConvMix *mix, Node *x);
 
 #endif

@@ -46,9 +46,9 @@ static bool build(const Model *model, const void *options, const ModelBuild *lik
     b.parametrize = NULL;
     b.observe = add_row;
     b.observer = t;
-    Shape s = {.rank = like->sample.rank + 1, .dim = {1}};
-    for (int i = 0; i < like->sample.rank; i++) s.dim[i + 1] = like->sample.dim[i];
-    (void)model->build(&b, options, input(b.graph, "x", like->dtype, s));
+    Shape s = {.rank = like->task.sample.rank + 1, .dim = {1}};
+    for (int i = 0; i < like->task.sample.rank; i++) s.dim[i + 1] = like->task.sample.dim[i];
+    (void)model->build(&b, options, input(b.graph, "x", like->task.dtype, s));
     for (const Param *p = b.params->first; p; p = p->next)
         if (p->role != ROLE_BUFFER) t->parameters += p->n;
     return graph_ok(b.graph, err) && model_parts_check(&t->parts, architecture, model->name, err);

@@ -29,7 +29,7 @@ static Node *lstm_build(ModelBuild *b, const void *options, Node *x)
         if (i > 0) s.x = layer_dropout(b, model_name(b, "lstm.%d", i), s.x, o->dropout);
         s.x = lstm_layer(b, i, s.x, o->d_model);
     }
-    return sequence_head(b, sequence_pool(b, o->pool, s));
+    return sequence_logits(b, o, s);
 }
 
 static const Option lstm_options[] = {SEQUENCE_OPTIONS(1, 128, "mean|last")};

@@ -121,7 +121,7 @@ static Node *resnet(ModelBuild *b, const Resnet *o, Node *x, const ResnetKind *k
             x = block(b, &k, x);
         }
     }
-    return layer_linear(b, "fc", global_avg_pool(b->graph, x), b->n_classes, true,
+    return layer_linear(b, "fc", global_avg_pool(b->graph, x), b->task.n_classes, true,
                         &layer_init_torch);
 }
 

@@ -1,8 +1,9 @@
 /* resnet_cifar -- the residual networks of He et al. 2015 (arXiv 1512.03385), section 4.2, for
  * small images: 6n + 2 layers.
  *
- *   conv 3x3, 16 channels; three stages of n blocks with 16, 32, 64 channels, the first block of
- *   the second and third halving the image; global average; linear.
+ *   conv 3x3, 16 channels; three stages of n blocks with 16, 32, 64 channels (or `width`, twice and
+ *   four times that), the first block of the second and third halving the image; global average;
+ *   linear.
  *   block: y = relu(shortcut(x) + bn2(conv2(relu(bn1(conv1(x))))))
  *
  * Channels can be chosen by the names layer1, layer2, layer3, each the residual stream of a stage
@@ -21,6 +22,7 @@
 typedef struct ResnetCifar {
     ModelShape shape;
     int shortcut; /* 0: A, 1: B */
+    int64_t width;
 } ResnetCifar;
 
 static const LayerInit he_init = {{.kind = INIT_HE_NORMAL}, {.kind = INIT_TORCH_DEFAULT}};
@@ -46,12 +48,12 @@ static Node *shortcut(ModelBuild *b, const ResnetCifar *o, const char *prefix, N
 }
 
 /* A layer that writes to the residual stream of its stage. */
-static ConvLayer to_stream(ModelBuild *b, const char *layer, int stage, int64_t kernel)
+static ConvLayer to_stream(ModelBuild *b, const ResnetCifar *o, const char *layer, int stage)
 {
     const char *stream = model_name(b, "layer%d", stage + 1);
-    const int64_t width = model_width(b, stream, INT64_C(16) << stage);
+    const int64_t width = model_width(b, stream, o->width << stage);
     model_member(b, layer, stream, width);
-    return (ConvLayer){.out = width, .kernel = kernel, .stride = 1, .pad = kernel / 2};
+    return (ConvLayer){.out = width, .kernel = 3, .stride = 1, .pad = 1};
 }
 
 static Node *block(ModelBuild *b, const ResnetCifar *o, int stage, int i, Node *x)
@@ -62,11 +64,11 @@ static Node *block(ModelBuild *b, const ResnetCifar *o, int stage, int i, Node *
     const char *conv1 = model_name(b, "%s.conv1", prefix);
     const char *conv2 = model_name(b, "%s.conv2", prefix);
     if (!model_block(b, prefix, !grows)) return x;
-    const ConvLayer first = {.out = model_width(b, conv1, INT64_C(16) << stage),
+    const ConvLayer first = {.out = model_width(b, conv1, o->width << stage),
                              .kernel = 3,
                              .stride = grows ? 2 : 1,
                              .pad = 1};
-    const ConvLayer second = to_stream(b, conv2, stage, 3);
+    const ConvLayer second = to_stream(b, o, conv2, stage);
     Node *y = layer_conv(b, conv1, x, first, &he_init);
     y = relu(g, layer_batch_norm(b, model_name(b, "%s.bn1", prefix), y));
     y = layer_conv(b, conv2, y, second, &he_init);
@@ -77,11 +79,11 @@ static Node *block(ModelBuild *b, const ResnetCifar *o, int stage, int i, Node *
 static Node *resnet_cifar(ModelBuild *b, const ResnetCifar *o, Node *x, int depth)
 {
     Graph *g = b->graph;
-    const ConvLayer stem = to_stream(b, "conv1", 0, 3);
+    const ConvLayer stem = to_stream(b, o, "conv1", 0);
     x = relu(g, layer_batch_norm(b, "bn1", layer_conv(b, "conv1", x, stem, &he_init)));
     for (int stage = 0; stage < 3; stage++)
         for (int i = 0; i < (depth - 2) / 6; i++) x = block(b, o, stage, i, x);
-    return layer_linear(b, "linear", global_avg_pool(g, x), b->n_classes, true, &he_init);
+    return layer_linear(b, "linear", global_avg_pool(g, x), b->task.n_classes, true, &he_init);
 }
 
 // clang-format off
@@ -89,6 +91,8 @@ static const Option resnet_cifar_options[] = {
     MODEL_SHAPE_OPTIONS,
     OPT_ENUM(ResnetCifar, shortcut, "A|B", "A",
              "where channels grow: A subsampling and zero channels, B a 1x1 convolution"),
+    OPT_INT(ResnetCifar, width, 16, 1, 4096,
+            "channels of the first stage; the others have twice and four times as many"),
 };
 // clang-format on
 

@@ -23,8 +23,8 @@ static Sequence embed_tokens(ModelBuild *b, const SequenceOptions *o, Node *x)
         return s;
     }
     const Init normal = {.kind = INIT_NORMAL, .a = 1};
-    Node *table =
-        model_param(b, "encoder.weight", shape(2, b->n_tokens, o->d_model), ROLE_EMBEDDING, normal);
+    Node *table = model_param(b, "encoder.weight", shape(2, b->task.n_tokens, o->d_model),
+                              ROLE_EMBEDDING, normal);
     s.x = gather(g, table, x);
     if (o->pad_id >= 0) {
         Node *pad = equal(g, to_float(g, x), scalar(g, (float)o->pad_id));
@@ -33,15 +33,26 @@ static Sequence embed_tokens(ModelBuild *b, const SequenceOptions *o, Node *x)
     return s;
 }
 
+/* (B, 2, ...) to (2B, ...). */
+static Node *side_by_side(Graph *g, Node *x)
+{
+    Shape s = {.rank = x->shape.rank - 1, .dim = {2 * x->shape.dim[0]}};
+    if (x->shape.rank < 3 || x->shape.dim[1] != 2)
+        return graph_fail(g, "a pair is two sequences of equal length");
+    for (int i = 1; i < s.rank; i++) s.dim[i] = x->shape.dim[i + 1];
+    return reshape(g, x, s);
+}
+
 Sequence sequence_embed(ModelBuild *b, const SequenceOptions *o, Node *x)
 {
+    if (b->task.pair) x = side_by_side(b->graph, x);
     if (x->dtype == I32) return embed_tokens(b, o, x);
     char text[96];
     const Sequence nothing = {.x = x};
     x = steps_of(b->graph, x);
     if (x->shape.rank != 3) {
         (void)graph_fail(b->graph, "a sequence is (steps, numbers), an image or tokens, not %s",
-                         shape_text(&b->sample, text));
+                         shape_text(&b->task.sample, text));
         return nothing;
     }
     return (Sequence){.x = layer_linear(b, "encoder", x, o->d_model, true, &layer_init_torch)};
@@ -95,9 +106,31 @@ Node *sequence_pool(ModelBuild *b, int pool, Sequence s)
     return reshape(g, slice(g, s.x, 1, at, 1), shape(2, batch, width));
 }
 
-Node *sequence_head(ModelBuild *b, Node *pooled)
+/* (2B, width) to (B, width), by Tay et al.: a linear layer over what two vectors have in common. */
+static Node *pair_of(ModelBuild *b, int features, Node *pooled)
 {
-    return layer_linear(b, "decoder", pooled, b->n_classes, true, &layer_init_torch);
+    Graph *g = b->graph;
+    const int64_t n = pooled->shape.dim[0] / 2, width = pooled->shape.dim[1];
+    Node *both = reshape(g, pooled, shape(2, n, 2 * width));
+    if (features == 0) {
+        Node *left = slice(g, both, 1, 0, width), *right = slice(g, both, 1, width, width);
+        Node *all[] = {both, sub(g, left, right), mul(g, left, right)};
+        both = concat(g, all, 3, 1);
+    }
+    return gelu(g, layer_linear(b, "pair", both, width, true, &layer_init_torch));
+}
+
+Node *sequence_head(ModelBuild *b, const SequenceOptions *o, Node *pooled)
+{
+    if (b->task.pair && pooled->shape.rank == 2) pooled = pair_of(b, o->pair, pooled);
+    return layer_linear(b, "decoder", pooled, b->task.n_classes, true, &layer_init_torch);
+}
+
+Node *sequence_logits(ModelBuild *b, const SequenceOptions *o, Sequence s)
+{
+    if (b->task.per_step)
+        return layer_linear(b, "decoder", s.x, b->task.n_classes, true, &layer_init_torch);
+    return sequence_head(b, o, sequence_pool(b, o->pool, s));
 }
 
 Node *sequence_dropout(ModelBuild *b, const char *name, Node *x, double rate, int axis)

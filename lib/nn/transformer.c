@@ -2,7 +2,7 @@
  * et al., arXiv 2011.04006; Vaswani et al., arXiv 1706.03762).
  *
  *   x + attention(norm(x)), x + mlp(norm(x)), n_layers times; norm; pool;
- *   logits = decoder(relu(head(pooled)))
+ *   logits = decoder(relu(head(pooled))), or decoder(step) where the data ask about every step
  *
  * Positions are added to the embedded steps: parameters, or sines and cosines of position /
  * 10000^(2i / d_model). With pool cls a learned step stands in front and the head reads that one.
@@ -84,7 +84,8 @@ static Node *self_attention(ModelBuild *b, const Transformer *o, const char *pre
     Node *qkv = layer_linear(b, model_name(b, "%s.qkv", name), x, 3 * all, false, &init), *q[3];
     for (int i = 0; i < 3; i++)
         q[i] = reshape(g, slice(g, qkv, 2, i * all, all), shape(4, B, T, heads, all / heads));
-    const Attend how = {.bias = bias,
+    const Attend how = {.causal = b->task.causal,
+                        .bias = bias,
                         .dropout = b->training ? (float)o->attention_dropout : 0,
                         .seed = b->seed,
                         .stream = pcg_name(name)};
@@ -119,9 +120,15 @@ static Node *transformer_build(ModelBuild *b, const void *options, Node *x)
         s.x = add(g, s.x, mlp(b, o, name, in));
     }
     s.x = sequence_layer_norm(b, "norm", s.x);
+    if (b->task.per_step) {
+        if (o->sequence.pool == POOL_CLS)
+            return graph_fail(g, "pool: cls gives one vector; the data ask about every step");
+        return sequence_logits(b, &o->sequence, s);
+    }
     Node *pooled = sequence_pool(b, o->sequence.pool, s);
     const int64_t inner = o->d_mlp ? o->d_mlp : 4 * o->sequence.d_model;
-    return sequence_head(b, relu(g, layer_linear(b, "head", pooled, inner, true, &xavier)));
+    return sequence_head(b, &o->sequence,
+                         relu(g, layer_linear(b, "head", pooled, inner, true, &xavier)));
 }
 
 // clang-format off

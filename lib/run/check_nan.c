@@ -38,10 +38,7 @@ static bool set_up(Replay *r, const Dataset *data, const char *folder, Error *er
     const bool begun = checkpoint_exists(checkpoint);
     char base[4096] = "";
     if (!begun) TRY(rundir_base_weights(folder, e, base, err));
-    NetworkOptions n = {.sample = data->sample,
-                        .dtype = data->dtype,
-                        .n_tokens = data->n_tokens,
-                        .n_classes = data->n_classes,
+    NetworkOptions n = {.task = data->task,
                         .train = true,
                         .allocate = true,
                         .keep_values = true,

@@ -27,7 +27,7 @@ static bool count_steps(const Experiment *e, const Dataset *data, DryRun *out, E
 static void add_up_memory(const Experiment *e, const Dataset *data, const Network *n, DryRun *out)
 {
     const Params *params = n->params;
-    int64_t example = shape_count(&data->sample) + 1; /* and the label, of four bytes as well */
+    int64_t example = shape_count(&data->task.sample) + task_n_labels(&data->task); /* of 4 bytes */
     out->n_parameters = params->count;
     out->parameter_bytes = 4 * (2 * params->n_trainable + params->n_other);
     out->optimizer_bytes = (int64_t)optimizer_bytes(e->optimizer, e->optimizer_options, params);
@@ -68,8 +68,10 @@ static bool time_step(Network *n, const Experiment *e, const void *x, const void
 static bool measure(Network *n, const Experiment *e, Arena *a, double *seconds, Error *err)
 {
     void *x = NULL, *label = NULL;
-    size_t label_bytes = sizeof(int32_t) * (size_t)e->train.batch_size;
-    size_t x_bytes = label_bytes * (size_t)shape_count(&n->options.sample); /* also of four bytes */
+    const Task *task = &n->options.task;
+    size_t batch = sizeof(int32_t) * (size_t)e->train.batch_size; /* all values have four bytes */
+    size_t label_bytes = batch * (size_t)task_n_labels(task);
+    size_t x_bytes = batch * (size_t)shape_count(&task->sample);
     bool ok = plan_allocate(n->train.plan, err) && memory_map(&x, x_bytes, err) &&
               memory_map(&label, label_bytes, err) && time_step(n, e, x, label, a, seconds, err);
     memory_unmap(x, x_bytes);
@@ -83,10 +85,7 @@ bool dry_run(const Experiment *e, const Dataset *data, Arena *a, Network *networ
     *out = (DryRun){.step_s = (double)NAN};
     *network = (Network){0};
     TRY(count_steps(e, data, out, err));
-    NetworkOptions o = {.sample = data->sample,
-                        .dtype = data->dtype,
-                        .n_tokens = data->n_tokens,
-                        .n_classes = data->n_classes,
+    NetworkOptions o = {.task = data->task,
                         .train = true,
                         .eval = true,
                         .total_steps = out->steps,

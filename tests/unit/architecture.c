@@ -28,7 +28,9 @@ static bool build(Built *b, const char *model)
     (void)snprintf(text, sizeof text,
                    "data: {name: shapes}\nmodel: {%s}\ntrain: {steps: 1, batch_size: 2}\n", model);
     const NetworkOptions o = {
-        .sample = shape(3, INT64_C(32), INT64_C(32), INT64_C(3)), .n_classes = 10, .eval = true};
+        .task = {.sample = shape(3, INT64_C(32), INT64_C(32), INT64_C(3)), .n_classes = 10},
+        .eval = true
+    };
     b->err = (Error){0};
     if (!experiment_parse(&b->experiment, b->arena, text, strlen(text), &b->err)) return false;
     if (b->method) b->experiment.methods[b->experiment.n_methods++].method = b->method;

@@ -229,12 +229,7 @@ static void load(Case *c, const char *model, const char *method)
 
 static bool build(Case *c)
 {
-    const NetworkOptions o = {.sample = c->data.sample,
-                              .dtype = c->data.dtype,
-                              .n_tokens = c->data.n_tokens,
-                              .n_classes = c->data.n_classes,
-                              .eval = true,
-                              .data = &c->data};
+    const NetworkOptions o = {.task = c->data.task, .eval = true, .data = &c->data};
     return network_new(&c->network, &c->experiment, &o, c->arena, &c->err);
 }
 
@@ -407,10 +402,7 @@ TEST(precrop, the_checkpoint_says_what_was_chosen)
               &c.err);
     assert_non_null(chosen);
     assert_true(chosen->widths.n > 0);
-    const NetworkOptions o = {.sample = c.data.sample,
-                              .n_classes = c.data.n_classes,
-                              .eval = true,
-                              .architecture = chosen};
+    const NetworkOptions o = {.task = c.data.task, .eval = true, .architecture = chosen};
     ASSERT_OK(network_new(&c.network, &c.experiment, &o, c.arena, &c.err), &c.err);
     ASSERT_OK(
         checkpoint_load_weights(arena_printf(c.arena, "%s/checkpoint/model.safetensors", folder),

@@ -40,9 +40,7 @@ static void load(Case *c, const char *blocks)
 
 static bool try_start(Case *c)
 {
-    const NetworkOptions o = {.sample = c->data.sample,
-                              .dtype = c->data.dtype,
-                              .n_classes = c->data.n_classes,
+    const NetworkOptions o = {.task = c->data.task,
                               .train = true,
                               .total_steps = 8,
                               .steps_per_epoch = 6,
@@ -218,8 +216,7 @@ TEST(prune, scores_of_data_say_when_there_are_none)
 {
     Case c;
     load(&c, "model: {name: lenet_300_100}\nmethods: [{name: prune, score: snip}]\n");
-    const NetworkOptions o = {
-        .sample = c.data.sample, .n_classes = c.data.n_classes, .train = true};
+    const NetworkOptions o = {.task = c.data.task, .train = true};
     ASSERT_OK(network_new(&c.network, &c.experiment, &o, c.arena, &c.err), &c.err);
     ASSERT_FAILS(network_init(&c.network, NULL, "", &c.err), &c.err, FAIL_DATA,
                  "there are no training examples to look at; in method 'prune'");

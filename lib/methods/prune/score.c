@@ -37,9 +37,9 @@ bool score_graph(ScoreGraph *s, const MethodCall *c, int64_t batch, bool trainin
     ModelBuild b = *c->like;
     b.graph = g;
     b.training = training;
-    Shape x = {.rank = b.sample.rank + 1, .dim = {batch}};
-    for (int i = 0; i < b.sample.rank; i++) x.dim[i + 1] = b.sample.dim[i];
-    s->x = input(g, "x", b.dtype, x);
+    Shape x = {.rank = b.task.sample.rank + 1, .dim = {batch}};
+    for (int i = 0; i < b.task.sample.rank; i++) x.dim[i + 1] = b.task.sample.dim[i];
+    s->x = input(g, "x", b.task.dtype, x);
     s->label = input(g, "label", I32, shape(1, batch));
     s->logits = c->model->build(&b, c->model_options, s->x);
     g->n_updates = 0; /* the running statistics stay as they are */

@@ -84,7 +84,7 @@ typedef struct Flow {
 
 static bool start(Flow *f, const MethodCall *c, Error *err)
 {
-    if (c->like->dtype != F32)
+    if (c->like->task.dtype != F32)
         return fail(err, FAIL_CONFIG, NULL, "synflow needs inputs that are numbers, not tokens");
     TRY(score_graph(&f->s, c, 1, false, err));
     Graph *g = f->s.graph;
