@@ -24,7 +24,7 @@ typedef struct TextOptions {
     PathList path, valid_path, test_path;
     double valid, test;
     int unit;
-    int64_t block;
+    int64_t vocabulary, block;
     bool shift;
 } TextOptions;
 
@@ -36,6 +36,7 @@ static const Option options[] = {
     OPT_REAL(TextOptions, valid, 0.05, 0, 0.9, "share of path's bytes to validate on, before the test's"),
     OPT_REAL(TextOptions, test, 0.05, 0, 0.9, "share of path's bytes to test on: the last ones"),
     OPT_ENUM(TextOptions, unit, TEXT_UNIT_CHOICES, "byte", "what a token is"),
+    OPT_INT(TextOptions, vocabulary, 1024, 257, 65536, "of unit bpe: tokens, at most; 257 are bytes and padding"),
     OPT_INT(TextOptions, block, 256, 1, 1e9, "steps of an example, in tokens"),
     OPT_BOOL(TextOptions, shift, true, "cut the training text at other places in every epoch"),
 };
@@ -198,8 +199,8 @@ static bool encode_part(Dataset *d, SplitId id, const Stretch *text, TextSource 
         asked = blocks * o->block;
     }
     d->split[id].n = blocks;
-    d->split[id].text_bytes = text_units_bytes(&source->units, text->bytes, asked + 1) -
-                              text_units_bytes(&source->units, text->bytes, 1);
+    d->split[id].text_bytes = text_units_bytes(&source->units, text->bytes, memory, asked + 1) -
+                              text_units_bytes(&source->units, text->bytes, memory, 1);
     return true;
 }
 
@@ -210,7 +211,7 @@ static bool open_joined(Dataset *d, Joined text[N_SPLITS], unsigned splits, Aren
     TextSource *source = arena_new_array(a, TextSource, 1);
     divide_text(o, text, part);
     d->source = source;
-    TRY(text_units_learn(&source->units, (TextUnit)o->unit, part[SPLIT_TRAIN].bytes,
+    TRY(text_units_learn(&source->units, (TextUnit)o->unit, o->vocabulary, part[SPLIT_TRAIN].bytes,
                          part[SPLIT_TRAIN].n, a, err));
     d->task = (Task){.sample = shape(1, o->block),
                      .dtype = I32,
@@ -266,7 +267,7 @@ static bool open_tinyshakespeare(Dataset *d, const void *options_, const char *d
 
 const DatasetKind dataset_text_lm = {
     .name = "text_lm",
-    .summary = "language modelling of text files: the next byte or character",
+    .summary = "language modelling of text files: the next byte, character or piece",
     .revision = 1,
     .options = OPTION_TABLE(TextOptions, options),
     .open = open_text_lm,

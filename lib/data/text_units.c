@@ -53,16 +53,21 @@ static bool learn_chars(TextUnits *u, const unsigned char *text, size_t n, Arena
     return true;
 }
 
-bool text_units_learn(TextUnits *u, TextUnit unit, const unsigned char *text, size_t n, Arena *a,
-                      Error *err)
+bool text_units_learn(TextUnits *u, TextUnit unit, int64_t vocabulary, const unsigned char *text,
+                      size_t n, Arena *a, Error *err)
 {
-    *u = (TextUnits){.unit = unit, .n_tokens = 257};
-    return unit == UNIT_BYTE || learn_chars(u, text, n, a, err);
+    *u = (TextUnits){.unit = unit, .n_tokens = BPE_BYTES};
+    if (unit == UNIT_CHAR) return learn_chars(u, text, n, a, err);
+    if (unit == UNIT_BYTE) return true;
+    u->bpe = text_bpe_learn(text, n, vocabulary, a);
+    u->n_tokens = text_bpe_n_tokens(u->bpe);
+    return true;
 }
 
 int64_t text_units_encode(const TextUnits *u, const unsigned char *text, size_t n, uint16_t *token)
 {
     int64_t n_tokens = 0;
+    if (u->unit == UNIT_BPE) return text_bpe_encode(u->bpe, text, n, token);
     for (size_t i = 0, bytes = 1; i < n; i += bytes) {
         if (u->unit == UNIT_BYTE) {
             token[n_tokens++] = (uint16_t)(text[i] + 1);
@@ -74,12 +79,22 @@ int64_t text_units_encode(const TextUnits *u, const unsigned char *text, size_t 
     return n_tokens;
 }
 
-int64_t text_units_bytes(const TextUnits *u, const unsigned char *text, int64_t n_tokens)
+int64_t text_units_bytes(const TextUnits *u, const unsigned char *text, const uint16_t *token,
+                         int64_t n_tokens)
 {
     enum { LONGEST = 4 };
+    int64_t sum = 0;
     size_t at = 0, bytes;
-    if (u->unit == UNIT_BYTE) return n_tokens;
-    for (int64_t i = 0; i < n_tokens; i++, at += bytes)
-        (void)text_code_point(text + at, LONGEST, &bytes);
-    return (int64_t)at;
+    switch (u->unit) {
+    case UNIT_BYTE:
+        return n_tokens;
+    case UNIT_CHAR:
+        for (int64_t i = 0; i < n_tokens; i++, at += bytes)
+            (void)text_code_point(text + at, LONGEST, &bytes);
+        return (int64_t)at;
+    case UNIT_BPE:
+        for (int64_t i = 0; i < n_tokens; i++) sum += text_bpe_bytes(u->bpe, token[i]);
+        return sum;
+    }
+    return 0;
 }

@@ -205,6 +205,20 @@ TEST(text_lm, its_hash_tells_what_is_trained_on)
     assert_string_not_equal(hash[1], hash[2]);
 }
 
+/* "the" and " the" are learned; the test's labels are the tokens after the first. */
+TEST(text_lm, pieces_are_learned_from_the_training_part)
+{
+    char text[200] = "";
+    for (int i = 0; i < 20; i++) strcat(text, "the the\n");
+    strcat(text, "the then");
+    Opened *o = open_good(text, ", unit: bpe, vocabulary: 260, block: 4, valid: 0, test: 0.0476");
+    static const int32_t x[] = {258, 259, 0, 0}, label[] = {259, 'n' + 1, -1, -1};
+    assert_int_equal(o->data.task.n_tokens, 260);
+    example_is(o, SPLIT_TEST, 0, 4, x, label);
+    assert_int_equal(o->data.split[SPLIT_TEST].text_bytes, 5); /* " the" and "n" */
+    opened_free(o);
+}
+
 /* -- UTF-8, by the table of RFC 3629, section 4 */
 
 TEST(text_units, code_points_of_every_length)
