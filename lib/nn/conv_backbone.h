@@ -29,6 +29,7 @@ typedef struct ConvBackbone {
 // clang-format off
 #define CONV_BACKBONE_OPTIONS(channels_default)                                                    \
     SEQUENCE_OPTIONS(6, 256, "mean|last"),                                                         \
+    SEQUENCE_LM_OPTIONS,                                                                           \
     OPT_ENUM(ConvBackbone, norm, "batch|layer", "batch", "the norm of every residual block"),      \
     OPT_ENUM(ConvBackbone, order, "pre|post", "pre", "norm before the layer, or after the sum"),   \
     OPT_BOOL(ConvBackbone, tie_dropout, true, "drop a unit at all steps of a sequence or at none"), \

@@ -32,7 +32,10 @@ typedef enum SequencePool { POOL_MEAN, POOL_LAST, POOL_CLS } SequencePool;
              "what the head reads; padding does not count"),                                       \
     OPT_INT(SequenceOptions, pad_id, 0, -1, 1e9, "of tokens: the id that is padding; -1: none"),             \
     OPT_ENUM(SequenceOptions, pair, "nli|concat", "nli",                                           \
-             "of two sequences a, b the head reads a, b, a - b, a b, or a, b"),                        \
+             "of two sequences a, b the head reads a, b, a - b, a b, or a, b")
+
+/* After those, of models with no choice of their own. */
+#define SEQUENCE_LM_OPTIONS                                                                        \
     OPT_BOOL(SequenceOptions, tie, false,                                                          \
              "of the next token: the decoder is the encoder's table, without a bias"),             \
     OPT_BOOL(SequenceOptions, gpt2_init, false,                                                    \

@@ -138,6 +138,7 @@ static Node *transformer_build(ModelBuild *b, const void *options, Node *x)
 // clang-format off
 static const Option transformer_options[] = {
     SEQUENCE_OPTIONS(4, 128, "mean|last|cls"),
+    SEQUENCE_LM_OPTIONS,
     OPT_INT(Transformer, n_heads, 4, 1, 1024, "attention heads"),
     OPT_INT(Transformer, d_attention, 0, 0, 1e6, "width of all heads together; 0: d_model"),
     OPT_INT(Transformer, d_mlp, 0, 0, 1e6, "inner width of the mlp and of the head; 0: four times d_model"),
