@@ -55,7 +55,7 @@ static Sequence embed_tokens(ModelBuild *b, const SequenceOptions *o, Node *x)
         return s;
     }
     s.x = gather(g, token_table(b, o), x);
-    if (o->pad_id >= 0 && !b->task.causal) {
+    if (o->pad_id >= 0 && !(b->task.causal && b->task.per_step)) {
         Node *pad = equal(g, to_float(g, x), scalar(g, (float)o->pad_id));
         s.mask = affine(g, pad, -1, 1);
     }

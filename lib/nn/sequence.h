@@ -45,7 +45,8 @@ typedef enum SequencePool { POOL_MEAN, POOL_LAST, POOL_CLS } SequencePool;
 typedef struct Sequence {
     Node *x;    /* (B, T, d_model), or (2B, T, d_model) of pairs: a, b, a, b ... */
     Node *mask; /* (B, T): 1 where there is a step, 0 where there is padding; NULL: no padding, or
-                   none that matters, as padding is last and in a causal task nothing sees it */
+                   none that matters: padding is last, and in a causal task with a label a step
+                   nothing sees it */
 } Sequence;
 
 /* First values of a linear layer: the model's own, or those of gpt2_init (Radford et al. 2019, and
