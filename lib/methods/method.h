@@ -45,6 +45,11 @@ typedef struct Reshape {
     Arena *arena;     /* for the names and the note */
 } Reshape;
 
+/* An option of a method, and its value as YAML. */
+typedef struct MethodSetting {
+    const char *option, *value;
+} MethodSetting;
+
 struct Method {
     const char *name, *family, *paper, *summary;
     int revision;
@@ -54,11 +59,19 @@ struct Method {
      * is without this method, with first values, or those of `base`. Not after a resume: what was
      * chosen is in the checkpoint. */
     bool (*reshape)(const MethodCall *c, Reshape *out, Error *err);
+    /* The run whose weights this one starts from, where that is the same experiment with at most
+     * two of the method's options set otherwise: fills `out` and returns how many. 0: none. */
+    int (*predecessor)(const void *options, Arena *a, MethodSetting out[2]);
+    /* The model is built, and c->params has all it asked for: a method that keeps tensors of its
+     * own makes them now, while the graph `g` is built. */
+    void (*buffers)(const MethodCall *c, Graph *g);
     /* A layer asks for its effective weight. Called while graphs are built (training and
      * evaluation). Returns w itself where the method has nothing to say about p. */
     Node *(*parametrize)(const MethodCall *c, const ModelBuild *b, Param *p, Node *w);
     /* Once, after initialisation and before the first step (not after a resume). */
     bool (*transform)(const MethodCall *c, Error *err);
+    /* The step (updates done) at which training starts, after transform; 0 where there is none. */
+    int64_t (*first_step)(const MethodCall *c);
     /* The loss node is built: returns it, changed or not. */
     Node *(*loss)(const MethodCall *c, const LossCall *l, Node *loss);
     /* After the optimizer's update number c->step. Must not allocate. */

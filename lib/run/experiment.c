@@ -296,7 +296,7 @@ bool experiment_load(Experiment *e, Arena *a, const char *path, const char *cons
                      int n_words, Error *err)
 {
     bool ok = true;
-    *e = (Experiment){.path = arena_string(a, path)};
+    *e = (Experiment){.path = arena_string(a, path), .words = words, .n_words = n_words};
     TRY(yaml_load_experiment(a, e->path, &e->root, err));
     for (int i = 0; i < n_words; i++)
         if (!yaml_override(a, e->root, words[i], err)) ok = false;

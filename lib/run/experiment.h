@@ -46,7 +46,8 @@ typedef struct Experiment Experiment;
  *   base: pretrain.yaml
  *   base: {file: pretrain.yaml, set: {train.steps: 5ep}, same: [train.seed], checkpoint: best}
  *
- * `same` names keys that take this experiment's own values. */
+ * `same` names keys that take this experiment's own values. A method may have a base of its own:
+ * this experiment with some of the method's options set otherwise (Method.predecessor). */
 typedef struct Reference {
     Experiment *experiment; /* NULL: none */
     const char *file;       /* its path, as messages call it */
@@ -70,6 +71,8 @@ struct Experiment {
     const Schedule *schedule;
     void *schedule_options;
     TrainOptions train;
+    const char *const *words; /* key=value: what was set beside the file */
+    int n_words;
     Yaml *root; /* the composed tree, overrides applied; places intact */
     Reference base, teacher;
     char id[EXPERIMENT_ID];

@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* A chain of them ends; one that does not is a circle. */
-enum { CHAIN_MAX = 8 };
+enum { CHAIN_MAX = 64 };
 
 typedef struct ReferenceOptions {
     int checkpoint; /* 1: best */
@@ -61,11 +61,66 @@ static bool apply(const Experiment *e, const Yaml *y, Arena *a, Yaml *root, Refe
 
 static bool read_reference(const Experiment *e, const char *word, int depth, Arena *a,
                            Reference *out, Error *err);
+static bool read_references(Experiment *e, int depth, Arena *a, Error *err);
+
+/* The base that the i-th method asks for: this experiment, with n of the method's options set. */
+static bool follow_method(const Experiment *e, int i, const MethodSetting set[], int n, int depth,
+                          Arena *a, Reference *out, Error *err)
+{
+    Yaml *root = yaml_copy(a, e->root);
+    Experiment *before = arena_new_array(a, Experiment, 1);
+    out->words = arena_new_array(a, const char *, e->n_words + n);
+    for (int k = 0; k < e->n_words; k++) out->words[out->n_words++] = e->words[k];
+    for (int k = 0; k < n; k++) {
+        const char *word = arena_printf(a, "methods.%d.%s=%s", i, set[k].option, set[k].value);
+        out->words[out->n_words++] = word;
+        TRY(yaml_override(a, root, word, err));
+    }
+    TRY(experiment_from_tree(before, a, e->path, root, err));
+    before->words = out->words;
+    before->n_words = out->n_words;
+    out->file = e->path;
+    out->experiment = before;
+    return read_references(before, depth + 1, a, err);
+}
+
+/* A base that the file names, as a run's own config.yaml does, must be the one the method means. */
+static bool is_meant(const Experiment *e, int i, const MethodSetting set[], int n, Arena *a,
+                     Error *err)
+{
+    const Experiment *base = e->base.experiment;
+    const Method *method = e->methods[i].method;
+    for (int k = 0; k < n; k++) {
+        const char *key = arena_printf(a, "methods.%d.%s", i, set[k].option);
+        const char *value = i < base->n_methods && base->methods[i].method == method
+                                ? experiment_value(base, a, key)
+                                : NULL;
+        if (!value || strcmp(value, set[k].value) != 0)
+            return yaml_fail(yaml_get(e->root, "base"), err,
+                             "base: method '%s' starts from this experiment with its %s = %s; "
+                             "leave base out",
+                             method->name, set[k].option, set[k].value);
+    }
+    return true;
+}
+
+static bool read_base(Experiment *e, int depth, Arena *a, Error *err)
+{
+    TRY(read_reference(e, "base", depth, a, &e->base, err));
+    for (int i = 0; i < e->n_methods; i++) {
+        MethodSetting set[2];
+        const Method *m = e->methods[i].method;
+        const int n = m->predecessor ? m->predecessor(e->methods[i].options, a, set) : 0;
+        if (n == 0) continue;
+        return e->base.experiment ? is_meant(e, i, set, n, a, err)
+                                  : follow_method(e, i, set, n, depth, a, &e->base, err);
+    }
+    return true;
+}
 
 static bool read_references(Experiment *e, int depth, Arena *a, Error *err)
 {
-    return read_reference(e, "base", depth, a, &e->base, err) &&
-           read_reference(e, "teacher", depth, a, &e->teacher, err);
+    return read_base(e, depth, a, err) && read_reference(e, "teacher", depth, a, &e->teacher, err);
 }
 
 static bool read_reference(const Experiment *e, const char *word, int depth, Arena *a,
@@ -88,8 +143,10 @@ static bool read_reference(const Experiment *e, const char *word, int depth, Are
     Yaml *root;
     Experiment *other = arena_new_array(a, Experiment, 1);
     bool ok = yaml_load_experiment(a, out->file, &root, err) && apply(e, y, a, root, out, err) &&
-              experiment_from_tree(other, a, out->file, root, err) &&
-              read_references(other, depth + 1, a, err);
+              experiment_from_tree(other, a, out->file, root, err);
+    other->words = out->words;
+    other->n_words = out->n_words;
+    ok = ok && read_references(other, depth + 1, a, err);
     if (!ok) {
         error_note(err, "needed as %s by %s", word, e->path);
         return false;

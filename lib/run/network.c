@@ -76,6 +76,8 @@ static bool build_pass(Network *n, Pass *pass, const NetworkOptions *o, bool tra
                         o->task.per_step ? shape(2, pass->batch_size, o->task.sample.dim[0])
                                          : shape(1, pass->batch_size));
     pass->logits = e->model->build(&b, e->model_options, pass->x);
+    for (int i = 0; i < e->n_methods; i++)
+        if (n->calls[i].method->buffers) n->calls[i].method->buffers(&n->calls[i], g);
     if (o->task.dtype == I32) check_tables(g, pass->x, o->task.n_tokens);
     pass->loss = cross_entropy(g, pass->logits, pass->label, 0, -1);
     if (training) {
@@ -197,6 +199,17 @@ bool network_init(Network *n, const float *x, const char *base, Error *err)
         if (c->method->transform) TRY(c->method->transform(c, err));
     }
     return true;
+}
+
+int64_t network_first_step(const Network *n)
+{
+    int64_t first = 0;
+    for (int i = 0; i < n->experiment->n_methods; i++) {
+        const MethodCall *c = &n->calls[i];
+        const int64_t step = c->method->first_step ? c->method->first_step(c) : 0;
+        if (step > first) first = step;
+    }
+    return first;
 }
 
 void network_after_step(Network *n, int64_t step)

@@ -60,6 +60,8 @@ bool network_new(Network *n, const Experiment *e, const NetworkOptions *o, Arena
 bool network_init(Network *n, const float *x, const char *base, Error *err) MUST_CHECK;
 /* The first part of that: without the transform hooks. */
 bool network_first_values(Network *n, const float *x, const char *base, Error *err) MUST_CHECK;
+/* The step at which a run that is not resumed starts: the last that a method asks for. */
+int64_t network_first_step(const Network *n);
 /* The methods' after_step hooks; `step` counts the updates done. No allocation. */
 void network_after_step(Network *n, int64_t step);
 void network_free(Network *n);

@@ -109,6 +109,7 @@ static bool start_fresh(Training *t, Error *err)
     TRY(rundir_base_weights(t->folder.path, t->experiment, base, err));
     Batch first = loader_batch(t->loader, 0);
     TRY(network_init(&t->network, first.x, base, err));
+    t->state.step = network_first_step(&t->network);
     if (t->optimizer.ema)
         memcpy(t->optimizer.ema, t->network.params->weights,
                sizeof(float) * (size_t)t->network.params->n_trainable);

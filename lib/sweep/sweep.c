@@ -161,20 +161,32 @@ static bool belongs_to_run(const char *word)
     return true;
 }
 
-static void describe(Sweep *s, SweepRun *run, const Setting *setting, const Experiment *e,
-                     const char *const words[], int n_words)
+/* What makes a run of one setting from the file. */
+static const char **words_of(const Setting *setting, const char *const words[], int n_words,
+                             Arena *a, int *n)
+{
+    const char **all = arena_new_array(a, const char *, n_words + setting->n + 1);
+    *n = 0;
+    for (int i = 0; i < n_words; i++)
+        if (belongs_to_run(words[i])) all[(*n)++] = words[i];
+    for (int i = 0; i < setting->n; i++) {
+        const Pair *p = &setting->pairs[i];
+        all[(*n)++] = arena_printf(a, "%s=%s", p->key, yaml_flow(a, p->value));
+    }
+    return all;
+}
+
+static void describe(Sweep *s, SweepRun *run, const Setting *setting, const Experiment *e)
 {
     SweepInside *in = s->inside;
     Arena *a = in->arena;
     Text label = {0};
     SweepValue *values = arena_new_array(a, SweepValue, setting->n + 1);
-    run->words = arena_new_array(a, const char *, n_words + setting->n + 1);
-    for (int i = 0; i < n_words; i++)
-        if (belongs_to_run(words[i])) run->words[run->n_words++] = words[i];
+    run->words = copy_words(a, e->words, e->n_words);
+    run->n_words = e->n_words;
     for (int i = 0; i < setting->n; i++) {
         const Pair *p = &setting->pairs[i];
         values[i] = (SweepValue){p->key, yaml_flow(a, p->value)};
-        run->words[run->n_words++] = arena_printf(a, "%s=%s", p->key, values[i].text);
         text_addf(&label, "%s%s=%s", i ? " " : "", short_key(p->key, a), values[i].text);
     }
     run->values = values;
@@ -196,12 +208,13 @@ static bool set_values(Arena *a, Yaml *root, const Setting *setting, Error *err)
 }
 
 /* The experiment of one setting, without its id. */
-static bool read_setting(const Sweep *s, const Setting *setting, Arena *a, Experiment *e,
-                         Error *err)
+static bool read_setting(const Sweep *s, const Setting *setting, const char *const words[],
+                         int n_words, Arena *a, Experiment *e, Error *err)
 {
     Yaml *root = yaml_copy(a, s->root);
-    return set_values(a, root, setting, err) && experiment_from_tree(e, a, s->path, root, err) &&
-           experiment_references(e, a, err);
+    TRY(set_values(a, root, setting, err) && experiment_from_tree(e, a, s->path, root, err));
+    e->words = words_of(setting, words, n_words, a, &e->n_words);
+    return experiment_references(e, a, err);
 }
 
 static bool add_setting(Sweep *s, const Setting *setting, const char *const words[], int n_words,
@@ -211,7 +224,7 @@ static bool add_setting(Sweep *s, const Setting *setting, const char *const word
     Arena *a = arena_new();
     Experiment *e = arena_new_array(a, Experiment, 1);
     const int opened = in->datasets.n;
-    const bool ok = read_setting(s, setting, a, e, err) && identify(s, e, a, err);
+    const bool ok = read_setting(s, setting, words, n_words, a, e, err) && identify(s, e, a, err);
     if (ok) {
         int needs[SWEEP_MAX_NEEDS], n_needs;
         add_needs(s, e, needs, &n_needs);
@@ -219,7 +232,7 @@ static bool add_setting(Sweep *s, const Setting *setting, const char *const word
         run->asked = true;
         run->n_needs = n_needs;
         memcpy(run->needs, needs, sizeof needs);
-        describe(s, run, setting, e, words, n_words);
+        describe(s, run, setting, e);
     }
     if (in->datasets.n == opened) {
         arena_free(a);

@@ -123,6 +123,15 @@ uint32_t mask_key_score(const void *owner, const Param *p, const Param *mask, in
     return bits >> 31 ? ~bits : bits | UINT32_C(0x80000000);
 }
 
+void mask_apply(const Params *params)
+{
+    for (const Param *p = params->first; p; p = p->next) {
+        const Param *mask = mask_of(params, p);
+        for (int64_t i = 0; mask && i < p->n; i++)
+            if (mask->data[i] == 0) p->data[i] = 0;
+    }
+}
+
 void mask_shuffle(const Params *params, uint64_t seed)
 {
     for (const Param *p = params->first; p; p = p->next) {

@@ -43,6 +43,9 @@ uint32_t mask_key_magnitude(const void *owner, const Param *p, const Param *mask
 uint32_t mask_key_score(const void *owner, const Param *p, const Param *mask, int64_t i,
                         int64_t flat);
 
+/* Sets the weights that are masked to 0. */
+void mask_apply(const Params *params);
+
 /* Deals each layer's mask anew among its weights, by seed: the sanity check of Su et al. 2020 and
  * Frankle et al. 2021. */
 void mask_shuffle(const Params *params, uint64_t seed);

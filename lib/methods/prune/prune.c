@@ -22,15 +22,6 @@ typedef struct Prune {
     bool shuffle, reinit;
 } Prune;
 
-static void zero_masked(const Params *params)
-{
-    for (const Param *p = params->first; p; p = p->next) {
-        const Param *mask = mask_of(params, p);
-        for (int64_t i = 0; mask && i < p->n; i++)
-            if (mask->data[i] == 0) p->data[i] = 0;
-    }
-}
-
 /* New values of everything that is trained, as a run of another seed has them. */
 static void draw_again(const Params *params, uint64_t seed)
 {
@@ -50,7 +41,7 @@ static bool prune_transform(const MethodCall *c, Error *err)
     }
     if (o->shuffle) mask_shuffle(c->params, c->seed);
     if (o->reinit) draw_again(c->params, c->seed);
-    zero_masked(c->params);
+    mask_apply(c->params);
     return true;
 }
 
@@ -67,7 +58,7 @@ static Node *prune_parametrize(const MethodCall *c, const ModelBuild *b, Param *
 static void prune_after_step(const MethodCall *c)
 {
     const Prune *o = c->options;
-    if (o->rounds.density < 1 && c->step == c->total_steps) zero_masked(c->params);
+    if (o->rounds.density < 1 && c->step == c->total_steps) mask_apply(c->params);
 }
 
 // clang-format off
