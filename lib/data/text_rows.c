@@ -155,7 +155,8 @@ bool text_rows_read(TextRows *rows, Dataset *d, const char *path, const TextColu
         rows->path = arena_printf(a, "%s.gz", path);
         if (!file_exists(rows->path))
             return fail(err, FAIL_DATA, NULL,
-                        "%s is not there, nor with .gz added; data.*_file say where texts are",
+                        "%s is not there, nor with .gz added; data.train_file, valid_file and "
+                        "test_file say where texts are",
                         path);
     }
     DataFile file = {.path = rows->path, .max_bytes = MAX_FILE};
