@@ -86,7 +86,7 @@ static void number_classes(TextLabels *l, Arena *a)
         if (numbers) {
             before = 0;
             for (int k = 0; k < l->n; k++)
-                before += value[k] < value[i] || (value[k] == value[i] && k < i);
+                before += value[k] < value[i] || (k < i && value[k] == value[i]);
         }
         l->at[i].class = before;
         l->names[before] =
@@ -101,7 +101,7 @@ bool text_labels_collect(TextLabels *labels, const TextRows *rows, Arena *a, Err
     labels->names = arena_new_array(a, const char *, labels->n);
     number_classes(labels, a);
     if (labels->n > 1) return true;
-    return fail(err, FAIL_DATA, NULL, "%s: all texts have the label '%s'", rows->path,
+    return fail(err, FAIL_DATA, NULL, "%s: all have the label '%s'", rows->path,
                 labels->names[0]);
 }
 

@@ -205,7 +205,7 @@ TEST(text_set, an_empty_table_has_no_rows)
 
 TEST(text_set, one_class_is_too_few)
 {
-    table_fails("a\tx\nb\tx\n", "", FAIL_DATA, "train.tsv: all texts have the label 'x'");
+    table_fails("a\tx\nb\tx\n", "", FAIL_DATA, "train.tsv: all have the label 'x'");
 }
 
 TEST(text_set, labels_that_are_texts_are_found)

@@ -112,14 +112,15 @@ static void swapping_is_another_matrix(int n_features)
     Head h = head_new(n_features);
     float x[2 * BATCH * WIDTH], swapped[2 * BATCH * WIDTH], expected[BATCH * CLASSES];
     fill(x);
-    for (int i = 0; i < 2 * BATCH; i++)
-        memcpy(swapped + i * WIDTH, x + (i ^ 1) * WIDTH, WIDTH * sizeof *x);
+    for (int i = 0; i < 2 * BATCH * WIDTH; i++)
+        swapped[i] = x[((i / WIDTH) ^ 1) * WIDTH + i % WIDTH];
     run_head(&h, swapped);
     memcpy(expected, h.logits, sizeof expected);
     run_head(&h, x);
     assert_true(fabsf(h.logits[0] - expected[0]) > 1e-3f); /* the order does matter */
     float *w = params_find(h.build.params, "pair.weight")->data;
-    for (int k = 0; k < WIDTH; k++, w += n_features * WIDTH)
+    const int64_t n = (int64_t)n_features * WIDTH;
+    for (int k = 0; k < WIDTH; k++, w += n)
         for (int j = 0; j < WIDTH; j++) {
             const float of_a = w[j];
             w[j] = w[WIDTH + j];
