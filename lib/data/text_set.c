@@ -2,7 +2,7 @@
  *
  * The Long Range Arena (Tay et al. 2021, arXiv:2011.04006) has one of each: the bytes of film
  * reviews (IMDB), and whether one of two papers cites the other (the AAN's; label, two ids and two
- * texts in a line). As S4's code reads them they are characters, unit: character with an end. */
+ * texts in a line). As S4's code reads them they are characters, unit: char with an end. */
 #include "data/text_labels.h"
 #include "data/text_tokens.h"
 #include "data/train_split.h"
@@ -15,7 +15,7 @@ typedef struct TextOptions {
     const char *label_column, *text_column, *second_column, *skip_labels;
     double valid;
     int64_t train_limit, length, min_count;
-    int unit; /* 0 byte, 1 character */
+    int unit; /* 0 byte, 1 char */
     bool eos;
 } TextOptions;
 
@@ -36,7 +36,7 @@ typedef struct TextOptions {
             "use only the first n training examples after the split; 0: all"),                     \
     OPT_INT(TextOptions, length, length_default, 1, 16777216,                                      \
             "steps of a text: a longer one is cut, a shorter one padded"),                         \
-    OPT_ENUM(TextOptions, unit, "byte|character", "byte", "what a step is"),                       \
+    OPT_ENUM(TextOptions, unit, "byte|char", "byte", "what a step is"),                       \
     OPT_INT(TextOptions, min_count, 15, 1, 1e9,                                                    \
             "of characters: how often one stands in train not to be unknown"),                     \
     OPT_BOOL(TextOptions, eos, false, "a text has a step for its end")

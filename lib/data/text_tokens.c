@@ -1,6 +1,8 @@
 /* text_tokens -- see text_tokens.h. */
 #include "data/text_tokens.h"
 
+#include "data/text_units.h"
+
 enum { N_BYTES = 256, N_CODE_POINTS = 0x110000, INVALID = -1 };
 enum { PAD, UNKNOWN, AFTER };
 
@@ -9,23 +11,14 @@ void text_tokens_of_bytes(TextTokens *t, bool eos)
     *t = (TextTokens){.n_tokens = 1 + N_BYTES + eos, .end = eos ? 1 + N_BYTES : 0};
 }
 
-/* Takes a code point off the front by RFC 3629; INVALID for a byte that begins none: too short,
- * overlong, a surrogate, or above 0x10ffff. */
+/* Takes a code point off the front; INVALID for a byte that begins none. */
 static int32_t next_code_point(TextSpan *rest)
 {
-    static const int32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-    const uint8_t *at = rest->at, first = *at;
-    const int n = first < 0x80 ? 1 : first < 0xc0 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-    int32_t c = n == 1 ? first : first & (0x7f >> n);
-    bool ok = n > 0 && first < 0xf8 && n <= rest->n;
-    for (int i = 1; i < n && ok; i++) {
-        ok = (at[i] & 0xc0) == 0x80;
-        c = c << 6 | (at[i] & 0x3f);
-    }
-    ok = ok && c >= smallest[n] && c < N_CODE_POINTS && (c < 0xd800 || c > 0xdfff);
-    rest->at += ok ? n : 1;
-    rest->n -= ok ? n : 1;
-    return ok ? c : INVALID;
+    size_t bytes;
+    const int32_t c = text_code_point(rest->at, (size_t)rest->n, &bytes);
+    rest->at += bytes;
+    rest->n -= (int64_t)bytes;
+    return c;
 }
 
 bool text_tokens_of_characters(TextTokens *t, Dataset *d, const TextRows *rows, int64_t min_count,

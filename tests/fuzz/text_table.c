@@ -22,7 +22,7 @@ static const char *options_text(Arena *a, unsigned how, int fd)
     return arena_printf(
         a, "{train_file: /proc/self/fd/%d, length: %d, valid: 0.3, min_count: 2, eos: true%s%s%s}",
         fd, (int)LENGTH, how & HEADER ? ", header: true" : "",
-        how & CHARACTERS ? ", unit: character" : "",
+        how & CHARACTERS ? ", unit: char" : "",
         how & PAIRS ? ", text_column: 1, second_column: 3, label_column: 2" : "");
 }
 

@@ -130,7 +130,7 @@ TEST(text_set, a_share_of_train_is_kept_for_validation)
 TEST(text_set, characters_are_numbered_by_their_code_points)
 {
     Opened *o = open_table("\xf0\x9f\x98\x80z\xc3\xa9\xed\x95\x9c\ty\nz\xff\xc3\tn\n",
-                           "length: 5, unit: character, min_count: 1");
+                           "length: 5, unit: char, min_count: 1");
     ASSERT_OK(o->ok, &o->err);
     assert_int_equal(o->data.task.n_tokens, 2 + 4);
     assert_example(o, SPLIT_TRAIN, 0, (int32_t[]){5, 2, 3, 4, 0}, 5, 1);
@@ -140,7 +140,7 @@ TEST(text_set, characters_are_numbered_by_their_code_points)
 
 TEST(text_set, rare_characters_are_unknown)
 {
-    Opened *o = open_table("aab\ty\nc\tn\n", "length: 4, unit: character, min_count: 2, eos: true");
+    Opened *o = open_table("aab\ty\nc\tn\n", "length: 4, unit: char, min_count: 2, eos: true");
     ASSERT_OK(o->ok, &o->err);
     assert_int_equal(o->data.task.n_tokens, 4);
     assert_example(o, SPLIT_TRAIN, 0, (int32_t[]){3, 3, 1, 2}, 4, 1);
@@ -151,7 +151,7 @@ TEST(text_set, rare_characters_are_unknown)
 TEST(text_set, bytes_that_are_no_utf8_are_unknown_one_by_one)
 {
     Opened *o = open_table("\xc0\x80\xed\xa0\x80\xf4\x90\x80\x80\xe2\x82\ty\nx\tn\n",
-                           "length: 12, unit: character, min_count: 1");
+                           "length: 12, unit: char, min_count: 1");
     ASSERT_OK(o->ok, &o->err);
     assert_int_equal(o->data.task.n_tokens, 3);
     assert_example(o, SPLIT_TRAIN, 0, (int32_t[]){1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0}, 12, 1);
@@ -393,7 +393,7 @@ TEST(text_set, nsmc_is_read_by_characters)
 {
     Opened *o = open_shared("data/nsmc/ratings_test.txt.gz",
                             "header: true, label_column: label, text_column: document, "
-                            "unit: character, min_count: 15, length: 8");
+                            "unit: char, min_count: 15, length: 8");
     assert_counts(o, (int[]){5000, 5000}, 2);
     assert_int_equal(o->data.task.n_tokens, 2 + 838);
     opened_free(o);
