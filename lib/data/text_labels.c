@@ -101,8 +101,7 @@ bool text_labels_collect(TextLabels *labels, const TextRows *rows, Arena *a, Err
     labels->names = arena_new_array(a, const char *, labels->n);
     number_classes(labels, a);
     if (labels->n > 1) return true;
-    return fail(err, FAIL_DATA, NULL, "%s: all have the label '%s'", rows->path,
-                labels->names[0]);
+    return fail(err, FAIL_DATA, NULL, "%s: all have the label '%s'", rows->path, labels->names[0]);
 }
 
 static bool unknown(const TextLabels *l, const TextRows *rows, const TextRow *row, Error *err)

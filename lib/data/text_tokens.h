@@ -1,8 +1,8 @@
 /* text_tokens -- a text as the numbers of its bytes or characters.
  *
- *   byte       0 padding, 1-256 the byte and one, 257 the end
- *   char       0 padding, 1 unknown, 2 the end, then the characters in the order of their code
- *              points
+ *   byte  0 padding, 1-256 the byte and one, 257 the end
+ *   char  0 padding, 1 unknown, 2 the end, then the characters in the order of their code
+ *         points
  * Without `eos` there is no number for the end. A text that is too long is cut, with its end, if it
  * has one, in the last place. */
 #ifndef SEQLAB_DATA_TEXT_TOKENS_H
