@@ -189,6 +189,11 @@ int64_t loader_steps_per_epoch(const Loader *l)
     return l->steps_per_epoch;
 }
 
+int64_t loader_bytes(const Loader *l)
+{
+    return (int64_t)l->memory_bytes;
+}
+
 Batch loader_batch(Loader *l, int64_t step)
 {
     if (l->has_thread) {
