@@ -11,19 +11,20 @@
  * back is exact, by Re ifft. A kernel that looks ahead enters with its spectrum's conjugate, turned
  * by one step. Twice (T + S) numbers at least, so nothing wraps.
  *
- * What makes it fast: nothing is transposed, since the frequencies stay in the order in which the
- * levels leave them (their digits reversed), which the product does not mind and the way back
- * undoes by walking the levels from the last to the first. The last two levels are multiplied out
- * to one matrix of at most DENSE rows, which costs the same and keeps the processor busier. Of the
- * first level only the columns are used that zeros do not meet, and on the way back only the rows
- * of steps that are kept, and their real part. */
+ * What makes it fast: rows are the last axis, so a level is one product of its factor with a
+ * matrix of many columns. Nothing is transposed in between: the frequencies stay in the order in
+ * which the levels leave them (their digits reversed), which the product does not mind and the way
+ * back undoes by walking the levels from the last to the first. A last factor of 2 or 4 would keep
+ * the processor idle; it is multiplied out with the one before it. Of the first level only the
+ * columns are used that zeros do not meet, and on the way back only the rows of steps that are
+ * kept, and their real part. */
 #include "nn/butterfly.h"
 
 #include "base/realmath.h"
 
-enum { BLOCK = 16, DENSE = 128, LEAST = 32 };
+enum { BLOCK = 16, DENSE = 64, LEAST = 32 };
 
-/* Rows of complex numbers; im is NULL where all are real. */
+/* (P, n, R): P times R rows of n complex numbers; im is NULL where all are real. */
 typedef struct Wave {
     Node *re, *im;
 } Wave;
@@ -71,7 +72,8 @@ static Wave one_step(Graph *g, int64_t n)
         re[i] = (float)real_cos_turns(turns);
         im[i] = (float)real_sin_turns(turns);
     }
-    return (Wave){constant(g, shape(1, n), re), constant(g, shape(1, n), im)};
+    const Shape s = shape(2, n, INT64_C(1));
+    return (Wave){constant(g, s, re), constant(g, s, im)};
 }
 
 static Wave shaped(Graph *g, Wave x, Shape s)
@@ -132,17 +134,8 @@ static Wave matrix(Graph *g, const Transform *t, int64_t n)
     return shaped(g, times(g, first, times(g, turn, last)), shape(2, n, n));
 }
 
-/* F x of every row of x (R, k), F (n, k). */
-static Wave of_rows(Graph *g, Wave f, Wave x)
-{
-    const Wave y = {matmul(g, x.re, f.re, false, true), matmul(g, x.re, f.im, false, true)};
-    if (!x.im) return y;
-    return (Wave){add(g, y.re, matmul(g, x.im, neg(g, f.im), false, true)),
-                  add(g, y.im, matmul(g, x.im, f.re, false, true))};
-}
-
-/* F x of every column of x (R, k, m), F (n, k). */
-static Wave of_columns(Graph *g, Wave f, Wave x)
+/* F x of every column of x (P, k, R), F (n, k). */
+static Wave product(Graph *g, Wave f, Wave x)
 {
     const Wave y = {matmul(g, f.re, x.re, false, false), matmul(g, f.im, x.re, false, false)};
     if (!x.im) return y;
@@ -150,70 +143,92 @@ static Wave of_columns(Graph *g, Wave f, Wave x)
                   add(g, y.im, matmul(g, f.re, x.im, false, false))};
 }
 
-/* x (R, steps), followed by zeros up to n, a power of two; (R, n) in the order of the levels. */
-static Wave transform(Graph *g, const Transform *t, Wave x, int64_t n)
+/* The real part of F^H y of every column of y (P, n, R), F (n, k); and the imaginary one. */
+static Node *real_adjoint(Graph *g, Wave f, Wave y)
 {
-    const int64_t rows = x.re->shape.dim[0], steps = x.re->shape.dim[1], m = n / BLOCK;
-    if (n <= DENSE) return of_rows(g, part_of(g, matrix(g, t, n), 1, steps), x);
-    const int64_t used = (steps + m - 1) / m;
-    if (used * m > steps)
-        x.re = pad_zero(g, x.re, 1, 0, used * m - steps); /* real: the first level */
-    x = shaped(g, x, shape(3, rows, used, m));
-    x = of_columns(g, part_of(g, factor(g, t, BLOCK), 1, used), x);
-    x = times(g, x, roots(g, BLOCK, m, n));
-    return shaped(g, transform(g, t, shaped(g, x, shape(2, rows * BLOCK, m)), m),
-                  shape(2, rows, n));
+    return add(g, matmul(g, f.re, y.re, true, false), matmul(g, f.im, y.im, true, false));
 }
 
-/* From the order of the levels to n steps, n times as large. */
+static Wave adjoint(Graph *g, Wave f, Wave y)
+{
+    return (Wave){real_adjoint(g, f, y), add(g, matmul(g, f.re, y.im, true, false),
+                                             matmul(g, neg(g, f.im), y.re, true, false))};
+}
+
+/* The roots between a level's two halves, for (P, 16, m, R). */
+static Wave twiddles(Graph *g, int64_t n)
+{
+    const int64_t m = n / BLOCK;
+    return shaped(g, roots(g, BLOCK, m, n), shape(3, (int64_t)BLOCK, m, INT64_C(1)));
+}
+
+/* x (P, steps, R), followed by zeros up to n, a power of two; (P, n, R) in the order of the levels.
+ * Only real ones may have fewer steps than n. */
+static Wave transform(Graph *g, const Transform *t, Wave x, int64_t n)
+{
+    const int64_t P = x.re->shape.dim[0], steps = x.re->shape.dim[1], R = x.re->shape.dim[2];
+    if (n <= DENSE) return product(g, part_of(g, matrix(g, t, n), 1, steps), x);
+    const int64_t m = n / BLOCK, used = (steps + m - 1) / m;
+    if (used * m > steps) x.re = pad_zero(g, x.re, 1, 0, used * m - steps);
+    x = shaped(g, x, shape(3, P, used, m * R));
+    x = product(g, part_of(g, factor(g, t, BLOCK), 1, used), x);
+    x = times(g, shaped(g, x, shape(4, P, (int64_t)BLOCK, m, R)), twiddles(g, n));
+    return shaped(g, transform(g, t, shaped(g, x, shape(3, P * BLOCK, m, R)), m),
+                  shape(3, P, n, R));
+}
+
+static Wave back(Graph *g, Wave y, int64_t n);
+
+/* All levels but the first, of y (P, n, R): (P, 16, m R). */
+static Wave back_to_first(Graph *g, Wave y, int64_t n)
+{
+    const int64_t P = y.re->shape.dim[0], R = y.re->shape.dim[2], m = n / BLOCK;
+    y = back(g, shaped(g, y, shape(3, P * BLOCK, m, R)), m);
+    y = times(g, shaped(g, y, shape(4, P, (int64_t)BLOCK, m, R)), conjugate(g, twiddles(g, n)));
+    return shaped(g, y, shape(3, P, (int64_t)BLOCK, m * R));
+}
+
+/* y (P, n, R) from the order of the levels to n steps, n times as large. */
 static Wave back(Graph *g, Wave y, int64_t n)
 {
     const Transform exact = {.b = NULL};
-    const int64_t rows = y.re->shape.dim[0], m = n / BLOCK;
-    if (n <= DENSE) {
-        const Wave f = matrix(g, &exact, n);
-        return (Wave){
-            add(g, matmul(g, y.re, f.re, false, false), matmul(g, y.im, f.im, false, false)),
-            sub(g, matmul(g, y.im, f.re, false, false), matmul(g, y.re, f.im, false, false))};
-    }
-    y = back(g, shaped(g, y, shape(2, rows * BLOCK, m)), m);
-    y = times(g, shaped(g, y, shape(3, rows, (int64_t)BLOCK, m)),
-              conjugate(g, roots(g, BLOCK, m, n)));
-    return shaped(g, of_columns(g, conjugate(g, factor(g, &exact, BLOCK)), y), shape(2, rows, n));
+    const Shape s = y.re->shape;
+    if (n <= DENSE) return adjoint(g, matrix(g, &exact, n), y);
+    return shaped(g, adjoint(g, factor(g, &exact, BLOCK), back_to_first(g, y, n)), s);
 }
 
-/* The real part of the first steps of the inverse: (R, steps). */
+/* The real part of the first steps of the inverse of y (1, n, R): (steps, R). */
 static Node *inverse(Graph *g, Wave y, int64_t n, int64_t steps)
 {
     const Transform exact = {.b = NULL};
-    const int64_t rows = y.re->shape.dim[0], m = n / BLOCK, used = (steps + m - 1) / m;
+    const int64_t R = y.re->shape.dim[2], m = n / BLOCK, used = (steps + m - 1) / m;
     if (n <= DENSE) {
         const Wave f = scaled(g, part_of(g, matrix(g, &exact, n), 1, steps), n);
-        return add(g, matmul(g, y.re, f.re, false, false), matmul(g, y.im, f.im, false, false));
+        return reshape(g, real_adjoint(g, f, y), shape(2, steps, R));
     }
-    const Wave f = scaled(g, part_of(g, factor(g, &exact, BLOCK), 0, used), n);
-    y = back(g, shaped(g, y, shape(2, rows * BLOCK, m)), m);
-    y = times(g, shaped(g, y, shape(3, rows, (int64_t)BLOCK, m)),
-              conjugate(g, roots(g, BLOCK, m, n)));
-    Node *x = add(g, matmul(g, f.re, y.re, false, false), matmul(g, f.im, y.im, false, false));
-    return slice(g, reshape(g, x, shape(2, rows, used * m)), 1, 0, steps);
+    const Wave f = scaled(g, part_of(g, factor(g, &exact, BLOCK), 1, used), n);
+    Node *x = reshape(g, real_adjoint(g, f, back_to_first(g, y, n)), shape(2, used * m, R));
+    return slice(g, x, 0, 0, steps);
 }
 
+/* k (H, S), or (2, H, S): (1, n, H). */
 static Wave kernel_spectrum(const Transform *t, Node *k, int64_t n, bool two_sided)
 {
     Graph *g = t->b->graph;
-    const Shape rows = shape(2, INT64_C(-1), k->shape.dim[k->shape.rank - 1]);
-    const Wave s = transform(g, t, (Wave){reshape(g, k, rows), NULL}, n);
+    const int64_t taps = k->shape.dim[k->shape.rank - 1], one = 1;
+    Node *x = transpose(g, reshape(g, k, shape(2, INT64_C(-1), taps)));
+    const int64_t rows = x->shape.dim[1], half = rows / 2;
+    const Wave s = transform(g, t, (Wave){reshape(g, x, shape(3, one, taps, rows)), NULL}, n);
     if (!two_sided) return s;
-    const int64_t half = s.re->shape.dim[0] / 2;
-    const Wave behind = {slice(g, s.re, 0, 0, half), slice(g, s.im, 0, 0, half)};
-    const Wave ahead = {slice(g, s.re, 0, half, half), neg(g, slice(g, s.im, 0, half, half))};
+    const Wave behind = {slice(g, s.re, 2, 0, half), slice(g, s.im, 2, 0, half)};
+    const Wave ahead = {slice(g, s.re, 2, half, half), neg(g, slice(g, s.im, 2, half, half))};
     const Wave moved = times(g, ahead, one_step(g, n));
     return (Wave){add(g, behind.re, moved.re), add(g, behind.im, moved.im)};
 }
 
 Node *butterfly_conv(ModelBuild *b, const char *prefix, Node *u, Node *k, bool two_sided, double lr)
 {
+    static const int steps_first[] = {2, 0, 1}, steps_last[] = {2, 1, 3, 0};
     Graph *g = b->graph;
     if (u->shape.rank != 3 || k->shape.rank != (two_sided ? 3 : 2)) return u; /* on record */
     const int64_t B = u->shape.dim[0], H = u->shape.dim[1], T = u->shape.dim[2];
@@ -222,8 +237,10 @@ Node *butterfly_conv(ModelBuild *b, const char *prefix, Node *u, Node *k, bool t
     while (n < T + k->shape.dim[k->shape.rank - 1]) n *= 2;
     const Transform of_u = {b, model_name(b, "%s.fft_u", prefix), lr};
     const Transform of_k = {b, model_name(b, "%s.fft_k", prefix), lr};
-    Wave x = transform(g, &of_u, (Wave){reshape(g, u, shape(2, B * H, T)), NULL}, n);
-    x = times(g, shaped(g, x, shape(4, B, one, H, n)),
-              shaped(g, kernel_spectrum(&of_k, k, n, two_sided), shape(3, C, H, n)));
-    return reshape(g, inverse(g, shaped(g, x, shape(2, B * rows, n)), n, T), shape(3, B, rows, T));
+    Node *x = reshape(g, permute(g, u, steps_first), shape(3, one, T, B * H));
+    Wave y = times(g, shaped(g, transform(g, &of_u, (Wave){x, NULL}, n), shape(4, n, one, B, H)),
+                   shaped(g, kernel_spectrum(&of_k, k, n, two_sided), shape(4, n, C, one, H)));
+    Node *out = inverse(g, shaped(g, y, shape(3, one, n, C * B * H)), n, T);
+    out = permute(g, reshape(g, out, shape(4, T, C, B, H)), steps_last);
+    return reshape(g, out, shape(3, B, rows, T));
 }
