@@ -11,45 +11,47 @@
  * back is exact, by Re ifft. A kernel that looks ahead enters with its spectrum's conjugate, turned
  * by one step. Twice (T + S) numbers at least, so nothing wraps.
  *
- * What makes it fast: rows are the last axis, so a level is one product of its factor with a
- * matrix of many columns. Nothing is transposed in between: the frequencies stay in the order in
- * which the levels leave them (their digits reversed), which the product does not mind and the way
- * back undoes by walking the levels from the last to the first. A last factor of 2 or 4 would keep
- * the processor idle; it is multiplied out with the one before it. Of the first level only the
- * columns are used that zeros do not meet, and on the way back only the rows of steps that are
- * kept, and their real part. */
+ * What makes it fast is that a level is one batch of real products, and that nothing else touches
+ * the data. Level l has 16^l blocks, one for every value of the digits that are done; a digit's
+ * value is b. The twiddles, taken apart by digits, go into the factors: block q of a level of size
+ * s has the matrix W[b][a] = F_s[b][a] exp(-2 pi i q a / (16^l s)), as real numbers
+ *
+ *   (b, re)   Re W[b]  -Im W[b]        of (re, a)
+ *   (b, im)   Im W[b]   Re W[b]           (im, a)
+ *
+ * and rows are the last axis, so what a level leaves, (blocks, b, part, a', R), lies as the next
+ * one reads it, (16 blocks, part, a', R). Nothing is transposed: the frequencies stay in the order
+ * in which the levels leave them (their digits reversed), which the product of spectra does not
+ * mind. The inverse's real part is the adjoint of a real transform, so the way back is the same
+ * matrices transposed, from the last level to the first. Of the first level only the columns are
+ * used that zeros do not meet. A last factor of 2 is multiplied out with the one before it. */
 #include "nn/butterfly.h"
 
 #include "base/realmath.h"
 
-enum { BLOCK = 16, DENSE = 64, LEAST = 32 };
+enum { BLOCK = 16, LARGEST = 32, LEAST = 32, MAX_LEVELS = 16 };
 
-/* (P, n, R): P times R rows of n complex numbers; im is NULL where all are real. */
+/* Complex numbers. */
 typedef struct Wave {
     Node *re, *im;
 } Wave;
 
 /* A transform's factors: NULL prefix for the exact one. */
-typedef struct Transform {
+typedef struct Factors {
     ModelBuild *b;
     const char *prefix;
     double lr;
-} Transform;
+} Factors;
 
-/* exp(-2 pi i j k / n) over j < rows, k < columns. */
-static Wave roots(Graph *g, int64_t rows, int64_t columns, int64_t n)
-{
-    float *re = arena_new_array(g->arena, float, rows *columns);
-    float *im = arena_new_array(g->arena, float, rows *columns);
-    for (int64_t j = 0; j < rows; j++)
-        for (int64_t k = 0; k < columns; k++) {
-            const double turns = (double)(j * k % n) / (double)n;
-            re[j * columns + k] = (float)real_cos_turns(turns);
-            im[j * columns + k] = (float)-real_sin_turns(turns);
-        }
-    const Shape s = shape(2, rows, columns);
-    return (Wave){constant(g, s, re), constant(g, s, im)};
-}
+/* A transform of n numbers, of which all but the first `used` times n / size[0] are zeros. */
+typedef struct Transform {
+    Graph *g;
+    int64_t n, used;
+    int n_levels;
+    int64_t size[MAX_LEVELS];
+    Node *level[MAX_LEVELS]; /* (blocks, 2 size, 2 size); all but the last */
+    Wave last;               /* (blocks, size, 2 size) each: the rows of either part */
+} Transform;
 
 /* The frequency that the levels leave at place i of n. */
 static int64_t frequency_at(int64_t i, int64_t n)
@@ -62,39 +64,32 @@ static int64_t frequency_at(int64_t i, int64_t n)
     return f + i * weight;
 }
 
-/* exp(2 pi i f / n) in the order of the levels. */
-static Wave one_step(Graph *g, int64_t n)
+/* exp(-2 pi i f k / n) over j < rows, k < columns, with f = j, or the frequency at place j. */
+static Wave roots(Graph *g, int64_t rows, int64_t columns, int64_t n, bool places)
 {
-    float *re = arena_new_array(g->arena, float, n);
-    float *im = arena_new_array(g->arena, float, n);
-    for (int64_t i = 0; i < n; i++) {
-        const double turns = (double)frequency_at(i, n) / (double)n;
-        re[i] = (float)real_cos_turns(turns);
-        im[i] = (float)real_sin_turns(turns);
+    float *re = arena_new_array(g->arena, float, rows *columns);
+    float *im = arena_new_array(g->arena, float, rows *columns);
+    for (int64_t j = 0; j < rows; j++) {
+        const int64_t f = places ? frequency_at(j, rows) : j;
+        for (int64_t k = 0; k < columns; k++) {
+            const double turns = (double)(f * k % n) / (double)n;
+            re[j * columns + k] = (float)real_cos_turns(turns);
+            im[j * columns + k] = (float)-real_sin_turns(turns);
+        }
     }
-    const Shape s = shape(2, n, INT64_C(1));
+    const Shape s = shape(2, rows, columns);
     return (Wave){constant(g, s, re), constant(g, s, im)};
 }
 
 static Wave shaped(Graph *g, Wave x, Shape s)
 {
-    return (Wave){reshape(g, x.re, s), x.im ? reshape(g, x.im, s) : NULL};
+    return (Wave){reshape(g, x.re, s), reshape(g, x.im, s)};
 }
 
-static Wave conjugate(Graph *g, Wave x)
-{
-    return (Wave){x.re, neg(g, x.im)};
-}
-
-static Wave part_of(Graph *g, Wave x, int axis, int64_t n)
+static Wave part_of(Graph *g, Wave x, int axis, int64_t first, int64_t n)
 {
     if (x.re->shape.dim[axis] == n) return x;
-    return (Wave){slice(g, x.re, axis, 0, n), slice(g, x.im, axis, 0, n)};
-}
-
-static Wave scaled(Graph *g, Wave x, int64_t n)
-{
-    return (Wave){affine(g, x.re, 1.0f / (float)n, 0), affine(g, x.im, 1.0f / (float)n, 0)};
+    return (Wave){slice(g, x.re, axis, first, n), slice(g, x.im, axis, first, n)};
 }
 
 static Wave times(Graph *g, Wave a, Wave b)
@@ -103,11 +98,13 @@ static Wave times(Graph *g, Wave a, Wave b)
                   add(g, mul(g, a.re, b.im), mul(g, a.im, b.re))};
 }
 
+/* -- Matrices */
+
 /* F_s, plus what was learned of it. */
-static Wave factor(Graph *g, const Transform *t, int64_t size)
+static Wave factor(Graph *g, const Factors *t, int64_t size)
 {
     ModelBuild *b = t->b;
-    Wave f = roots(g, size, size, size);
+    Wave f = roots(g, size, size, size, false);
     if (!t->prefix) return f;
     const char *name = model_name(b, "%s.mat_%lld", t->prefix, (long long)size);
     Node *w = model_param(b, name, shape(3, INT64_C(2), size, size), ROLE_KERNEL,
@@ -122,108 +119,104 @@ static Wave factor(Graph *g, const Transform *t, int64_t size)
                   add(g, f.im, reshape(g, slice(g, w, 0, 1, 1), s))};
 }
 
-/* The matrix of the transform of n <= DENSE numbers: its element of the frequency b + 16 c and the
- * step a m + d is F_16[b][a] exp(-2 pi i b d / n) F_m[c][d]. */
-static Wave matrix(Graph *g, const Transform *t, int64_t n)
+/* F_s, or for s = 32 two levels in one: its element of the frequency b + 16 c and the step 2 a + d
+ * is F_16[b][a] exp(-2 pi i b d / 32) F_2[c][d]. */
+static Wave block(Graph *g, const Factors *t, int64_t size)
 {
-    const int64_t s = BLOCK, m = n / BLOCK, one = 1;
-    if (n <= BLOCK) return factor(g, t, n);
+    const int64_t s = BLOCK, m = size / BLOCK, one = 1;
+    if (size <= BLOCK) return factor(g, t, size);
     const Wave first = shaped(g, factor(g, t, s), shape(4, s, one, s, one));
-    const Wave turn = shaped(g, roots(g, s, m, n), shape(4, s, one, one, m));
+    const Wave turn = shaped(g, roots(g, s, m, size, false), shape(4, s, one, one, m));
     const Wave last = shaped(g, factor(g, t, m), shape(4, one, m, one, m));
-    return shaped(g, times(g, first, times(g, turn, last)), shape(2, n, n));
+    return shaped(g, times(g, first, times(g, turn, last)), shape(2, size, size));
 }
 
-/* F x of every column of x (P, k, R), F (n, k). */
-static Wave product(Graph *g, Wave f, Wave x)
+/* Rows (b, part) of a level, by part. Only the first level has real columns. */
+static Wave rows_by_part(const Transform *t, const Factors *f, int64_t blocks, int64_t size)
 {
-    const Wave y = {matmul(g, f.re, x.re, false, false), matmul(g, f.im, x.re, false, false)};
-    if (!x.im) return y;
-    return (Wave){add(g, y.re, matmul(g, neg(g, f.im), x.im, false, false)),
-                  add(g, y.im, matmul(g, f.re, x.im, false, false))};
+    Graph *g = t->g;
+    Wave w = block(g, f, size);
+    if (blocks == 1)
+        return shaped(g, part_of(g, w, 1, 0, t->used), shape(3, INT64_C(1), size, t->used));
+    const Wave turn = roots(g, blocks, size, blocks * size, true);
+    w = times(g, w, shaped(g, turn, shape(3, blocks, INT64_C(1), size)));
+    return (Wave){concat(g, (Node *[]){w.re, neg(g, w.im)}, 2, 2),
+                  concat(g, (Node *[]){w.im, w.re}, 2, 2)};
 }
 
-/* The real part of F^H y of every column of y (P, n, R), F (n, k); and the imaginary one. */
-static Node *real_adjoint(Graph *g, Wave f, Wave y)
+static Node *both_parts(Graph *g, Wave w)
 {
-    return add(g, matmul(g, f.re, y.re, true, false), matmul(g, f.im, y.im, true, false));
+    const int64_t blocks = w.re->shape.dim[0], size = w.re->shape.dim[1];
+    const int64_t columns = w.re->shape.dim[2];
+    w = shaped(g, w, shape(4, blocks, size, INT64_C(1), columns));
+    return reshape(g, concat(g, (Node *[]){w.re, w.im}, 2, 2), shape(3, blocks, 2 * size, columns));
 }
 
-static Wave adjoint(Graph *g, Wave f, Wave y)
+/* Of n numbers, a power of two, whose first `steps` are not zero. */
+static Transform transform_of(Graph *g, const Factors *f, int64_t n, int64_t steps)
 {
-    return (Wave){real_adjoint(g, f, y), add(g, matmul(g, f.re, y.im, true, false),
-                                             matmul(g, neg(g, f.im), y.re, true, false))};
-}
-
-/* The roots between a level's two halves, for (P, 16, m, R). */
-static Wave twiddles(Graph *g, int64_t n)
-{
-    const int64_t m = n / BLOCK;
-    return shaped(g, roots(g, BLOCK, m, n), shape(3, (int64_t)BLOCK, m, INT64_C(1)));
-}
-
-/* x (P, steps, R), followed by zeros up to n, a power of two; (P, n, R) in the order of the levels.
- * Only real ones may have fewer steps than n. */
-static Wave transform(Graph *g, const Transform *t, Wave x, int64_t n)
-{
-    const int64_t P = x.re->shape.dim[0], steps = x.re->shape.dim[1], R = x.re->shape.dim[2];
-    if (n <= DENSE) return product(g, part_of(g, matrix(g, t, n), 1, steps), x);
-    const int64_t m = n / BLOCK, used = (steps + m - 1) / m;
-    if (used * m > steps) x.re = pad_zero(g, x.re, 1, 0, used * m - steps);
-    x = shaped(g, x, shape(3, P, used, m * R));
-    x = product(g, part_of(g, factor(g, t, BLOCK), 1, used), x);
-    x = times(g, shaped(g, x, shape(4, P, (int64_t)BLOCK, m, R)), twiddles(g, n));
-    return shaped(g, transform(g, t, shaped(g, x, shape(3, P * BLOCK, m, R)), m),
-                  shape(3, P, n, R));
-}
-
-static Wave back(Graph *g, Wave y, int64_t n);
-
-/* All levels but the first, of y (P, n, R): (P, 16, m R). */
-static Wave back_to_first(Graph *g, Wave y, int64_t n)
-{
-    const int64_t P = y.re->shape.dim[0], R = y.re->shape.dim[2], m = n / BLOCK;
-    y = back(g, shaped(g, y, shape(3, P * BLOCK, m, R)), m);
-    y = times(g, shaped(g, y, shape(4, P, (int64_t)BLOCK, m, R)), conjugate(g, twiddles(g, n)));
-    return shaped(g, y, shape(3, P, (int64_t)BLOCK, m * R));
-}
-
-/* y (P, n, R) from the order of the levels to n steps, n times as large. */
-static Wave back(Graph *g, Wave y, int64_t n)
-{
-    const Transform exact = {.b = NULL};
-    const Shape s = y.re->shape;
-    if (n <= DENSE) return adjoint(g, matrix(g, &exact, n), y);
-    return shaped(g, adjoint(g, factor(g, &exact, BLOCK), back_to_first(g, y, n)), s);
-}
-
-/* The real part of the first steps of the inverse of y (1, n, R): (steps, R). */
-static Node *inverse(Graph *g, Wave y, int64_t n, int64_t steps)
-{
-    const Transform exact = {.b = NULL};
-    const int64_t R = y.re->shape.dim[2], m = n / BLOCK, used = (steps + m - 1) / m;
-    if (n <= DENSE) {
-        const Wave f = scaled(g, part_of(g, matrix(g, &exact, n), 1, steps), n);
-        return reshape(g, real_adjoint(g, f, y), shape(2, steps, R));
+    Transform t = {.g = g, .n = n};
+    int64_t rest = n, blocks = 1;
+    for (; rest > LARGEST; rest /= BLOCK) t.size[t.n_levels++] = BLOCK;
+    t.size[t.n_levels++] = rest;
+    const int64_t m = n / t.size[0];
+    t.used = (steps + m - 1) / m;
+    for (int l = 0; l < t.n_levels; l++, blocks *= BLOCK) {
+        t.last = rows_by_part(&t, f, blocks, t.size[l]);
+        if (l < t.n_levels - 1) t.level[l] = both_parts(g, t.last);
     }
-    const Wave f = scaled(g, part_of(g, factor(g, &exact, BLOCK), 1, used), n);
-    Node *x = reshape(g, real_adjoint(g, f, back_to_first(g, y, n)), shape(2, used * m, R));
-    return slice(g, x, 0, 0, steps);
+    return t;
 }
 
-/* k (H, S), or (2, H, S): (1, n, H). */
-static Wave kernel_spectrum(const Transform *t, Node *k, int64_t n, bool two_sided)
+/* -- Data */
+
+/* x (steps, R) to (n, R), in the order of the levels. */
+static Wave forward(const Transform *t, Node *x)
 {
-    Graph *g = t->b->graph;
-    const int64_t taps = k->shape.dim[k->shape.rank - 1], one = 1;
+    Graph *g = t->g;
+    const int64_t steps = x->shape.dim[0], R = x->shape.dim[1], all = -1;
+    const int64_t padded = t->used * (t->n / t->size[0]);
+    if (padded > steps) x = pad_zero(g, x, 0, 0, padded - steps);
+    int64_t blocks = 1;
+    for (int l = 0;; l++, blocks *= BLOCK) {
+        x = reshape(g, x, shape(3, blocks, l == 0 ? t->used : 2 * t->size[l], all));
+        if (l == t->n_levels - 1) break;
+        x = matmul(g, t->level[l], x, false, false);
+    }
+    const Wave y = {matmul(g, t->last.re, x, false, false), matmul(g, t->last.im, x, false, false)};
+    return shaped(g, y, shape(2, t->n, R));
+}
+
+/* The adjoint: y (n, R) to (steps, R); of the exact transform n times the inverse's real part. */
+static Node *backward(const Transform *t, Wave y, int64_t steps)
+{
+    Graph *g = t->g;
+    const int64_t R = y.re->shape.dim[1], all = -1;
+    int64_t blocks = t->n / t->size[t->n_levels - 1];
+    y = shaped(g, y, shape(3, blocks, t->size[t->n_levels - 1], R));
+    Node *x =
+        add(g, matmul(g, t->last.re, y.re, true, false), matmul(g, t->last.im, y.im, true, false));
+    for (int l = t->n_levels - 2; l >= 0; l--) {
+        blocks /= BLOCK;
+        x = reshape(g, x, shape(3, blocks, 2 * t->size[l], all));
+        x = matmul(g, t->level[l], x, true, false);
+    }
+    return slice(g, reshape(g, x, shape(2, all, R)), 0, 0, steps);
+}
+
+/* k (H, S), or (2, H, S): (n, H). */
+static Wave kernel_spectrum(Graph *g, const Factors *f, Node *k, int64_t n, bool two_sided)
+{
+    const int64_t taps = k->shape.dim[k->shape.rank - 1];
     Node *x = transpose(g, reshape(g, k, shape(2, INT64_C(-1), taps)));
-    const int64_t rows = x->shape.dim[1], half = rows / 2;
-    const Wave s = transform(g, t, (Wave){reshape(g, x, shape(3, one, taps, rows)), NULL}, n);
+    const Transform t = transform_of(g, f, n, taps);
+    const Wave s = forward(&t, x);
     if (!two_sided) return s;
-    const Wave behind = {slice(g, s.re, 2, 0, half), slice(g, s.im, 2, 0, half)};
-    const Wave ahead = {slice(g, s.re, 2, half, half), neg(g, slice(g, s.im, 2, half, half))};
-    const Wave moved = times(g, ahead, one_step(g, n));
-    return (Wave){add(g, behind.re, moved.re), add(g, behind.im, moved.im)};
+    const int64_t half = x->shape.dim[1] / 2;
+    const Wave behind = part_of(g, s, 1, 0, half), ahead = part_of(g, s, 1, half, half);
+    /* the conjugate of exp(-2 pi i f / n) times what lies ahead */
+    const Wave moved = times(g, ahead, part_of(g, roots(g, n, 2, n, true), 1, 1, 1));
+    return (Wave){add(g, behind.re, moved.re), sub(g, behind.im, moved.im)};
 }
 
 Node *butterfly_conv(ModelBuild *b, const char *prefix, Node *u, Node *k, bool two_sided, double lr)
@@ -235,12 +228,14 @@ Node *butterfly_conv(ModelBuild *b, const char *prefix, Node *u, Node *k, bool t
     const int64_t rows = k->shape.dim[k->shape.rank - 2], C = rows / H, one = 1;
     int64_t n = LEAST;
     while (n < T + k->shape.dim[k->shape.rank - 1]) n *= 2;
-    const Transform of_u = {b, model_name(b, "%s.fft_u", prefix), lr};
-    const Transform of_k = {b, model_name(b, "%s.fft_k", prefix), lr};
-    Node *x = reshape(g, permute(g, u, steps_first), shape(3, one, T, B * H));
-    Wave y = times(g, shaped(g, transform(g, &of_u, (Wave){x, NULL}, n), shape(4, n, one, B, H)),
-                   shaped(g, kernel_spectrum(&of_k, k, n, two_sided), shape(4, n, C, one, H)));
-    Node *out = inverse(g, shaped(g, y, shape(3, one, n, C * B * H)), n, T);
+    const Factors of_u = {b, model_name(b, "%s.fft_u", prefix), lr};
+    const Factors of_k = {b, model_name(b, "%s.fft_k", prefix), lr}, exact = {0};
+    const Transform there = transform_of(g, &of_u, n, T), back = transform_of(g, &exact, n, T);
+    const Wave x = forward(&there, reshape(g, permute(g, u, steps_first), shape(2, T, B * H)));
+    const Wave y =
+        times(g, shaped(g, x, shape(4, n, one, B, H)),
+              shaped(g, kernel_spectrum(g, &of_k, k, n, two_sided), shape(4, n, C, one, H)));
+    Node *out = backward(&back, shaped(g, y, shape(2, n, C * B * H)), T);
     out = permute(g, reshape(g, out, shape(4, T, C, B, H)), steps_last);
-    return reshape(g, out, shape(3, B, rows, T));
+    return affine(g, reshape(g, out, shape(3, B, rows, T)), 1.0f / (float)n, 0);
 }

@@ -69,9 +69,10 @@ static void equals_the_sum(int64_t steps, int64_t taps, bool two_sided)
 
 TEST(butterfly, starts_as_the_causal_sum)
 {
-    equals_the_sum(5, 5, false);    /* 32 = 16 2 */
-    equals_the_sum(61, 61, false);  /* 128 = 16 8 */
-    equals_the_sum(300, 37, false); /* 512 = 16 16 2 */
+    equals_the_sum(5, 5, false);     /* 32 = 16 2 */
+    equals_the_sum(61, 61, false);   /* 128 = 16 8 */
+    equals_the_sum(300, 37, false);  /* 512 = 16 16 2 */
+    equals_the_sum(513, 100, false); /* 1024 = 16 16 4 */
 }
 
 TEST(butterfly, starts_as_the_sum_both_ways)
@@ -102,16 +103,15 @@ static void check_slope(Graph64 *v, const Node *loss, double *at, double got)
 }
 
 /* Factors away from their start, so that nothing is symmetric by chance; some elements of each. */
-static void gradients_are_differences(bool two_sided)
+static void gradients_are_differences(int64_t steps, int64_t taps, bool two_sided)
 {
     enum { MOST = 2 + 4 };
     Trial t = trial_empty(8);
     ModelBuild b = {.graph = t.g, .params = params_new(t.arena)};
     Node *wrt[MOST], *grad[MOST];
     double *data[MOST];
-    const Shape s =
-        two_sided ? shape(3, INT64_C(2), INT64_C(2), INT64_C(9)) : shape(2, INT64_C(2), INT64_C(9));
-    wrt[0] = trial_real(&t, shape(3, INT64_C(1), INT64_C(2), INT64_C(11)));
+    const Shape s = two_sided ? shape(3, INT64_C(2), INT64_C(2), taps) : shape(2, INT64_C(2), taps);
+    wrt[0] = trial_real(&t, shape(3, INT64_C(1), INT64_C(2), steps));
     wrt[1] = trial_real(&t, s);
     for (int i = 0; i < 2; i++) data[i] = t.data[i];
     Node *y = butterfly_conv(&b, "layer", wrt[0], wrt[1], two_sided, 1);
@@ -123,7 +123,7 @@ static void gradients_are_differences(bool two_sided)
         for (int64_t i = 0; i < p->n; i++) data[n][i] = 0.25 * (double)number(i);
         wrt[n++] = param_node(t.g, p);
     }
-    assert_int_equal(n, MOST); /* 32 = 16 2: two factors for u, two for k */
+    assert_int_equal(n, MOST); /* two factors for u, two for k */
     graph_grad(t.g, loss, NULL, wrt, n, grad);
     trial_check(&t);
     Graph64 *v = trial_reference(&t);
@@ -140,12 +140,48 @@ static void gradients_are_differences(bool two_sided)
 
 TEST(butterfly, causal_gradients_are_central_differences)
 {
-    gradients_are_differences(false);
+    gradients_are_differences(11, 9, false); /* 32 = 16 2 */
 }
 
 TEST(butterfly, gradients_both_ways_are_central_differences)
 {
-    gradients_are_differences(true);
+    gradients_are_differences(11, 9, true);
+}
+
+TEST(butterfly, gradients_through_two_levels_are_central_differences)
+{
+    gradients_are_differences(37, 20, true); /* 64 = 16 4 */
+}
+
+/* Two kernels a unit: row c H + h is unit h by kernel c H + h. */
+TEST(butterfly, channels_share_the_units)
+{
+    enum { C = 2, T = 40 };
+    Error err = {0};
+    Arena *a = arena_new();
+    ModelBuild b = {.graph = graph_new(a), .params = params_new(a)};
+    Node *u = input(b.graph, "u", F32, shape(3, (int64_t)B, (int64_t)H, (int64_t)T));
+    Node *k = input(b.graph, "k", F32, shape(2, (int64_t)(C * H), (int64_t)T));
+    float y[B * C * H * T], rows[B * H * T], kernel[C * H * T];
+    for (int64_t i = 0; i < B * H * T; i++) rows[i] = number(i);
+    for (int64_t i = 0; i < C * H * T; i++) kernel[i] = number(i + 500);
+    Node *out = butterfly_conv(&b, "layer", u, k, false, 1);
+    ASSERT_OK(params_allocate(b.params, &err), &err);
+    params_init(b.params, 1);
+    Plan *plan = plan_new(b.graph, &(PlanOutput){.node = out, .to = y}, 1, NULL, &err);
+    ASSERT_OK(plan && plan_allocate(plan, &err), &err);
+    plan_bind(plan, u, rows);
+    plan_bind(plan, k, kernel);
+    plan_run(plan, 0);
+    for (int64_t row = 0; row < B * C * H; row++)
+        for (int64_t t = 0; t < T; t++) {
+            const int64_t of_u = row / (C * H) * H + row % H;
+            const double want = sum_at(rows + of_u * T, kernel + row % (C * H) * T, NULL, T, T, t);
+            assert_true(fabs((double)y[row * T + t] - want) < 1e-5);
+        }
+    plan_free(plan);
+    params_free(b.params);
+    arena_free(a);
 }
 
 /* -- In a model */
