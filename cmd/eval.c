@@ -8,6 +8,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+/* With more of them than this, classes are the words of a language. */
+enum { TABLE_CLASSES = 1024 };
+
 /* The counts of one class, out of the confusion matrix. */
 typedef struct ClassRow {
     int64_t n, n_right;
@@ -48,8 +51,11 @@ static void print_text(const Evaluation *e, const Dataset *d)
 {
     print_share("top1", e->n_top1, e->n);
     if (e->n_classes > 5) print_share("top5", e->n_top5, e->n);
-    (void)printf("loss %.4f\n\n%-20s %8s %9s  most often taken for\n", e->loss, "class", "n",
-                 "top1");
+    (void)printf("loss %.4f\n", e->loss);
+    if (d->task.per_step) (void)printf("perplexity %.4f\n", perplexity(e->loss));
+    if (e->bits_per_byte > 0) (void)printf("bits_per_byte %.4f\n", e->bits_per_byte);
+    if (!e->confusion) return;
+    (void)printf("\n%-20s %8s %9s  most often taken for\n", "class", "n", "top1");
     for (int c = 0; c < e->n_classes; c++) {
         char text[16], other[16];
         ClassRow r = class_row(e, c);
@@ -73,8 +79,10 @@ static void print_json(const Evaluation *e, const Dataset *d, const char *split,
     json_add_real(&j, "top1", (double)e->n_top1 / n);
     json_add_real(&j, "top5", (double)e->n_top5 / n);
     json_add_real(&j, "loss", e->loss);
+    if (d->task.per_step) json_add_real(&j, "perplexity", perplexity(e->loss));
+    if (e->bits_per_byte > 0) json_add_real(&j, "bits_per_byte", e->bits_per_byte);
     json_begin(&j, "classes", '[');
-    for (int c = 0; c < e->n_classes; c++) {
+    for (int c = 0; e->confusion && c < e->n_classes; c++) {
         char text[16];
         ClassRow r = class_row(e, c);
         json_begin(&j, NULL, '{');
@@ -133,9 +141,10 @@ static bool evaluate_split(const Target *t, const Invocation *in, Network *n, Ev
         .split = (SplitId)in->flags.split, .batch_size = n->eval.batch_size, .prefetch = true};
     Loader *loader = loader_new(t->data, &o, err);
     if (!loader) return false;
-    *out = (Evaluation){.n_classes = t->data->n_classes};
+    *out = (Evaluation){.n_classes = t->data->task.n_classes};
     int64_t cells = (int64_t)out->n_classes * out->n_classes;
-    out->confusion = arena_new_array(in->arena, int64_t, cells);
+    if (out->n_classes <= TABLE_CLASSES)
+        out->confusion = arena_new_array(in->arena, int64_t, cells);
     bool ok = evaluate(n, loader, out, err);
     loader_free(loader);
     return ok;
@@ -155,7 +164,7 @@ static bool report(const Target *t, const Invocation *in, const Evaluation *e, E
         print_json(e, t->data, split_name[in->flags.split], png);
     else
         print_text(e, t->data);
-    if (!png) return true;
+    if (!png || !e->confusion) return true;
     TRY(confusion_png(png, e, t->data->class_names, err));
     if (!in->flags.quiet) (void)fprintf(stderr, "confusion matrix: %s\n", png);
     return true;
@@ -164,10 +173,7 @@ static bool report(const Target *t, const Invocation *in, const Evaluation *e, E
 static bool eval_target(const Target *t, const Invocation *in, Error *err)
 {
     const Experiment *e = &t->experiment;
-    NetworkOptions o = {.sample = t->data->sample,
-                        .dtype = t->data->dtype,
-                        .n_tokens = t->data->n_tokens,
-                        .n_classes = t->data->n_classes,
+    NetworkOptions o = {.task = t->data->task,
                         .eval = true,
                         .allocate = true,
                         .total_steps = steps_resolve(e->train.steps, 1),

@@ -45,10 +45,10 @@ static bool open_recall(Dataset *d, const void *options_, const char *data_folde
 {
     (void)data_folder, (void)err;
     const RecallOptions *o = options_;
-    d->sample = shape(1, 2 * o->n_pairs + 1);
-    d->dtype = I32;
-    d->n_tokens = 1 + o->n_keys + o->n_values;
-    d->n_classes = (int)o->n_values;
+    d->task.sample = shape(1, 2 * o->n_pairs + 1);
+    d->task.dtype = I32;
+    d->task.n_tokens = 1 + o->n_keys + o->n_values;
+    d->task.n_classes = (int)o->n_values;
     generated_set_finish(d, splits, a);
     return true;
 }

@@ -108,7 +108,7 @@ static bool open_files(Dataset *d, const CifarKind *kind, const char *data_folde
         TRY(find_files(d, &o->test_file, 1, &kind->test_file, data_folder, files, &n, a, err));
     TRY(data_files_read(files, n, a, err));
     data_files_hash(files, n, d->sha256);
-    d->n_classes = cifar_n_classes(labels);
+    d->task.n_classes = cifar_n_classes(labels);
     d->class_names = labels == kind->labels ? kind->class_names : NULL;
     ImageSet set = {.h = CIFAR_SIDE,
                     .w = CIFAR_SIDE,

@@ -1,16 +1,16 @@
 /* dataset -- where examples come from: a name, options, splits, and a function that writes example
  * i.
  *
- * An example is x (Dataset.sample, F32 or I32) and a label. Images are kept as bytes (n, H, W, C)
- * and turned into floats, augmented and normalised as they are drawn. Augmentation is a function of
- * (seed, epoch, example), so a resumed run, or one with another number of loader threads, draws the
- * same pixels. Other kinds of examples have a `draw` of their own, which may make them on the spot:
- * such a set takes no memory however large it is. */
+ * An example is x (Task.sample, F32 or I32) and a label, or one label a step. Images are kept as
+ * bytes (n, H, W, C) and turned into floats, augmented and normalised as they are drawn.
+ * Augmentation is a function of (seed, epoch, example), so a resumed run, or one with another
+ * number of loader threads, draws the same pixels. Other kinds of examples have a `draw` of their
+ * own, which may make them on the spot: such a set takes no memory however large it is. */
 #ifndef SEQLAB_DATA_DATASET_H
 #define SEQLAB_DATA_DATASET_H
 
 #include "base/hash.h"
-#include "graph/tensor.h"
+#include "graph/task.h"
 #include "io/file.h"
 #include "io/option.h"
 
@@ -26,16 +26,14 @@ typedef struct Split {
     const uint8_t *images; /* base of all images that `index` refers to; NULL in a kind with draw */
     const int32_t *labels;
     const int64_t *index; /* n entries into images and labels, or NULL for 0..n-1 */
+    int64_t text_bytes;   /* of the text that all labels stand for; 0: these are not text */
 } Split;
 
 struct Dataset {
     const DatasetKind *kind;
     const void *options;
-    Shape sample;
-    DType dtype;
-    Shape image;      /* of an example's bytes, (H, W, C); as sample unless that is a sequence */
-    int64_t n_tokens; /* I32: tokens are 0..n_tokens-1, and 0 is padding; F32: 0 */
-    int n_classes;
+    Task task;
+    Shape image; /* of an example's bytes, (H, W, C); as sample unless that is a sequence */
     const char *const *class_names; /* n_classes, or NULL */
     float mean[4], std[4];        /* per channel, of x in [0, 1]; x = (pixel / 255 - mean) / std */
     Split split[N_SPLITS];        /* n = 0: there is no such split */
@@ -55,10 +53,15 @@ struct DatasetKind {
      * that only serve splits not in `splits` (bit i: SplitId i) are not needed. */
     bool (*open)(Dataset *d, const void *options, const char *data_folder, unsigned splits,
                  Arena *arena, Error *err);
-    /* Writes example `i` of a split, which depends on nothing else, into x (Dataset.sample, of
-     * Dataset.dtype) and *label. Takes no memory; several threads may call it. NULL: an image set.
+    /* Writes example `i` of a split, which depends on nothing else, into x (Task.sample, of
+     * Task.dtype) and task_n_labels() of them into label. Takes no memory; several threads may call
+     * it. NULL: an image set.
      */
     void (*draw)(const Dataset *d, SplitId split, int64_t i, void *x, int32_t *label);
+    /* The same for a training example that may be augmented: another one in every (seed, epoch).
+     * NULL: draw. */
+    void (*draw_augmented)(const Dataset *d, int64_t i, uint64_t seed, int64_t epoch, void *x,
+                           int32_t *label);
 };
 
 enum { SPLITS_ALL = (1 << N_SPLITS) - 1 };
@@ -96,7 +99,7 @@ typedef struct ImageOptions {
                      the bottom is dropped */
 } ImageOptions;
 
-/* Writes example `i` of a split into x (Dataset.sample, of Dataset.dtype) and *label. augment:
+/* Writes example `i` of a split into x (Task.sample, of Task.dtype) and its labels. augment:
  * draws from (seed, "augment", epoch, example's index): the index in the files, so that an example
  * keeps its draws whatever valid and train_limit are. */
 void dataset_example(const Dataset *d, SplitId split, int64_t i, bool augment, uint64_t seed,

@@ -39,10 +39,10 @@ static bool open_delay(Dataset *d, const void *options_, const char *data_folder
         return fail(err, FAIL_CONFIG, NULL,
                     "delay = %lld reaches before the start of a sequence of length = %lld",
                     (long long)o->delay, (long long)o->length);
-    d->sample = shape(1, o->length);
-    d->dtype = I32;
-    d->n_tokens = 1 + o->n_symbols;
-    d->n_classes = (int)o->n_symbols;
+    d->task.sample = shape(1, o->length);
+    d->task.dtype = I32;
+    d->task.n_tokens = 1 + o->n_symbols;
+    d->task.n_classes = (int)o->n_symbols;
     generated_set_finish(d, splits, a);
     return true;
 }

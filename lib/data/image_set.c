@@ -210,9 +210,9 @@ bool image_set_finish(Dataset *d, ImageSet *set, unsigned splits, Error *err)
 {
     const ImageOptions *o = d->options;
     TRY(remake(d, o, set, err));
-    d->image = d->sample = shape(3, set->h, set->w, set->c);
-    if (o->layout != LAYOUT_IMAGE) d->sample = shape(2, set->h * set->w, set->c);
-    d->dtype = F32;
+    d->image = d->task.sample = shape(3, set->h, set->w, set->c);
+    if (o->layout != LAYOUT_IMAGE) d->task.sample = shape(2, set->h * set->w, set->c);
+    d->task.dtype = F32;
     TRY(set_normalisation(d, o, set, err));
     if (set->train.n > 0) TRY(split_train(d, o, &set->train, splits, err));
     const ImagePart *test = &set->test;

@@ -40,10 +40,10 @@ static bool open_induction(Dataset *d, const void *options_, const char *data_fo
 {
     (void)data_folder, (void)err;
     const InductionOptions *o = options_;
-    d->sample = shape(1, o->length);
-    d->dtype = I32;
-    d->n_tokens = SYMBOL + o->n_symbols;
-    d->n_classes = (int)o->n_symbols;
+    d->task.sample = shape(1, o->length);
+    d->task.dtype = I32;
+    d->task.n_tokens = SYMBOL + o->n_symbols;
+    d->task.n_classes = (int)o->n_symbols;
     generated_set_finish(d, splits, a);
     return true;
 }

@@ -139,10 +139,10 @@ static bool open_listops(Dataset *d, const void *options_, const char *data_fold
                     "min_length = %lld and max_length = %lld leave no length between them",
                     (long long)o->min_length, (long long)o->max_length);
     TRY(check_acceptance(o, a, err));
-    d->sample = shape(1, o->max_length);
-    d->dtype = I32;
-    d->n_tokens = N_TOKENS;
-    d->n_classes = N_CLASSES;
+    d->task.sample = shape(1, o->max_length);
+    d->task.dtype = I32;
+    d->task.n_tokens = N_TOKENS;
+    d->task.n_classes = N_CLASSES;
     d->class_names = names;
     generated_set_finish(d, splits, a);
     return true;

@@ -35,7 +35,7 @@ struct Loader {
     LoaderOptions o;
     const Dataset *data;
     ImageDraw draw; /* of an image set */
-    int64_t n, steps_per_epoch, sample_floats;
+    int64_t n, steps_per_epoch, sample_floats, n_labels;
     int64_t *order; /* permutation of `order_epoch` */
     int64_t order_epoch;
     Slot slot[2];
@@ -65,11 +65,11 @@ static void fill(Loader *l, Slot *s)
     int64_t n = l->n - first < size ? l->n - first : size;
     if (l->o.shuffle) order_of_epoch(l, epoch);
     const int64_t *order = l->o.shuffle ? l->order + first : NULL;
-    void (*made)(const Dataset *, SplitId, int64_t, void *, int32_t *) = l->data->kind->draw;
     for (int64_t i = 0; i < n; i++) {
         const int64_t example = order ? order[i] : first + i;
-        if (made) {
-            made(l->data, l->o.split, example, s->x + i * l->sample_floats, &s->label[i]);
+        if (l->data->kind->draw) {
+            dataset_example(l->data, l->o.split, example, l->o.augment, l->o.seed, epoch,
+                            s->x + i * l->sample_floats, s->label + i * l->n_labels);
             continue;
         }
         if (order && i + AHEAD < n) image_draw_fetch(&l->draw, l->o.split, order[i + AHEAD]);
@@ -79,7 +79,7 @@ static void fill(Loader *l, Slot *s)
     if (n < size)
         memset(s->x + n * l->sample_floats, 0,
                (size_t)((size - n) * l->sample_floats) * sizeof *s->x);
-    for (int64_t i = n; i < size; i++) s->label[i] = -1;
+    for (int64_t i = n * l->n_labels; i < size * l->n_labels; i++) s->label[i] = -1;
     s->batch = (Batch){.x = s->x, .label = s->label, .n = n, .epoch = epoch};
 }
 
@@ -132,7 +132,7 @@ static bool take_memory(Loader *l, Error *err)
 {
     const size_t size = (size_t)l->o.batch_size;
     const size_t x_bytes = rounded(size * (size_t)l->sample_floats * sizeof(float));
-    const size_t label_bytes = rounded(size * sizeof(int32_t));
+    const size_t label_bytes = rounded(size * (size_t)l->n_labels * sizeof(int32_t));
     const size_t order_bytes = l->o.shuffle ? (size_t)l->n * sizeof(int64_t) : 0;
     l->memory_bytes = 2 * (x_bytes + label_bytes) + order_bytes;
     TRY(memory_map(&l->memory, l->memory_bytes, err));
@@ -171,7 +171,8 @@ Loader *loader_new(const Dataset *d, const LoaderOptions *o, Error *err)
     }
     l->o = *o;
     l->n = n;
-    l->sample_floats = shape_count(&d->sample);
+    l->sample_floats = shape_count(&d->task.sample);
+    l->n_labels = task_n_labels(&d->task);
     l->steps_per_epoch = o->shuffle ? n / o->batch_size : (n + o->batch_size - 1) / o->batch_size;
     l->data = d;
     if (!d->kind->draw) image_draw_prepare(&l->draw, d);
@@ -192,6 +193,11 @@ int64_t loader_steps_per_epoch(const Loader *l)
 int64_t loader_bytes(const Loader *l)
 {
     return (int64_t)l->memory_bytes;
+}
+
+int64_t loader_text_bytes(const Loader *l)
+{
+    return l->data->split[l->o.split].text_bytes;
 }
 
 Batch loader_batch(Loader *l, int64_t step)

@@ -23,7 +23,8 @@ typedef struct LoaderOptions {
 typedef struct Batch {
     const float *x; /* (batch_size, sample...), 64-byte aligned; valid until the next call. Of a set
                        of tokens these are int32_t */
-    const int32_t *label; /* (batch_size); -1 in padded rows */
+    const int32_t *label; /* (batch_size), or (batch_size, steps) of a Task that is per_step; -1 in
+                             padded rows */
     int64_t n;            /* real examples */
     int64_t epoch;
 } Batch;
@@ -33,6 +34,7 @@ typedef struct Batch {
 Loader *loader_new(const Dataset *d, const LoaderOptions *o, Error *err);
 int64_t loader_steps_per_epoch(const Loader *l);
 int64_t loader_bytes(const Loader *l); /* its two batches and the permutation */
+int64_t loader_text_bytes(const Loader *l); /* the Split's */
 /* No allocation. Not thread-safe. */
 Batch loader_batch(Loader *l, int64_t step);
 void loader_free(Loader *l);

@@ -114,7 +114,7 @@ static bool open_files(Dataset *d, const MnistKind *kind, const char *data_folde
     TRY(data_files_read(files, n, a, err));
     for (int i = 0; i < n; i++) dataset_own(d, files[i].bytes, files[i].n_mapped);
     data_files_hash(files, n, d->sha256);
-    d->n_classes = N_CLASSES;
+    d->task.n_classes = N_CLASSES;
     d->class_names = kind->class_names;
     ImageSet set = {.h = SIDE, .w = SIDE, .c = 1, .mean = {kind->mean}, .std = {kind->std}};
     if (need_train) TRY(take_part(d, &files[0], &files[1], &set.train, err));

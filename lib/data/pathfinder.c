@@ -231,9 +231,9 @@ static bool open_pathfinder(Dataset *d, const void *options_, const char *data_f
     p->first[SPLIT_VALID] = o->generated.n_train;
     p->first[SPLIT_TEST] = o->generated.n_train + o->generated.n_valid;
     d->source = p;
-    d->sample = shape(2, o->side * o->side, INT64_C(1));
-    d->dtype = F32;
-    d->n_classes = 2;
+    d->task.sample = shape(2, o->side * o->side, INT64_C(1));
+    d->task.dtype = F32;
+    d->task.n_classes = 2;
     d->class_names = names;
     generated_set_finish(d, splits, a);
     const char *folder = path_list_at(&o->cache, 0);

@@ -176,7 +176,7 @@ static bool open_shapes(Dataset *d, const void *options_, const char *data_folde
     if (image_set_needs_test(splits))
         TRY(draw_part(d, SPLIT_TEST, o->n_test, &set.test, hex + (*hex ? HEX : 0), err));
     hash_bytes(hex, strlen(hex), d->sha256);
-    d->n_classes = N_CLASSES;
+    d->task.n_classes = N_CLASSES;
     d->class_names = names;
     return image_set_finish(d, &set, splits, err);
 }

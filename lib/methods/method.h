@@ -23,8 +23,8 @@ typedef struct MethodCall {
 /* What a loss hook may use. */
 typedef struct LossCall {
     Graph *graph;
-    Node *logits; /* (B, V) */
-    Node *label;  /* (B) I32, -1 ignored */
+    Node *logits; /* (B, V), or (B, T, V) */
+    Node *label;  /* I32, (B) or (B, T), -1 ignored */
     bool training;
 } LossCall;
 

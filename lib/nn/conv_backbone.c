@@ -35,15 +35,16 @@ Node *conv_by_kernels(ModelBuild *b, const ConvBackbone *o, const char *prefix, 
 }
 
 /* y (B, C H, T) to (B, T, H). */
-static Node *output_glu(ModelBuild *b, const char *prefix, Node *y, int64_t width)
+static Node *output_glu(ModelBuild *b, const SequenceOptions *o, const char *prefix, Node *y)
 {
     Graph *g = b->graph;
-    const int64_t in = y->shape.dim[1];
+    const int64_t in = y->shape.dim[1], width = o->d_model;
     const Init torch = {.kind = INIT_TORCH_DEFAULT, .fan_in = in};
+    const LayerInit init = sequence_init(o, (LayerInit){torch, torch}, true);
     const char *name = model_name(b, "%s.output.weight", prefix);
-    Node *w = model_param(b, name, shape(2, 2 * width, in), ROLE_WEIGHT, torch);
+    Node *w = model_param(b, name, shape(2, 2 * width, in), ROLE_WEIGHT, init.weight);
     Node *bias = model_param(b, model_name(b, "%s.output.bias", prefix), shape(1, 2 * width),
-                             ROLE_BIAS, torch);
+                             ROLE_BIAS, init.bias);
     y = add(g, matmul(g, y, w, true, true), bias);
     if (b->observe)
         b->observe(b->observer, model_name(b, "%s.output", prefix), params_find(b->params, name),
@@ -61,7 +62,7 @@ static Node *layer(ModelBuild *b, const ConvBackbone *o, ConvMix *mix, const cha
     Node *y = mix(b, o, prefix, transpose(g, sequence_masked(b, s.x, s.mask)), d);
     y = sequence_dropout(b, model_name(b, "%s.inner", prefix), gelu(g, y), o->sequence.dropout,
                          o->tie_dropout ? 2 : -1);
-    return output_glu(b, prefix, y, width);
+    return output_glu(b, &o->sequence, prefix, y);
 }
 
 static Node *block(ModelBuild *b, const ConvBackbone *o, ConvMix *mix, int i, Sequence s)
@@ -80,7 +81,9 @@ Node *conv_backbone(ModelBuild *b, const ConvBackbone *o, ConvMix *mix, Node *x)
 {
     Sequence s = sequence_embed(b, &o->sequence, x);
     if (s.x->shape.rank != 3) return s.x; /* a mistake is on record */
+    if (b->task.causal && o->bidirectional)
+        return graph_fail(b->graph, "bidirectional kernels see the steps that are asked for");
     for (int i = 0; i < o->sequence.n_layers; i++) s.x = block(b, o, mix, i, s);
     if (o->order == 0) s.x = normed(b, o, "norm", s.x);
-    return sequence_head(b, sequence_pool(b, o->sequence.pool, s));
+    return sequence_logits(b, &o->sequence, s);
 }

@@ -47,7 +47,7 @@ Node *layer_conv(ModelBuild *b, const char *prefix, Node *x, ConvLayer c, const 
     char text[96];
     if (x->shape.rank != 4)
         return graph_fail(g, "%s: a convolution needs images (height, width, channels), not %s",
-                          prefix, shape_text(&b->sample, text));
+                          prefix, shape_text(&b->task.sample, text));
     const int64_t channels = x->shape.dim[3] / groups;
     Param *p;
     Node *w =

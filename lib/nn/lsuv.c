@@ -90,9 +90,9 @@ bool lsuv_init(const Model *model, const void *options, const ModelBuild *like, 
     b.training = true; /* so that batch norms are at work */
     b.observe = collect;
     b.observer = &layers;
-    Shape s = {.rank = like->sample.rank + 1, .dim = {batch}};
-    for (int i = 0; i < like->sample.rank; i++) s.dim[i + 1] = like->sample.dim[i];
-    Node *in = input(b.graph, "x", like->dtype, s);
+    Shape s = {.rank = like->task.sample.rank + 1, .dim = {batch}};
+    for (int i = 0; i < like->task.sample.rank; i++) s.dim[i + 1] = like->task.sample.dim[i];
+    Node *in = input(b.graph, "x", like->task.dtype, s);
     (void)model->build(&b, options, in);
     b.graph->n_updates = 0; /* the running statistics stay as they are */
     bool ok = graph_ok(b.graph, err);

@@ -22,7 +22,7 @@ static Node *stack(ModelBuild *b, const Mlp *o, Node *x, const LayerInit *init)
         x = layer_activation(b, o->activation, x);
         x = layer_dropout(b, model_name(b, "fc_layers.%d", i), x, o->dropout);
     }
-    return layer_linear(b, "fc", x, b->n_classes, true, init);
+    return layer_linear(b, "fc", x, b->task.n_classes, true, init);
 }
 
 static Node *mlp_build(ModelBuild *b, const void *options, Node *x)

@@ -9,18 +9,16 @@
 
 #include "graph/graph.h"
 #include "graph/param.h"
+#include "graph/task.h"
 #include "io/option.h"
 
 typedef struct ModelBuild ModelBuild;
 struct ModelBuild {
     Graph *graph;
     Params *params;
-    bool training;    /* batch statistics, dropout */
-    uint64_t seed;    /* of the random streams (dropout) */
-    Shape sample;     /* of one example, without the batch: (H, W, C) for images */
-    DType dtype;      /* of the examples: F32, or I32 for tokens */
-    int64_t n_tokens; /* I32: tokens are 0..n_tokens-1, the rows that an embedding needs */
-    int n_classes;
+    bool training; /* batch statistics, dropout */
+    uint64_t seed; /* of the random streams (dropout) */
+    Task task;
     /* Of all weights in place of the model's own choice, from the model option `init`; INIT_ZEROS
      * leaves the model's own. */
     InitKind init;
@@ -47,7 +45,8 @@ typedef struct Model {
     int revision;        /* part of the run id: raised when a default or a meaning changes */
     OptionTable options; /* its struct starts with `int init` */
     Node *(*build)(ModelBuild *b, const void *options,
-                   Node *x);               /* x (B, sample...): logits (B, n_classes) */
+                   Node *x);               /* x (B, sample...): logits (B, n_classes), or
+                                             (B, T, n_classes) where b->task.per_step */
     InitKind (*init)(const void *options); /* what goes into ModelBuild.init */
 } Model;
 

@@ -76,7 +76,7 @@ static Node *resnet(ModelBuild *b, const Resnet *o, Node *x, const ResnetKind *k
         for (int i = 0; i < kind->blocks[stage]; i++)
             x = block(b, model_name(b, "layer%d.%d", stage + 1, i), x, INT64_C(64) << stage,
                       stage > 0 && i == 0 ? 2 : 1, kind->bottleneck);
-    return layer_linear(b, "fc", global_avg_pool(g, x), b->n_classes, true, &layer_init_torch);
+    return layer_linear(b, "fc", global_avg_pool(g, x), b->task.n_classes, true, &layer_init_torch);
 }
 
 // clang-format off

@@ -3,7 +3,39 @@
 
 #include "base/pcg.h"
 
+#include <math.h>
+
 static const float NORM_EPS = 1e-5f;
+static const double GPT2_DEVIATION = 0.02;
+
+LayerInit sequence_init(const SequenceOptions *o, LayerInit own, bool residual)
+{
+    if (!o->gpt2_init) return own;
+    const double shrink = residual ? sqrt(2 * (double)o->n_layers) : 1;
+    return (LayerInit){
+        {.kind = INIT_NORMAL, .a = GPT2_DEVIATION / shrink},
+        {.kind = INIT_ZEROS                  }
+    };
+}
+
+static Node *linear_of(ModelBuild *b, const SequenceOptions *o, const char *name, Node *x,
+                       int64_t out)
+{
+    const LayerInit init = sequence_init(o, layer_init_torch, false);
+    return layer_linear(b, name, x, out, true, &init);
+}
+
+/* (n_tokens, d_model) */
+static Node *token_table(ModelBuild *b, const SequenceOptions *o)
+{
+    const double tied = 1 / sqrt((double)o->d_model);
+    const Init normal = {.kind = INIT_NORMAL,
+                         .a = o->gpt2_init ? GPT2_DEVIATION
+                              : o->tie     ? tied
+                                           : 1};
+    return model_param(b, "encoder.weight", shape(2, b->task.n_tokens, o->d_model), ROLE_EMBEDDING,
+                       normal);
+}
 
 /* (B, T, C) of anything that the data give as reals. */
 static Node *steps_of(Graph *g, Node *x)
@@ -22,29 +54,37 @@ static Sequence embed_tokens(ModelBuild *b, const SequenceOptions *o, Node *x)
         s.x = graph_fail(g, "a sequence of tokens has one axis");
         return s;
     }
-    const Init normal = {.kind = INIT_NORMAL, .a = 1};
-    Node *table =
-        model_param(b, "encoder.weight", shape(2, b->n_tokens, o->d_model), ROLE_EMBEDDING, normal);
-    s.x = gather(g, table, x);
-    if (o->pad_id >= 0) {
+    s.x = gather(g, token_table(b, o), x);
+    if (o->pad_id >= 0 && !(b->task.causal && b->task.per_step)) {
         Node *pad = equal(g, to_float(g, x), scalar(g, (float)o->pad_id));
         s.mask = affine(g, pad, -1, 1);
     }
     return s;
 }
 
+/* (B, 2, ...) to (2B, ...). */
+static Node *side_by_side(Graph *g, Node *x)
+{
+    Shape s = {.rank = x->shape.rank - 1, .dim = {2 * x->shape.dim[0]}};
+    if (x->shape.rank < 3 || x->shape.dim[1] != 2)
+        return graph_fail(g, "a pair is two sequences of equal length");
+    for (int i = 1; i < s.rank; i++) s.dim[i] = x->shape.dim[i + 1];
+    return reshape(g, x, s);
+}
+
 Sequence sequence_embed(ModelBuild *b, const SequenceOptions *o, Node *x)
 {
+    if (b->task.pair) x = side_by_side(b->graph, x);
     if (x->dtype == I32) return embed_tokens(b, o, x);
     char text[96];
     const Sequence nothing = {.x = x};
     x = steps_of(b->graph, x);
     if (x->shape.rank != 3) {
         (void)graph_fail(b->graph, "a sequence is (steps, numbers), an image or tokens, not %s",
-                         shape_text(&b->sample, text));
+                         shape_text(&b->task.sample, text));
         return nothing;
     }
-    return (Sequence){.x = layer_linear(b, "encoder", x, o->d_model, true, &layer_init_torch)};
+    return (Sequence){.x = linear_of(b, o, "encoder", x, o->d_model)};
 }
 
 /* (B, T, 1) */
@@ -95,9 +135,41 @@ Node *sequence_pool(ModelBuild *b, int pool, Sequence s)
     return reshape(g, slice(g, s.x, 1, at, 1), shape(2, batch, width));
 }
 
-Node *sequence_head(ModelBuild *b, Node *pooled)
+/* (2B, width) to (B, width), by Tay et al.: a linear layer over what two vectors have in common. */
+static Node *pair_of(ModelBuild *b, const SequenceOptions *o, Node *pooled)
 {
-    return layer_linear(b, "decoder", pooled, b->n_classes, true, &layer_init_torch);
+    Graph *g = b->graph;
+    const int64_t n = pooled->shape.dim[0] / 2, width = pooled->shape.dim[1];
+    Node *both = reshape(g, pooled, shape(2, n, 2 * width));
+    if (o->pair == 0) {
+        Node *left = slice(g, both, 1, 0, width), *right = slice(g, both, 1, width, width);
+        Node *all[] = {both, sub(g, left, right), mul(g, left, right)};
+        both = concat(g, all, 3, 1);
+    }
+    return gelu(g, linear_of(b, o, "pair", both, width));
+}
+
+static Node *decoded(ModelBuild *b, const SequenceOptions *o, Node *x)
+{
+    const Task *t = &b->task;
+    if (!o->tie) return linear_of(b, o, "decoder", x, t->n_classes);
+    if (t->dtype != I32 || t->n_classes != t->n_tokens || x->shape.rank < 1 ||
+        x->shape.dim[x->shape.rank - 1] != o->d_model)
+        return graph_fail(b->graph,
+                          "tie: the data's labels are not the tokens that they are made of");
+    return linear(b->graph, x, token_table(b, o), NULL);
+}
+
+Node *sequence_head(ModelBuild *b, const SequenceOptions *o, Node *pooled)
+{
+    if (b->task.pair && pooled->shape.rank == 2) pooled = pair_of(b, o, pooled);
+    return decoded(b, o, pooled);
+}
+
+Node *sequence_logits(ModelBuild *b, const SequenceOptions *o, Sequence s)
+{
+    if (b->task.per_step) return decoded(b, o, s.x);
+    return sequence_head(b, o, sequence_pool(b, o->pool, s));
 }
 
 Node *sequence_dropout(ModelBuild *b, const char *name, Node *x, double rate, int axis)

@@ -33,17 +33,14 @@ static bool count(Evaluation *out, Network *n, const Dataset *d, SplitId split, 
 static bool evaluate_run(Evaluation *out, const PlotRuns *r, const Experiment *e, const Dataset *d,
                          const char *folder, const PlotSpec *spec, Error *err)
 {
-    NetworkOptions o = {.sample = d->sample,
-                        .dtype = d->dtype,
-                        .n_tokens = d->n_tokens,
-                        .n_classes = d->n_classes,
+    NetworkOptions o = {.task = d->task,
                         .eval = true,
                         .allocate = true,
                         .total_steps = steps_resolve(e->train.steps, 1),
                         .steps_per_epoch = 1};
     Network n = {0};
-    *out = (Evaluation){.n_classes = d->n_classes};
-    out->confusion = arena_new_array(r->arena, int64_t, d->n_classes * d->n_classes);
+    *out = (Evaluation){.n_classes = d->task.n_classes};
+    out->confusion = arena_new_array(r->arena, int64_t, d->task.n_classes * d->task.n_classes);
     TRY(network_new(&n, e, &o, r->arena, err));
     bool ok = load(&n, arena_printf(r->arena, "%s/checkpoint", folder), err) &&
               count(out, &n, d, (SplitId)spec->split, err);
@@ -95,7 +92,7 @@ bool plot_confusion(Chart *c, const PlotRuns *r, const PlotSpec *spec, Error *er
     char folder[4096];
     TRY(sweep_experiment(r->sweep, i, r->arena, e, &d, err));
     sweep_folder(r->sweep, i, folder);
-    if (d->split[spec->split].n == 0 || d->n_classes > CLASSES_MAX)
+    if (d->split[spec->split].n == 0 || d->task.n_classes > CLASSES_MAX)
         return plot_fail(spec, err,
                          arena_printf(r->arena, "%s: no %s split of at most %d classes",
                                       d->kind->name, split_name[spec->split], CLASSES_MAX));

@@ -135,7 +135,7 @@ static const char *caption_of(const PlotRuns *r, const Dataset *d, const Split *
 {
     int32_t label = split->labels ? split->labels[at] : -1;
     if (label < 0) return NULL;
-    if (d->class_names && label < d->n_classes) return d->class_names[label];
+    if (d->class_names && label < d->task.n_classes) return d->class_names[label];
     return arena_printf(r->arena, "%d", label);
 }
 
@@ -143,7 +143,7 @@ static bool tiles_of(Chart *c, const PlotRuns *r, const PlotSpec *spec, const Da
                      Error *err)
 {
     const Split *split = &d->split[spec->split];
-    const Shape *s = &d->sample;
+    const Shape *s = &d->task.sample;
     if (!split->images || s->rank != 3 || (s->dim[2] != 1 && s->dim[2] != 3))
         return plot_fail(spec, err,
                          arena_printf(r->arena, "%s has no images in its %s split", d->kind->name,

@@ -34,10 +34,7 @@ static bool set_up(Replay *r, const Dataset *data, const char *folder, Error *er
     if (!r->loader) return false;
     r->steps_per_epoch = loader_steps_per_epoch(r->loader);
     r->total = steps_resolve(e->train.steps, r->steps_per_epoch);
-    NetworkOptions n = {.sample = data->sample,
-                        .dtype = data->dtype,
-                        .n_tokens = data->n_tokens,
-                        .n_classes = data->n_classes,
+    NetworkOptions n = {.task = data->task,
                         .train = true,
                         .allocate = true,
                         .keep_values = true,

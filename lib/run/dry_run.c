@@ -78,8 +78,10 @@ static bool time_step(Network *n, const Experiment *e, const void *x, const void
 static bool measure(Network *n, const Experiment *e, Arena *a, double *seconds, Error *err)
 {
     void *x = NULL, *label = NULL;
-    size_t label_bytes = sizeof(int32_t) * (size_t)e->train.batch_size;
-    size_t x_bytes = label_bytes * (size_t)shape_count(&n->options.sample); /* also of four bytes */
+    const Task *task = &n->options.task;
+    size_t batch = sizeof(int32_t) * (size_t)e->train.batch_size; /* all values have four bytes */
+    size_t label_bytes = batch * (size_t)task_n_labels(task);
+    size_t x_bytes = batch * (size_t)shape_count(&task->sample);
     bool ok = plan_allocate(n->train.plan, err) && memory_map(&x, x_bytes, err) &&
               memory_map(&label, label_bytes, err) && time_step(n, e, x, label, a, seconds, err);
     memory_unmap(x, x_bytes);
@@ -93,10 +95,7 @@ bool dry_run(const Experiment *e, const Dataset *data, Arena *a, Network *networ
     *out = (DryRun){.step_s = (double)NAN};
     *network = (Network){0};
     TRY(count_steps(e, data, out, err));
-    NetworkOptions o = {.sample = data->sample,
-                        .dtype = data->dtype,
-                        .n_tokens = data->n_tokens,
-                        .n_classes = data->n_classes,
+    NetworkOptions o = {.task = data->task,
                         .train = true,
                         .eval = true,
                         .total_steps = out->steps,

@@ -1,6 +1,7 @@
 /* evaluate -- see evaluate.h. */
 #include "run/evaluate.h"
 
+#include "base/realmath.h"
 #include "run/stop.h"
 
 #include <math.h>
@@ -19,6 +20,16 @@ static int rank_of(const float *logits, int n, int label)
     return rank;
 }
 
+double perplexity(double loss)
+{
+    return real_exp(loss);
+}
+
+static double bits_per_byte(double loss_sum, int64_t text_bytes)
+{
+    return text_bytes > 0 ? loss_sum / (real_log(2) * (double)text_bytes) : 0;
+}
+
 int predicted_class(const float *logits, int n)
 {
     int best = 0;
@@ -27,8 +38,8 @@ int predicted_class(const float *logits, int n)
     return best;
 }
 
-static void add_example(Evaluation *out, const float *logits, int32_t label, double *loss_sum,
-                        float loss)
+static void add_label(Evaluation *out, const float *logits, int32_t label, double *loss_sum,
+                      float loss)
 {
     int rank = rank_of(logits, out->n_classes, label);
     out->n++;
@@ -42,7 +53,8 @@ static void add_example(Evaluation *out, const float *logits, int32_t label, dou
 bool evaluate(Network *n, Loader *loader, Evaluation *out, Error *err)
 {
     const int64_t steps = loader_steps_per_epoch(loader);
-    const int classes = out->n_classes = n->options.n_classes;
+    const int classes = out->n_classes = n->options.task.n_classes;
+    const int64_t n_labels = task_n_labels(&n->options.task);
     Pass *pass = &n->eval;
     double loss_sum = 0;
     out->n = out->n_top1 = out->n_top5 = 0;
@@ -56,9 +68,11 @@ bool evaluate(Network *n, Loader *loader, Evaluation *out, Error *err)
         plan_run(pass->plan, 0);
         const float *logits = plan_value(pass->plan, pass->logits);
         const float *loss = plan_value(pass->plan, pass->loss);
-        for (int64_t i = 0; i < batch.n; i++)
-            add_example(out, logits + i * classes, batch.label[i], &loss_sum, loss[i]);
+        for (int64_t i = 0; i < batch.n * n_labels; i++)
+            if (batch.label[i] >= 0)
+                add_label(out, logits + i * classes, batch.label[i], &loss_sum, loss[i]);
     }
+    out->bits_per_byte = bits_per_byte(loss_sum, loader_text_bytes(loader));
     out->loss = loss_sum / (double)out->n;
     if (isnan(out->loss)) out->loss = (double)NAN; /* without the sign, which the CPU chooses */
     return true;

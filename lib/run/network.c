@@ -25,10 +25,7 @@ static ModelBuild start_build(Network *n, Graph *g, const NetworkOptions *o, boo
                         .params = n->params,
                         .training = training,
                         .seed = (uint64_t)e->train.seed,
-                        .sample = o->sample,
-                        .dtype = o->dtype,
-                        .n_tokens = o->n_tokens,
-                        .n_classes = o->n_classes,
+                        .task = o->task,
                         .init = e->model->init(e->model_options),
                         .parametrize = parametrize,
                         .owner = n};
@@ -53,6 +50,15 @@ static void check_tables(Graph *g, const Node *x, int64_t n_tokens)
     }
 }
 
+/* Over the labels that there are. */
+static Node *mean_loss(Graph *g, const Pass *pass, bool per_step)
+{
+    if (!per_step) return mean(g, pass->loss, ALL_AXES, false);
+    Node *asked = less_equal(g, scalar(g, 0), to_float(g, pass->label));
+    Node *count = maximum(g, sum(g, asked, ALL_AXES, false), scalar(g, 1));
+    return divide(g, sum(g, pass->loss, ALL_AXES, false), count);
+}
+
 /* The graph from x to the logits and the loss. */
 static bool build_pass(Network *n, Pass *pass, const NetworkOptions *o, bool training, Error *err)
 {
@@ -60,21 +66,23 @@ static bool build_pass(Network *n, Pass *pass, const NetworkOptions *o, bool tra
     Graph *g = pass->graph = graph_new(n->arena);
     g->bf16 = e->train.compute == COMPUTE_BF16;
     ModelBuild b = start_build(n, g, o, training);
-    pass->x = input(g, "x", o->dtype, batch_shape(&o->sample, pass->batch_size));
-    pass->label = input(g, "label", I32, shape(1, pass->batch_size));
+    pass->x = input(g, "x", o->task.dtype, batch_shape(&o->task.sample, pass->batch_size));
+    pass->label = input(g, "label", I32,
+                        o->task.per_step ? shape(2, pass->batch_size, o->task.sample.dim[0])
+                                         : shape(1, pass->batch_size));
     pass->logits = e->model->build(&b, e->model_options, pass->x);
-    if (o->dtype == I32) check_tables(g, pass->x, o->n_tokens);
+    if (o->task.dtype == I32) check_tables(g, pass->x, o->task.n_tokens);
     pass->loss = cross_entropy(g, pass->logits, pass->label, 0, -1);
     if (training) {
         LossCall l = {.graph = g, .logits = pass->logits, .label = pass->label, .training = true};
-        pass->loss = mean(g, pass->loss, ALL_AXES, false);
+        pass->loss = mean_loss(g, pass, o->task.per_step);
         for (int i = 0; i < e->n_methods; i++)
             if (n->calls[i].method->loss)
                 pass->loss = n->calls[i].method->loss(&n->calls[i], &l, pass->loss);
     }
     if (graph_ok(g, err)) return true;
     error_note(err, "in model '%s'%s", e->model->name,
-               o->dtype == I32 ? ", whose data are tokens" : "");
+               o->task.dtype == I32 ? ", whose data are tokens" : "");
     return false;
 }
 

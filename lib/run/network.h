@@ -10,18 +10,16 @@
 typedef struct Pass {
     Graph *graph;
     Plan *plan;
-    Node *x, *label; /* inputs: (B, sample...) and (B) I32, -1 ignored */
-    Node *logits;    /* (B, n_classes) */
-    Node *loss; /* training: the scalar that is minimised; evaluation: losses (B), without methods'
-                   terms */
+    Node *x, *label; /* inputs: (B, sample...) and I32 (B), or (B, T) with a label a step;
+                         -1 ignored */
+    Node *logits;    /* (B, n_classes) or (B, T, n_classes) */
+    Node *loss; /* training: the scalar that is minimised; evaluation: losses shaped as the label,
+                   without methods' terms */
     int64_t batch_size;
 } Pass;
 
 typedef struct NetworkOptions {
-    Shape sample;
-    DType dtype;      /* of x */
-    int64_t n_tokens; /* of x when it is I32 */
-    int n_classes;
+    Task task;
     bool train, eval; /* which passes to build */
     bool allocate;    /* false: plan only, for --dry-run */
     bool keep_values; /* fuse nothing and keep every value: for check_nan */

@@ -61,10 +61,7 @@ static bool make_eval_loaders(Training *t, Error *err)
 static bool make_network(Training *t, Error *err)
 {
     const Experiment *e = t->experiment;
-    NetworkOptions o = {.sample = t->data->sample,
-                        .dtype = t->data->dtype,
-                        .n_tokens = t->data->n_tokens,
-                        .n_classes = t->data->n_classes,
+    NetworkOptions o = {.task = t->data->task,
                         .train = true,
                         .eval = true,
                         .allocate = true,
@@ -179,13 +176,17 @@ static bool checkpoint_due(const Training *t)
 
 /* -- One step */
 
-static int64_t count_hits(const Pass *pass, int n_classes, const int32_t *label)
+static void count_hits(Training *t, const int32_t *label)
 {
+    const Pass *pass = &t->network.train;
+    const Task *task = &t->network.options.task;
     const float *logits = plan_value(pass->plan, pass->logits);
-    int64_t hits = 0;
-    for (int64_t i = 0; i < pass->batch_size; i++, logits += n_classes)
-        hits += predicted_class(logits, n_classes) == label[i];
-    return hits;
+    const int64_t n = pass->batch_size * task_n_labels(task);
+    for (int64_t i = 0; i < n; i++, logits += task->n_classes) {
+        if (label[i] < 0) continue;
+        t->state.hits += predicted_class(logits, task->n_classes) == label[i];
+        t->state.seen++;
+    }
 }
 
 double training_lr(const Training *t, int64_t step)
@@ -219,8 +220,7 @@ static bool train_step(Training *t, Error *err)
     profile_end(t->profile, PROFILE_METHODS, before);
     s->loss_sum += loss;
     s->loss_n++;
-    s->hits += count_hits(pass, t->network.options.n_classes, batch.label);
-    s->seen += batch.n;
+    count_hits(t, batch.label);
     s->last_loss = loss;
     return true;
 }

@@ -14,11 +14,11 @@ bool training_eval_due(const Training *t)
 }
 
 static const struct {
-    const char *loss, *top1, *top5;
+    const char *loss, *perplexity, *bits_per_byte, *top1, *top5;
 } metric_name[N_SPLITS] = {
-    {"train.loss", "train.top1", "train.top5"},
-    {"valid.loss", "valid.top1", "valid.top5"},
-    {"test.loss",  "test.top1",  "test.top5" },
+    {"train.loss", "train.perplexity", "train.bits_per_byte", "train.top1", "train.top5"},
+    {"valid.loss", "valid.perplexity", "valid.bits_per_byte", "valid.top1", "valid.top5"},
+    {"test.loss",  "test.perplexity",  "test.bits_per_byte",  "test.top1",  "test.top5" },
 };
 
 static bool evaluate_split(Training *t, SplitId split, Evaluation *out, MetricLine *line,
@@ -27,6 +27,10 @@ static bool evaluate_split(Training *t, SplitId split, Evaluation *out, MetricLi
     TRY(evaluate(&t->network, t->eval_loader[split], out, err));
     const double n = (double)out->n;
     metric_add(line, metric_name[split].loss, out->loss);
+    if (t->data->task.per_step)
+        metric_add(line, metric_name[split].perplexity, perplexity(out->loss));
+    if (out->bits_per_byte > 0)
+        metric_add(line, metric_name[split].bits_per_byte, out->bits_per_byte);
     metric_add(line, metric_name[split].top1, (double)out->n_top1 / n);
     if (out->n_classes > 5) metric_add(line, metric_name[split].top5, (double)out->n_top5 / n);
     return true;

@@ -43,10 +43,10 @@ static bool write_image(Training *t, const float *x, const Shape *s, int i, Erro
 
 bool training_write_images(Training *t, const Batch *batch, Error *err)
 {
-    const Shape *s = &t->data->sample;
+    const Shape *s = &t->data->task.sample;
     const bool picture = s->rank == 3 && (s->dim[2] == 1 || s->dim[2] == 3) &&
                          s->dim[0] <= SIDE_MAX && s->dim[1] <= SIDE_MAX;
-    if (!t->rich_events || !picture || t->data->dtype != F32) return true;
+    if (!t->rich_events || !picture || t->data->task.dtype != F32) return true;
     for (int i = 0; i < EXAMPLES && i < batch->n; i++)
         TRY(write_image(t, batch->x + i * shape_count(s), s, i, err));
     return true;

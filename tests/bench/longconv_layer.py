@@ -38,7 +38,7 @@ def conv_layer(x, k, d, w, bias):
     t = x.shape[1]
     u = x.transpose(1, 2)
     y = torch.fft.irfft(torch.fft.rfft(u, n=2 * t) * torch.fft.rfft(k, n=2 * t), n=2 * t)[..., :t] + d[:, None] * u
-    # GELU after the transposition: before it, the gradient of Debian's 1.13 (by oneDNN) reads its operands with wrong strides
+    # GELU after the transposition: before it, the gradient of Debian's 1.13 reads operands with wrong strides
     return F.glu(F.linear(F.gelu(y.transpose(1, 2)), w, bias), -1)
 
 

@@ -1,8 +1,8 @@
 #!/bin/sh
 # One long-convolution layer beside the same in PyTorch and beside attention: longconv_layer.sh [BENCH]
 #
-# Prints a Markdown table for 1 and for 2 threads (THREADS): milliseconds of a causal long convolution with its skip, GELU,
-# linear layer and GLU, forward and backward, of the same by rfft and irfft in the torch of PYTHON (default
+# Prints a Markdown table for 1 and for 2 threads (THREADS): milliseconds of a causal long convolution with its skip,
+# GELU, linear layer and GLU, forward and backward, of the same by rfft and irfft in the torch of PYTHON (default
 # /usr/bin/python3, Debian's python3-torch), and of our causal attention of the same width, with the length at which the
 # two take the same time. Batches are such that TOKENS (65536) of WIDTH (64) are in a step at all LENGTHS
 # ("64 128 ... 65536"). The three take turns, ROUNDS (3) of them, each for SECONDS (0.5); with one thread times are

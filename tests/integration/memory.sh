@@ -43,4 +43,5 @@ as_said '4096 steps, 2 threads' --threads 2 "$work/sequence.yaml"
 as_said 'learned transform' "$work/sequence.yaml" model.transform=butterfly model.d_model=8 train.batch_size=2
 as_said 'examples of a file' "$work/sequence.yaml" data.side=256 data.n_train=200 "data.cache=$work" model.d_model=4 \
     model.n_layers=1 train.batch_size=1
-as_said 'evaluation larger than training' "$work/sequence.yaml" train.batch_size=1 train.eval_batch_size=16 optimizer.ema_decay=0.9
+as_said 'evaluation larger than training' "$work/sequence.yaml" train.batch_size=1 train.eval_batch_size=16 \
+    optimizer.ema_decay=0.9

@@ -187,9 +187,9 @@ TEST(listops, a_set_takes_no_memory_and_says_what_its_tokens_are)
 {
     Opened *o = open_yaml("{name: listops, n_train: 1000000000}");
     assert_int_equal(o->data.n_memory, 0);
-    assert_int_equal(o->data.dtype, I32);
-    assert_int_equal(o->data.n_tokens, 18);
-    assert_int_equal(o->data.n_classes, 10);
+    assert_int_equal(o->data.task.dtype, I32);
+    assert_int_equal(o->data.task.n_tokens, 18);
+    assert_int_equal(o->data.task.n_classes, 10);
     assert_int_equal(o->data.split[SPLIT_TRAIN].n, 1000000000);
     opened_free(o);
 }

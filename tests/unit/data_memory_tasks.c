@@ -1,4 +1,5 @@
-/* Associative recall, induction heads and delay: every label can be read off its sequence. */
+/* Associative recall, induction heads, delay and selective copying: every label can be read off its
+ * sequence. */
 #include "data/loader.h"
 #include "tests/test.h"
 #include "tests/unit/data_open.h"
@@ -116,6 +117,38 @@ TEST(loader, batches_of_tokens_are_the_examples)
     opened_free(o);
 }
 
+TEST(selective_copying, the_markers_ask_for_the_symbols_in_order)
+{
+    enum { LENGTH = 20, COPIED = 4, ALL = LENGTH + COPIED };
+    Opened *o = open_yaml("{name: selective_copying, length: 20, n_copied: 4, n_symbols: 6}");
+    assert_int_equal(task_n_labels(&o->data.task), ALL);
+    int32_t x[ALL], label[ALL];
+    int places[LENGTH] = {0}, symbols[6] = {0};
+    for (int64_t i = 0; i < 3600; i++) {
+        dataset_example(&o->data, SPLIT_TRAIN, i, false, 0, 0, x, label);
+        int n = 0;
+        for (int t = 0; t < LENGTH; t++) {
+            assert_int_equal(label[t], -1);
+            if (x[t] == 1) continue;
+            assert_int_equal(x[t] - 3, label[LENGTH + n++]);
+            places[t]++;
+            symbols[x[t] - 3]++;
+        }
+        assert_int_equal(n, COPIED);
+        for (int t = LENGTH; t < ALL; t++) assert_int_equal(x[t], 2);
+    }
+    for (int t = 0; t < LENGTH; t++) assert_in_range(places[t], 612, 828); /* 720, 4.5 of 24 */
+    for (int k = 0; k < 6; k++) assert_in_range(symbols[k], 2200, 2600);   /* 2400, 4 of 45 */
+    opened_free(o);
+}
+
+TEST(selective_copying, symbols_must_fit)
+{
+    Opened *o = opened_new("{name: selective_copying, length: 4, n_copied: 5}", "", SPLITS_ALL);
+    ASSERT_FAILS(o->ok, &o->err, FAIL_CONFIG, "n_copied = 5 symbols do not fit into length = 4");
+    opened_free(o);
+}
+
 /* Written down once, so that a change of what a set holds cannot go without a new revision; the
  * same on every machine, since nothing in it comes from libm. */
 TEST(generated_set, examples_are_the_same_bytes_everywhere)
@@ -132,7 +165,7 @@ TEST(generated_set, examples_are_the_same_bytes_everywhere)
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         enum { N = 3 };
         Opened *o = open_yaml(cases[k][0]);
-        const size_t bytes = sizeof(int32_t) * (size_t)shape_count(&o->data.sample);
+        const size_t bytes = sizeof(int32_t) * (size_t)shape_count(&o->data.task.sample);
         char *x = malloc(N * (bytes + sizeof(int32_t))), hex[HASH_HEX];
         assert_non_null(x);
         for (int i = 0; i < N; i++) {

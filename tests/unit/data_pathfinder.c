@@ -210,9 +210,9 @@ TEST(pathfinder, pictures_are_sequences_of_grey_values)
     Opened *o = open_yaml(SMALL "}");
     float x[576];
     int32_t label;
-    assert_int_equal(o->data.sample.rank, 2);
-    assert_int_equal(o->data.sample.dim[0], 576);
-    assert_int_equal(o->data.sample.dim[1], 1);
+    assert_int_equal(o->data.task.sample.rank, 2);
+    assert_int_equal(o->data.task.sample.dim[0], 576);
+    assert_int_equal(o->data.task.sample.dim[1], 1);
     assert_int_equal(o->data.n_memory, 0);
     for (int64_t i = 0; i < 50; i++) {
         int black = 0, white = 0, half = 0;

@@ -23,9 +23,9 @@ TEST(sequence, lines_of_an_image_follow_each_other)
     Opened *sequence = open_yaml(SHAPES ", augment: [crop, flip], layout: sequence}");
     float x[192], y[192];
     int32_t label, same;
-    assert_int_equal(sequence->data.sample.rank, 2);
-    assert_int_equal(sequence->data.sample.dim[0], 64);
-    assert_int_equal(sequence->data.sample.dim[1], 3);
+    assert_int_equal(sequence->data.task.sample.rank, 2);
+    assert_int_equal(sequence->data.task.sample.dim[0], 64);
+    assert_int_equal(sequence->data.task.sample.dim[1], 3);
     for (int64_t i = 0; i < 60; i += 7) {
         dataset_example(&image->data, SPLIT_TRAIN, i, true, 4, 1, x, &label);
         dataset_example(&sequence->data, SPLIT_TRAIN, i, true, 4, 1, y, &same);
@@ -106,8 +106,8 @@ TEST(sequence, grey_is_the_luma_that_others_use)
                    "{name: cifar10, test_file: '%s', grey: true, layout: sequence}", path);
     Opened *o = opened_new(yaml, "", 1u << SPLIT_TEST);
     ASSERT_OK(o->ok, &o->err);
-    assert_int_equal(o->data.sample.dim[0], PIXELS);
-    assert_int_equal(o->data.sample.dim[1], 1);
+    assert_int_equal(o->data.task.sample.dim[0], PIXELS);
+    assert_int_equal(o->data.task.sample.dim[1], 1);
     dataset_example(&o->data, SPLIT_TEST, 0, false, 0, 0, x, &label);
     static const double grey[] = {76, 150, 29, 0};
     for (int k = 0; k < 4; k++) assert_true(fabs((double)x[k] - (grey[k] - 122.6) / 61) < 1e-5);
@@ -120,7 +120,7 @@ TEST(sequence, pooled_pixels_are_means)
     Opened *pooled = open_yaml(SHAPES ", normalize: unit, pool: 3}"); /* 8 x 8 to 2 x 2 */
     float x[192], y[12];
     int32_t label;
-    assert_int_equal(pooled->data.sample.dim[0], 2);
+    assert_int_equal(pooled->data.task.sample.dim[0], 2);
     for (int64_t i = 0; i < 10; i++) {
         dataset_example(&whole->data, SPLIT_TEST, i, false, 0, 0, x, &label);
         dataset_example(&pooled->data, SPLIT_TEST, i, false, 0, 0, y, &label);

@@ -31,7 +31,7 @@ static void see(void *owner, const char *layer, Param *weight, Node *output)
 static float *batch(TestModel *m, int64_t n)
 {
     Pcg rng = pcg_stream(3, "test", 0, 0);
-    const int64_t count = n * shape_count(&m->build.sample);
+    const int64_t count = n * shape_count(&m->build.task.sample);
     float *x = arena_new_array(m->arena, float, count);
     for (int64_t i = 0; i < count; i++) x[i] = (float)(0.3 + 2 * pcg_normal(&rng));
     return x;

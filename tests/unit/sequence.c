@@ -17,9 +17,9 @@ static void token_logits(TestModel *m, int64_t steps, const int32_t *tokens,
     Error err = {0};
     const bool first = !m->build.params->allocated;
     m->build.graph = graph_new(m->arena);
-    m->build.sample = shape(1, steps);
-    m->build.dtype = I32;
-    m->build.n_tokens = TOKENS;
+    m->build.task.sample = shape(1, steps);
+    m->build.task.dtype = I32;
+    m->build.task.n_tokens = TOKENS;
     m->x = input(m->build.graph, "x", I32, shape(2, (int64_t)BATCH, steps));
     m->logits = m->model->build(&m->build, m->options, m->x);
     ASSERT_OK(graph_ok(m->build.graph, &err), &err);

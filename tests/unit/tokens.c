@@ -24,10 +24,10 @@ static Node *bag_build(ModelBuild *b, const void *options, Node *x)
 {
     const Bag *o = options;
     const Init normal = {.kind = INIT_NORMAL, .a = 1};
-    Node *table = model_param(b, "table", shape(2, o->rows ? o->rows : b->n_tokens, WIDTH),
+    Node *table = model_param(b, "table", shape(2, o->rows ? o->rows : b->task.n_tokens, WIDTH),
                               ROLE_EMBEDDING, normal);
     Node *bag = mean(b->graph, gather(b->graph, table, x), 1u << 1, false);
-    return layer_linear(b, "fc", bag, b->n_classes, true, &layer_init_torch);
+    return layer_linear(b, "fc", bag, b->task.n_classes, true, &layer_init_torch);
 }
 
 static const Model bag_model = {
@@ -66,10 +66,7 @@ static bool build(Case *c, const Model *model, const Bag *options)
     ASSERT_OK(dataset_open(&c->data, e->dataset, e->dataset_options, "data", SPLITS_ALL, c->arena,
                            &c->err),
               &c->err);
-    const NetworkOptions o = {.sample = c->data.sample,
-                              .dtype = c->data.dtype,
-                              .n_tokens = c->data.n_tokens,
-                              .n_classes = c->data.n_classes,
+    const NetworkOptions o = {.task = c->data.task,
                               .train = true,
                               .eval = true,
                               .allocate = true,
