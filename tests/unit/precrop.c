@@ -415,6 +415,26 @@ TEST(precrop, a_resumed_run_has_the_bits_of_a_whole_one)
     finish(&c);
 }
 
+/* A checkpoint that lost its state, or its tensors: the run begins again, as it began. */
+TEST(precrop, a_damaged_checkpoint_starts_the_same_run_again)
+{
+    static const char *const damaged[] = {"state.json", "model.safetensors"};
+    for (int i = 0; i < 2; i++) {
+        Case c;
+        char whole[4096], parts[4096];
+        load(&c, "name: lenet_300_100", method_snip);
+        train(&c, test_folder(), 0, whole);
+        const char *results = test_folder();
+        train(&c, results, 2, parts);
+        const char *path = arena_printf(c.arena, "%s/checkpoint/%s", parts, damaged[i]);
+        ASSERT_OK(file_replace(path, "{}", 2, &c.err), &c.err);
+        train(&c, results, 0, parts);
+        assert_same_file(&c, whole, parts, "checkpoint/model.safetensors");
+        assert_same_file(&c, whole, parts, "architecture.yaml");
+        finish(&c);
+    }
+}
+
 /* With the data gone from sight: the hook would fail. */
 TEST(precrop, the_checkpoint_says_what_was_chosen)
 {
