@@ -27,13 +27,24 @@ static void add_part(ModelParts *parts, ModelPart part)
     parts->at[parts->n++] = part;
 }
 
-int64_t model_width(ModelBuild *b, const char *name, int64_t wanted)
+int64_t model_width_multiple(ModelBuild *b, const char *name, int64_t wanted, int64_t multiple)
 {
     const NamedCount *row = b->architecture ? count_map_find(&b->architecture->widths, name) : NULL;
     const int64_t width = row ? row->count : wanted;
-    add_part(b->parts,
-             (ModelPart){.kind = PART_WIDTH, .name = name, .wanted = wanted, .width = width});
+    if (width % multiple)
+        (void)graph_fail(b->graph, "%s: %lld channels are no multiple of %lld", name,
+                         (long long)width, (long long)multiple);
+    add_part(b->parts, (ModelPart){.kind = PART_WIDTH,
+                                   .name = name,
+                                   .wanted = wanted,
+                                   .width = width,
+                                   .multiple = multiple});
     return width;
+}
+
+int64_t model_width(ModelBuild *b, const char *name, int64_t wanted)
+{
+    return model_width_multiple(b, name, wanted, 1);
 }
 
 void model_member(ModelBuild *b, const char *layer, const char *stream, int64_t width)

@@ -13,7 +13,11 @@
  * Stochastic depth (Huang et al. 2016, arXiv 1603.09382): in training, block i of n is skipped for
  * an example with probability i / n of `stochastic_depth`, else its branch is scaled up so that the
  * expectation stays. `width_multiplier` scales all channels, rounded to multiples of 8. The stem
- * for small images keeps stride 1 in the first convolution, as kuangliu/pytorch-cifar does. */
+ * for small images keeps stride 1 in the first convolution, as kuangliu/pytorch-cifar does.
+ * Channels can be chosen by the names stage1 ... stage7, the residual stream of a stage,
+ * features.0, features.8, features.2.0.block.0 ..., between the widening and the narrowing of a
+ * block, and features.1.0.block.1.fc1 ..., between the two of a squeeze-excitation. Blocks that add
+ * their input can be left out. */
 #include "nn/conv_norm.h"
 
 #include "base/pcg.h"
@@ -21,7 +25,7 @@
 #include <math.h>
 
 typedef struct EfficientnetB0 {
-    int init;
+    ModelShape shape;
     int stem; /* 0: imagenet, 1: cifar */
     double width_multiplier, dropout, stochastic_depth;
 } EfficientnetB0;
@@ -40,9 +44,10 @@ static const Stage stages[STAGES] = {
 
 /* The widths and the rest of one block. */
 typedef struct Block {
-    const char *prefix; /* features.S.I.block: S from 1, I from 0 */
-    int64_t hidden;     /* 0: nothing is widened */
+    const char *name, *stream; /* features.S.I: S from 1, I from 0; what it writes to */
+    int64_t hidden;            /* of the published network; 0: nothing is widened */
     int64_t squeezed, out, kernel, stride;
+    bool adds;      /* the input to the output */
     double skipped; /* probability */
 } Block;
 
@@ -54,11 +59,12 @@ static int64_t scaled(const EfficientnetB0 *o, int channels)
 static Node *squeeze_excitation(ModelBuild *b, const char *prefix, Node *x, int64_t squeezed)
 {
     Graph *g = b->graph;
-    const ConvLayer fc1 = {.out = squeezed, .kernel = 1, .bias = true};
+    const char *name = model_name(b, "%s.fc1", prefix);
+    const ConvLayer fc1 = {.out = model_width(b, name, squeezed), .kernel = 1, .bias = true};
     const ConvLayer fc2 = {.out = x->shape.dim[3], .kernel = 1, .bias = true};
     const LayerInit init1 = init_fan_out(fc1), init2 = init_fan_out(fc2);
     Node *gate = mean(g, x, 1u << 1 | 1u << 2, true);
-    gate = layer_conv(b, model_name(b, "%s.fc1", prefix), gate, fc1, &init1);
+    gate = layer_conv(b, name, gate, fc1, &init1);
     gate = layer_conv(b, model_name(b, "%s.fc2", prefix), silu(g, gate), fc2, &init2);
     return mul(g, x, sigmoid(g, gate));
 }
@@ -78,35 +84,50 @@ static Node *skipped_at_random(ModelBuild *b, const char *prefix, Node *y, doubl
 static Node *block(ModelBuild *b, const Block *k, Node *x)
 {
     Graph *g = b->graph;
-    const ConvLayer widen = {.out = k->hidden, .kernel = 1}, narrow = {.out = k->out, .kernel = 1};
-    const int64_t in = x->shape.dim[3];
+    const char *prefix = model_name(b, "%s.block", k->name);
+    if (!model_block(b, k->name, k->adds)) return x;
     Node *y = x;
     int place = 0;
-    if (k->hidden)
-        y = silu(g, conv_norm(b, model_name(b, "%s.%d", k->prefix, place++), 0, y, widen, NULL));
-    y = silu(g, depthwise_norm(b, model_name(b, "%s.%d", k->prefix, place++), 0, y, k->kernel,
+    if (k->hidden) {
+        const char *name = model_name(b, "%s.%d", prefix, place++);
+        const ConvLayer widen = {.out = model_width(b, name, k->hidden), .kernel = 1};
+        y = silu(g, conv_norm(b, name, 0, y, widen, NULL));
+    }
+    y = silu(g, depthwise_norm(b, model_name(b, "%s.%d", prefix, place++), 0, y, k->kernel,
                                k->stride, NULL));
-    y = squeeze_excitation(b, model_name(b, "%s.%d", k->prefix, place++), y, k->squeezed);
-    y = conv_norm(b, model_name(b, "%s.%d", k->prefix, place), 0, y, narrow, NULL);
-    if (k->stride != 1 || in != k->out) return y;
-    return add(g, x, skipped_at_random(b, k->prefix, y, k->skipped));
+    y = squeeze_excitation(b, model_name(b, "%s.%d", prefix, place++), y, k->squeezed);
+    const char *narrowing = model_name(b, "%s.%d", prefix, place);
+    const ConvLayer narrow = {.out = model_width(b, k->stream, k->out), .kernel = 1};
+    model_member(b, model_name(b, "%s.0", narrowing), k->stream, narrow.out);
+    y = conv_norm(b, narrowing, 0, y, narrow, NULL);
+    return k->adds ? add(g, x, skipped_at_random(b, prefix, y, k->skipped)) : y;
 }
 
-static Node *stage(ModelBuild *b, const EfficientnetB0 *o, int number, Node *x, int *done)
+/* How far the building has come. */
+typedef struct Progress {
+    int64_t in;         /* channels of the published network */
+    const char *stream; /* what the last block wrote to */
+    int done;           /* blocks */
+} Progress;
+
+static Node *stage(ModelBuild *b, const EfficientnetB0 *o, int number, Node *x, Progress *at)
 {
     const Stage *s = &stages[number];
-    for (int i = 0; i < s->blocks; i++, ++*done) {
-        const int64_t in = x->shape.dim[3];
-        const Block k = {
-            .prefix = model_name(b, "features.%d.%d.block", number + 1, i),
-            .hidden = s->factor == 1 ? 0 : s->factor * in,
-            .squeezed = in < 4 ? 1 : in / 4,
+    for (int i = 0; i < s->blocks; i++, at->done++) {
+        Block k = {
+            .name = model_name(b, "features.%d.%d", number + 1, i),
+            .hidden = s->factor == 1 ? 0 : s->factor * at->in,
+            .squeezed = at->in < 4 ? 1 : at->in / 4,
             .out = scaled(o, s->channels),
             .kernel = s->kernel,
             .stride = i == 0 ? s->stride : 1,
-            .skipped = o->stochastic_depth * *done / BLOCKS,
+            .skipped = o->stochastic_depth * at->done / BLOCKS,
         };
+        k.adds = k.stride == 1 && at->in == k.out;
+        if (!k.adds) at->stream = model_name(b, "stage%d", number + 1);
+        k.stream = at->stream;
         x = block(b, &k, x);
+        at->in = k.out;
     }
     return x;
 }
@@ -119,13 +140,15 @@ static Node *build(ModelBuild *b, const void *options, Node *x)
         {.kind = INIT_UNIFORM, .a = 1 / sqrt((double)b->task.n_classes)},
         {.kind = INIT_ZEROS                   }
     };
-    const ConvLayer first = {
-        .out = scaled(o, 32), .kernel = 3, .stride = o->stem == 1 ? 1 : 2, .pad = 1};
-    int done = 0;
+    Progress at = {.in = scaled(o, 32), .stream = "features.0"};
+    const ConvLayer first = {.out = model_width(b, "features.0", at.in),
+                             .kernel = 3,
+                             .stride = o->stem == 1 ? 1 : 2,
+                             .pad = 1};
     x = silu(g, conv_norm(b, "features.0", 0, x, first, NULL));
     if (x->shape.rank != 4) return x; /* a mistake is on record */
-    for (int i = 0; i < STAGES; i++) x = stage(b, o, i, x, &done);
-    const ConvLayer last = {.out = 4 * x->shape.dim[3], .kernel = 1};
+    for (int i = 0; i < STAGES; i++) x = stage(b, o, i, x, &at);
+    const ConvLayer last = {.out = model_width(b, "features.8", 4 * at.in), .kernel = 1};
     x = silu(g, conv_norm(b, "features.8", 0, x, last, NULL));
     x = layer_dropout(b, "classifier.0", global_avg_pool(g, x), o->dropout);
     return layer_linear(b, "classifier.1", x, b->task.n_classes, true, &head);
@@ -133,7 +156,7 @@ static Node *build(ModelBuild *b, const void *options, Node *x)
 
 // clang-format off
 static const Option efficientnet_b0_options[] = {
-    MODEL_OPTION_INIT(EfficientnetB0),
+    MODEL_SHAPE_OPTIONS,
     OPT_ENUM(EfficientnetB0, stem, "imagenet|cifar", "imagenet",
              "imagenet: halve the image five times; cifar: four times, for images of about 32"),
     OPT_REAL(EfficientnetB0, width_multiplier, 1, 0.01, 16,
@@ -152,4 +175,5 @@ const Model model_efficientnet_b0 = {
     .options = OPTION_TABLE(EfficientnetB0, efficientnet_b0_options),
     .build = build,
     .init = model_common_init,
+    .architecture = model_common_architecture,
 };

@@ -31,6 +31,7 @@ typedef struct ModelPart {
     const char *stream; /* PART_MEMBER: what it writes to */
     int64_t wanted;     /* PART_WIDTH: the model's own channels */
     int64_t width;      /* PART_WIDTH, PART_MEMBER: as built */
+    int64_t multiple;   /* PART_WIDTH: of which the channels must be one */
     bool is_stream;     /* PART_WIDTH: layers with names of their own write to it */
     bool removable;     /* PART_BLOCK: its output has the shape of its input */
     bool there;         /* PART_BLOCK: was built */
@@ -71,6 +72,8 @@ Param *model_buffer(ModelBuild *b, const char *name, Shape s, Init init);
  * outputs are added share a stream, which has one name: model_member says which layers those are.
  */
 int64_t model_width(ModelBuild *b, const char *name, int64_t wanted);
+/* The same of channels that are split into groups; others than whole multiples are a mistake. */
+int64_t model_width_multiple(ModelBuild *b, const char *name, int64_t wanted, int64_t multiple);
 void model_member(ModelBuild *b, const char *layer, const char *stream, int64_t width);
 /* Whether the block `name` is to be built. One that is not `removable` always is: to leave it out
  * is a mistake that model_parts_check reports. */

@@ -9,7 +9,11 @@
  *   by side and shuffled, c of the left and c of the right becoming neighbours.
  *
  * Every convolution has a batch norm, the 1x1 ones a ReLU. The stem for small images is a
- * convolution of stride 1 and no maximum, as kuangliu/pytorch-cifar has it. */
+ * convolution of stride 1 and no maximum, as kuangliu/pytorch-cifar has it.
+ *
+ * Channels can be chosen by the names conv1, conv5, stage2, stage3, stage4 (even numbers: both
+ * halves together), and stage2.0.branch2.0 ..., within the right branch of a unit. Units that do
+ * not halve the image can be left out. */
 #include "nn/conv_norm.h"
 
 #include <math.h>
@@ -17,7 +21,7 @@
 enum { STAGES = 3 };
 
 typedef struct Shufflenet {
-    int init;
+    ModelShape shape;
     int stem; /* 0: imagenet, 1: cifar */
     double width_multiplier;
 } Shufflenet;
@@ -47,23 +51,27 @@ static Node *shuffled(Graph *g, Node *left, Node *right)
     return reshape(g, transpose(g, x), s);
 }
 
-static Node *branch2(ModelBuild *b, const char *prefix, Node *x, int64_t half, int64_t stride)
+/* `inner` channels of the published network, between the two 1x1 convolutions. */
+static Node *branch2(ModelBuild *b, const char *prefix, Node *x, int64_t inner, int64_t half,
+                     int64_t stride)
 {
     const char *name = model_name(b, "%s.branch2", prefix);
-    x = mixed(b, name, 0, x, half);
+    x = mixed(b, name, 0, x, model_width(b, model_name(b, "%s.0", name), inner));
     x = depthwise_norm(b, name, 3, x, 3, stride, &layer_init_torch);
     return mixed(b, name, 5, x, half);
 }
 
-static Node *unit(ModelBuild *b, const char *prefix, Node *x, int64_t half, bool halves)
+static Node *unit(ModelBuild *b, const char *prefix, Node *x, int64_t inner, int64_t half,
+                  bool halves)
 {
     Graph *g = b->graph;
+    if (!model_block(b, prefix, !halves)) return x;
     if (!halves)
         return shuffled(g, slice(g, x, 3, 0, half),
-                        branch2(b, prefix, slice(g, x, 3, half, half), half, 1));
+                        branch2(b, prefix, slice(g, x, 3, half, half), inner, half, 1));
     const char *name = model_name(b, "%s.branch1", prefix);
     Node *left = depthwise_norm(b, name, 0, x, 3, 2, &layer_init_torch);
-    return shuffled(g, mixed(b, name, 2, left, half), branch2(b, prefix, x, half, 2));
+    return shuffled(g, mixed(b, name, 2, left, half), branch2(b, prefix, x, inner, half, 2));
 }
 
 static Node *shufflenet(ModelBuild *b, const Shufflenet *o, Node *x, const Widths *w)
@@ -76,25 +84,28 @@ static Node *shufflenet(ModelBuild *b, const Shufflenet *o, Node *x, const Width
     };
     Graph *g = b->graph;
     const bool small = o->stem == 1;
-    const ConvLayer first = {.out = scaled(o, 24), .kernel = 3, .stride = small ? 1 : 2, .pad = 1};
+    const ConvLayer first = {.out = model_width(b, "conv1", scaled(o, 24)),
+                             .kernel = 3,
+                             .stride = small ? 1 : 2,
+                             .pad = 1};
     x = relu(g, conv_norm(b, "conv1", 0, x, first, &layer_init_torch));
     if (x->shape.rank != 4) return x; /* a mistake is on record */
     if (!small) x = max_pool2d(g, x, third);
     for (int stage = 0; stage < STAGES; stage++) {
-        const int64_t out = scaled(o, w->stage[stage]);
-        if (out % 2)
-            return graph_fail(g, "stage%d: %d channels cannot be split into two halves", stage + 2,
-                              (int)out);
+        const int64_t wanted = scaled(o, w->stage[stage]);
+        const int64_t out = model_width_multiple(b, model_name(b, "stage%d", stage + 2), wanted, 2);
+        if (out % 2) return x; /* a mistake is on record */
         for (int i = 0; i < units[stage]; i++)
-            x = unit(b, model_name(b, "stage%d.%d", stage + 2, i), x, out / 2, i == 0);
+            x = unit(b, model_name(b, "stage%d.%d", stage + 2, i), x, wanted / 2, out / 2, i == 0);
     }
-    x = global_avg_pool(g, mixed(b, "conv5", 0, x, scaled(o, w->last)));
+    const int64_t last = model_width(b, "conv5", scaled(o, w->last));
+    x = global_avg_pool(g, mixed(b, "conv5", 0, x, last));
     return layer_linear(b, "fc", x, b->task.n_classes, true, &layer_init_torch);
 }
 
 // clang-format off
 static const Option shufflenet_options[] = {
-    MODEL_OPTION_INIT(Shufflenet),
+    MODEL_SHAPE_OPTIONS,
     OPT_ENUM(Shufflenet, stem, "imagenet|cifar", "imagenet",
              "imagenet: halve the image five times; cifar: three times, for images of about 32"),
     OPT_REAL(Shufflenet, width_multiplier, 1, 0.01, 16,
@@ -120,6 +131,7 @@ static const Widths widths_2_0 = {{244, 488, 976}, 2048};
         .options = OPTION_TABLE(Shufflenet, shufflenet_options),                                   \
         .build = build_##size,                                                                     \
         .init = model_common_init,                                                                 \
+        .architecture = model_common_architecture,                                                 \
     }
 
 SHUFFLENET(0_5, "0.5");

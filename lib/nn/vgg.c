@@ -8,13 +8,14 @@
  * Up to the average, names and first values are torchvision's vgg11_bn, vgg16_bn and vgg19_bn,
  * whose convolutions fit as they are. The head is Frankle & Carbin's (arXiv 1803.03635): one linear
  * layer, `classifier`, in place of three, which hold 124 of torchvision's 133 to 144 million
- * parameters; the maximum after the last stage is left to the average. */
+ * parameters; the maximum after the last stage is left to the average. Each convolution's channels
+ * can be chosen by its name, features.0 and so on. */
 #include "nn/conv_norm.h"
 
 enum { STAGES = 5 };
 
 typedef struct Vgg {
-    int init;
+    ModelShape shape;
     int64_t width;
 } Vgg;
 
@@ -42,8 +43,11 @@ static Node *vgg(ModelBuild *b, const Vgg *o, Node *x, const int convs[STAGES])
             place++;
         }
         for (int i = 0; i < convs[stage]; i++, place += 3) {
-            const ConvLayer c = {
-                .out = stage_channels(o, stage), .kernel = 3, .pad = 1, .bias = true};
+            const ConvLayer c = {.out = model_width(b, model_name(b, "features.%d", place),
+                                                    stage_channels(o, stage)),
+                                 .kernel = 3,
+                                 .pad = 1,
+                                 .bias = true};
             x = relu(g, conv_norm(b, "features", place, x, c, NULL));
         }
     }
@@ -52,7 +56,7 @@ static Node *vgg(ModelBuild *b, const Vgg *o, Node *x, const int convs[STAGES])
 
 // clang-format off
 static const Option vgg_options[] = {
-    MODEL_OPTION_INIT(Vgg),
+    MODEL_SHAPE_OPTIONS,
     OPT_INT(Vgg, width, 64, 1, 4096,
             "channels of the first stage; the others have 2, 4, 8 and 8 times as many"),
 };
@@ -75,6 +79,7 @@ static const int convs_19[STAGES] = {2, 2, 4, 4, 4};
         .options = OPTION_TABLE(Vgg, vgg_options),                                                 \
         .build = build_##depth,                                                                    \
         .init = model_common_init,                                                                 \
+        .architecture = model_common_architecture,                                                 \
     }
 
 VGG(11);

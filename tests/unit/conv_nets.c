@@ -409,7 +409,7 @@ TEST(conv_nets, small_image_for_vgg_says_the_least_size)
 TEST(conv_nets, odd_channels_of_shufflenet_cannot_be_split)
 {
     build_fails("shufflenet_v2_x1_0", "{width_multiplier: 0.25}", CIFAR,
-                "stage2: 29 channels cannot be split into two halves");
+                "stage2: 29 channels are no multiple of 2");
 }
 
 TEST(conv_nets, vectors_are_no_images)

@@ -184,6 +184,32 @@ TEST(precrop, widths_are_multiples_and_no_smaller_than_asked)
     test_model_free(&s.m);
 }
 
+TEST(precrop, families_come_within_the_tolerance)
+{
+    static const CropRounding how = {1, 1, 0.01};
+    static const char *const families[][2] = {
+        {"vgg11",              "{}"           },
+        {"resnet18",           "{}"           },
+        {"mobilenet_v2",       "{stem: cifar}"},
+        {"shufflenet_v2_x0_5", "{stem: cifar}"},
+        {"efficientnet_b0",    "{stem: cifar}"},
+    };
+    for (size_t f = 0; f < sizeof families / sizeof families[0]; f++) {
+        Solved s;
+        int64_t width[COUNT_MAP_MAX];
+        solve(&s, families[f][0], families[f][1], 0.3, false);
+        crop_solve(&s.crop, CROP_DIRECT, NULL);
+        crop_scale(&s.crop);
+        const double weights = crop_round(&s.crop, &how, width);
+        assert_true(fabs(weights - s.crop.budget) <= 0.01 * s.crop.budget);
+        for (int i = 0; i < s.crop.n; i++) {
+            const ModelPart *part = &s.table.widths[s.crop.part[i]];
+            assert_true(width[i] % part->multiple == 0 && width[i] <= part->width);
+        }
+        test_model_free(&s.m);
+    }
+}
+
 /* More weights, at equal multiply-adds, where early layers are dear and late ones cheap. */
 TEST(precrop, reshaping_at_equal_macs_keeps_both_budgets)
 {
@@ -387,6 +413,26 @@ TEST(precrop, a_resumed_run_has_the_bits_of_a_whole_one)
     assert_same_file(&c, whole, parts, "metrics.jsonl");
     assert_same_file(&c, whole, parts, "architecture.yaml");
     finish(&c);
+}
+
+/* A checkpoint that lost its state, or its tensors: the run begins again, as it began. */
+TEST(precrop, a_damaged_checkpoint_starts_the_same_run_again)
+{
+    static const char *const damaged[] = {"state.json", "model.safetensors"};
+    for (int i = 0; i < 2; i++) {
+        Case c;
+        char whole[4096], parts[4096];
+        load(&c, "name: lenet_300_100", method_snip);
+        train(&c, test_folder(), 0, whole);
+        const char *results = test_folder();
+        train(&c, results, 2, parts);
+        const char *path = arena_printf(c.arena, "%s/checkpoint/%s", parts, damaged[i]);
+        ASSERT_OK(file_replace(path, "{}", 2, &c.err), &c.err);
+        train(&c, results, 0, parts);
+        assert_same_file(&c, whole, parts, "checkpoint/model.safetensors");
+        assert_same_file(&c, whole, parts, "architecture.yaml");
+        finish(&c);
+    }
 }
 
 /* With the data gone from sight: the hook would fail. */

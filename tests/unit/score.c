@@ -133,6 +133,21 @@ TEST(score, synflow_of_a_deep_network_is_finite_and_conserved)
     test_model_free(&s.m);
 }
 
+/* ReLU6 lets nothing through where it saturates, which ones in and |w| lead to; scaled down, the
+ * flow is that of a linear network. */
+TEST(score, synflow_reaches_every_layer_past_relu6)
+{
+    Scored s;
+    start(&s, "mobilenet_v2", "{stem: cifar, width_multiplier: 0.1}",
+          shape(3, INT64_C(8), INT64_C(8), INT64_C(3)), 1);
+    score(&s, SCORE_SYNFLOW);
+    const double flow = sum_of(&s, "features.0.0.weight");
+    assert_true(flow > 0);
+    assert_true(fabs(sum_of(&s, "features.18.0.weight") / flow - 1) < 1e-4);
+    assert_true(fabs(sum_of(&s, "classifier.1.weight") / flow - 1) < 1e-4);
+    test_model_free(&s.m);
+}
+
 /* -- SNIP and GraSP against double precision */
 
 /* The mean loss over the batches, of logits / T, at weights in double. */

@@ -14,6 +14,7 @@ void crop_start(Crop *c, const LayerTable *table, double density, bool inner, Ar
                 .layers = arena_new_array(a, CropLayer, table->n_rows),
                 .channels = arena_new_array(a, double, table->n_widths),
                 .part = arena_new_array(a, int, table->n_widths),
+                .multiple = arena_new_array(a, int64_t, table->n_widths),
                 .ratio = arena_new_array(a, double, table->n_widths),
                 .budget = density * (double)table->weights,
                 .flops = (double)INFINITY,
@@ -25,6 +26,7 @@ void crop_start(Crop *c, const LayerTable *table, double density, bool inner, Ar
         if (fixed) continue;
         c->channels[c->n] = (double)table->widths[i].width;
         c->ratio[c->n] = 1;
+        c->multiple[c->n] = table->widths[i].multiple;
         c->part[c->n++] = i;
     }
     for (int l = 0; l < table->n_rows; l++) {
@@ -182,17 +184,30 @@ static double weights_at(const Crop *c, const int64_t width[], int changed, int6
         const int side[2] = {k->out, k->in};
         for (int i = 0; i < 2; i++)
             if (side[i] >= 0)
-                weights = weights / c->channels[side[i]] *
-                          (double)(side[i] == changed ? to : width[side[i]]);
+                weights = weights * (double)(side[i] == changed ? to : width[side[i]]) /
+                          c->channels[side[i]];
         sum += weights;
     }
     return sum;
 }
 
-static int64_t bounded(const Crop *c, const CropRounding *how, int s, double channels)
+/* Least common multiple of the divisor and of what the model asks. */
+static int64_t step_of(const Crop *c, const CropRounding *how, int s)
 {
-    const double most = floor(c->most * c->channels[s]);
-    return (int64_t)fmin(most, fmax(fmin((double)how->min_channels, most), channels));
+    int64_t step = how->divisor;
+    while (step % c->multiple[s]) step += how->divisor;
+    return step;
+}
+
+/* At most the largest, at least min_channels, in whole steps but where the largest is none. */
+static int64_t bounded(const Crop *c, const CropRounding *how, int s, int64_t channels)
+{
+    const int64_t step = step_of(c, how, s);
+    const int64_t most = (int64_t)(c->most * c->channels[s]) / c->multiple[s] * c->multiple[s];
+    int64_t least = (how->min_channels + step - 1) / step * step;
+    if (least < step) least = step;
+    if (channels < least) channels = least;
+    return channels > most ? most : channels;
 }
 
 /* The best of the steps so far. */
@@ -214,7 +229,9 @@ static void consider(const Crop *c, int64_t width[], Step step, Step *best)
 static int64_t next_width(const Crop *c, const CropRounding *how, const int64_t width[], int s,
                           int sign)
 {
-    return bounded(c, how, s, (double)(width[s] + sign * how->divisor));
+    const int64_t step = step_of(c, how, s), whole = width[s] / step * step;
+    /* from a largest that is no multiple, down to the one below */
+    return bounded(c, how, s, sign < 0 && whole < width[s] ? whole : whole + sign * step);
 }
 
 /* The step of one divisor in one width that brings the weights nearest to the budget or, where none
@@ -242,10 +259,12 @@ static bool improve(const Crop *c, const CropRounding *how, int64_t width[], dou
 
 double crop_round(const Crop *c, const CropRounding *how, int64_t width[])
 {
-    const double divisor = (double)how->divisor;
     for (int s = 0; s < c->n; s++) {
-        const double channels = floor(c->ratio[s] * c->channels[s] / divisor + 0.5) * divisor;
-        width[s] = bounded(c, how, s, fmax(channels, divisor));
+        const int64_t step = step_of(c, how, s);
+        const double steps = floor(c->ratio[s] * c->channels[s] / (double)step + 0.5);
+        /* a width that stays whole stays so although it is no multiple */
+        const bool whole = c->ratio[s] >= 1 && c->most <= 1;
+        width[s] = bounded(c, how, s, whole ? (int64_t)c->channels[s] : (int64_t)steps * step);
     }
     double weights = weights_at(c, width, -1, 0);
     while (fabs(weights - c->budget) > how->tolerance * c->budget)

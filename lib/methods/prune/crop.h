@@ -26,12 +26,13 @@ typedef struct CropLayer {
 typedef struct Crop {
     int n_layers, n; /* widths */
     CropLayer *layers;
-    double *channels; /* C of each width */
-    int *part;        /* its index in LayerTable.widths */
-    double *ratio;    /* r, what the functions below find */
-    double budget;    /* B, in weights */
-    double flops;     /* budget in multiply-adds; INFINITY: none */
-    double most;      /* largest r */
+    double *channels;  /* C of each width */
+    int64_t *multiple; /* of which each width must be one */
+    int *part;         /* its index in LayerTable.widths */
+    double *ratio;     /* r, what the functions below find */
+    double budget;     /* B, in weights */
+    double flops;      /* budget in multiply-adds; INFINITY: none */
+    double most;       /* largest r */
     Arena *arena;
 } Crop;
 
@@ -50,9 +51,10 @@ typedef struct CropRounding {
     int64_t min_channels, divisor;
     double tolerance; /* of the weights, relative to the budget */
 } CropRounding;
-/* width[s] = round(r C / divisor) divisor, between min_channels and the largest; then, as long as
- * the weights are further than the tolerance from the budget, the step of one divisor in one width
- * that brings them nearest. Returns the weights. */
+/* width[s] = round(r C / d) d, with d the divisor, or a multiple of it that the model can split,
+ * between min_channels and the largest; a width that is not cropped stays as it is. Then, as long
+ * as the weights are further than the tolerance from the budget, the step of one d in one width, or
+ * up in one and down in another, that brings them nearest. Returns the weights. */
 double crop_round(const Crop *c, const CropRounding *how, int64_t width[]);
 
 /* -- crop_direct.c */

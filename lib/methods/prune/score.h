@@ -45,7 +45,7 @@ int64_t score_count(const Params *params);
 int64_t score_offset(const Params *params, const Param *p);
 /* Fails with FAIL_RUN when a score is not finite, naming the parameter. Parameters are as before
  * when it returns. Synflow's scores are right up to a common power of two, which is 1 unless R
- * passes the largest float. */
+ * passes the largest float or a ReLU6 saturates. */
 bool score_weights(const ScoreCall *s, ScoreKind kind, float *out, Error *err) MUST_CHECK;
 
 /* -- For the files of this room */

@@ -4,7 +4,7 @@
  * without normalisation (the authors use doubles). Without its biases R is linear in the input, and
  * with them in the input and all biases together; so where R overflows all of these are multiplied
  * by a small power of two, c, and dR/d(outputs) too. That multiplies every score by c^2 and changes
- * nothing else. */
+ * nothing else. The same where ReLU6 saturates, past which nothing flows. */
 #include "methods/prune/score.h"
 
 #include "graph/plan.h"
@@ -59,18 +59,22 @@ static void forget(Saved *s)
     memory_unmap(s->others, s->other_bytes);
 }
 
-/* The plan's gradients times the weights; false when one is not finite. */
-static bool collect(const ScoreGraph *s, const Plan *plan, Node *const gradient[], float *out)
+/* The plan's gradients times the weights. Returns how many parameters have no flow at all; -1 when
+ * a score is not finite. */
+static int collect(const ScoreGraph *s, const Plan *plan, Node *const gradient[], float *out)
 {
-    bool finite = true;
+    int n_dry = 0;
     for (int i = 0; i < s->n; i++) {
         const float *dw = plan_value(plan, gradient[i]);
+        bool dry = true;
         for (int64_t k = 0; k < s->param[i]->n; k++, out++) {
             *out = fabsf(dw[k] * s->param[i]->data[k]);
-            finite = finite && isfinite(*out);
+            if (!isfinite(*out)) return -1;
+            dry = dry && *out == 0;
         }
+        n_dry += dry;
     }
-    return finite;
+    return n_dry;
 }
 
 /* One evaluation of dR/dw, and what it is made from. */
@@ -100,21 +104,35 @@ static bool start(Flow *f, const MethodCall *c, Error *err)
     return f->plan && plan_allocate(f->plan, err) && memory_map(&f->x, f->x_bytes, err);
 }
 
-/* With c = 1, and with smaller ones until everything is finite. */
+static int run_at(Flow *f, float c, const Saved *saved, const Params *params, float *out)
+{
+    float *x = f->x;
+    for (int64_t i = 0; i < shape_count(&f->s.x->shape); i++) x[i] = c;
+    restore(saved, params);
+    prepare(params, c);
+    plan_bind(f->plan, f->s.x, x);
+    plan_bind(f->plan, f->scale, &c);
+    plan_run(f->plan, 0);
+    const int n_dry = collect(&f->s, f->plan, f->gradient, out);
+    restore(saved, params);
+    return n_dry;
+}
+
+/* With c = 1 or, where that overflows or leaves a parameter without flow, with the largest that
+ * does so least. */
 static void run(Flow *f, const Saved *saved, const Params *params, float *out)
 {
     static const float scales[] = {1, 0x1p-40f, 0x1p-80f, 0x1p-120f};
-    float *x = f->x;
-    for (size_t k = 0; k < sizeof scales / sizeof scales[0]; k++) {
-        for (int64_t i = 0; i < shape_count(&f->s.x->shape); i++) x[i] = scales[k];
-        restore(saved, params);
-        prepare(params, scales[k]);
-        plan_bind(f->plan, f->s.x, x);
-        plan_bind(f->plan, f->scale, &scales[k]);
-        plan_run(f->plan, 0);
-        if (collect(&f->s, f->plan, f->gradient, out)) break;
+    enum { N = sizeof scales / sizeof scales[0] };
+    int best = -1, fewest = 0;
+    for (int k = 0; k < N; k++) {
+        const int n_dry = run_at(f, scales[k], saved, params, out);
+        if (n_dry == 0) return;
+        if (n_dry < 0 || (best >= 0 && n_dry >= fewest)) continue;
+        best = k;
+        fewest = n_dry;
     }
-    restore(saved, params);
+    if (best >= 0) (void)run_at(f, scales[best], saved, params, out);
 }
 
 bool score_synflow(const ScoreCall *c, float *out, Error *err)
