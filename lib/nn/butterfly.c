@@ -13,6 +13,7 @@
 #include "nn/butterfly.h"
 
 #include "base/realmath.h"
+#include "nn/kernel_param.h"
 
 enum { BLOCK = 16, LEAST = 32 };
 
@@ -51,13 +52,8 @@ static Wave factor(const Transform *t, int64_t size)
     Wave f = roots(g, size, size, size);
     if (!t->prefix) return f;
     const char *name = model_name(b, "%s.mat_%lld", t->prefix, (long long)size);
-    Node *w = model_param(b, name, shape(3, INT64_C(2), size, size), ROLE_KERNEL,
-                          (Init){.kind = INIT_ZEROS});
-    Param *p = params_find(b->params, name);
-    if (p) {
-        p->lr_multiplier = (float)t->lr;
-        p->weight_decay_multiplier = 0;
-    }
+    Node *w =
+        kernel_param(b, name, shape(3, INT64_C(2), size, size), (Init){.kind = INIT_ZEROS}, t->lr);
     const Shape s = shape(2, size, size);
     return (Wave){add(g, f.re, reshape(g, slice(g, w, 0, 0, 1), s)),
                   add(g, f.im, reshape(g, slice(g, w, 0, 1, 1), s))};

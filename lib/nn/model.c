@@ -10,7 +10,7 @@
     M(conv2) M(conv4) M(conv6) \
     M(resnet8) M(resnet20) M(resnet32) M(resnet44) M(resnet56) \
     M(resnet18) M(resnet50) \
-    M(longconv) M(s4d) M(transformer) M(lstm_classifier)
+    M(longconv) M(s4d) M(h3) M(transformer) M(lstm_classifier) M(cnn1d)
 
 #define DECLARE(name) extern const Model model_##name;
 MODELS(DECLARE)
@@ -47,6 +47,11 @@ Node *model_param(ModelBuild *b, const char *name, Shape s, ParamRole role, Init
 Param *model_buffer(ModelBuild *b, const char *name, Shape s, Init init)
 {
     return params_get(b->params, b->graph, name, s, ROLE_BUFFER, false, init);
+}
+
+void model_metric(const ModelBuild *b, const char *name, Node *value)
+{
+    if (b->metric) b->metric(b->metrics, name, value);
 }
 
 /* In the order of MODEL_INIT_CHOICES. */

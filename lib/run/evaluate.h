@@ -9,6 +9,7 @@ typedef struct Evaluation {
     int64_t n, n_top1, n_top5; /* of labels: one an example, or one a step */
     double loss; /* mean natural-log loss; the sum runs over examples in order, whatever the batch
                     size */
+    double metric[PASS_METRICS_MAX]; /* in the order of the pass's, means over the batches */
     int n_classes;
     int64_t
         *confusion; /* (true, predicted), n_classes^2, or NULL when not asked for; the caller's */
