@@ -139,7 +139,8 @@ typedef struct Case {
     Error err;
 } Case;
 
-static void start(Case *c, const char *methods)
+/* Longconv with these methods, or `model`, whose options are `int init`. */
+static bool build(Case *c, const char *methods, const Model *model)
 {
     static const char form[] = "data: {name: delay, length: 12, delay: 3, n_symbols: 6}\n"
                                "model: {name: longconv, n_layers: 3, d_model: 4}\n"
@@ -150,6 +151,10 @@ static void start(Case *c, const char *methods)
     Experiment *e = &c->experiment;
     const char *text = arena_printf(c->arena, form, methods);
     ASSERT_OK(experiment_parse(e, c->arena, text, strlen(text), &c->err), &c->err);
+    if (model) {
+        e->model = model;
+        e->model_options = arena_new_array(c->arena, int, 1);
+    }
     ASSERT_OK(dataset_open(&c->data, e->dataset, e->dataset_options, "data", SPLITS_ALL, c->arena,
                            &c->err),
               &c->err);
@@ -159,9 +164,14 @@ static void start(Case *c, const char *methods)
                               .allocate = true,
                               .total_steps = 10,
                               .steps_per_epoch = 5};
-    ASSERT_OK(network_new(&c->network, e, &o, c->arena, &c->err), &c->err);
-    ASSERT_OK(network_init(&c->network, NULL, "", &c->err), &c->err);
+    return network_new(&c->network, e, &o, c->arena, &c->err);
+}
+
+static void start(Case *c, const char *methods, const Model *model)
+{
     const LoaderOptions l = {.split = SPLIT_TEST, .batch_size = 5};
+    ASSERT_OK(build(c, methods, model), &c->err);
+    ASSERT_OK(network_init(&c->network, NULL, "", &c->err), &c->err);
     c->loader = loader_new(&c->data, &l, &c->err);
     ASSERT_OK(c->loader != NULL, &c->err);
 }
@@ -180,7 +190,8 @@ TEST(kernel_roughness, network_averages_layers_as_squash_leaves_them)
     Case c;
     Evaluation e = {0};
     int64_t zeros = 0, taps = 0;
-    start(&c, "[{name: squash, lambda: 0.002}, {name: kernel_dropout}, {name: kernel_roughness}]");
+    start(&c, "[{name: squash, lambda: 0.002}, {name: kernel_dropout}, {name: kernel_roughness}]",
+          NULL);
     ASSERT_OK(evaluate(&c.network, c.loader, &e, &c.err), &c.err);
     for (const Param *p = c.network.params->first; p; p = p->next)
         for (int64_t i = 0; p->role == ROLE_KERNEL && i < p->n; i++, taps++)
@@ -196,11 +207,92 @@ TEST(kernel_roughness, network_averages_layers_as_squash_leaves_them)
 TEST(kernel_roughness, training_does_not_measure)
 {
     Case with, without;
-    start(&with, "[{name: squash}, {name: kernel_roughness}]");
-    start(&without, "[{name: squash}]");
+    start(&with, "[{name: squash}, {name: kernel_roughness}]", NULL);
+    start(&without, "[{name: squash}]", NULL);
     assert_int_equal(with.network.train.n_metrics, 0);
     assert_int_equal(with.network.train.graph->n_nodes, without.network.train.graph->n_nodes);
     assert_int_equal(without.network.eval.n_metrics, 0);
     end(&with);
     end(&without);
+}
+
+/* -- Any number */
+
+/* A class for everything; reports the mean token, in two parts. */
+static Node *plain_build(ModelBuild *b, const void *options, Node *x)
+{
+    Graph *g = b->graph;
+    const Init zeros = {.kind = INIT_ZEROS};
+    Node *bias = model_param(b, "bias", shape(1, b->task.n_classes), ROLE_BIAS, zeros);
+    Node *token = mean(g, to_float(g, x), ALL_AXES, true);
+    (void)options;
+    model_metric(b, "token", affine(g, token, 2, 1));
+    model_metric(b, "token", scalar(g, -1));
+    return broadcast(g, bias, shape(2, x->shape.dim[0], b->task.n_classes));
+}
+
+static const Option plain_options[] = {
+    {"init", OPTION_INT, 0, "0", 0, 0, NULL, "none"}
+};
+
+static const Model plain = {
+    .name = "plain",
+    .summary = "of these tests",
+    .revision = 1,
+    .options = OPTION_TABLE(int, plain_options),
+    .build = plain_build,
+    .init = model_common_init,
+};
+
+TEST(model_metric, is_the_mean_over_the_batches)
+{
+    Case c;
+    Evaluation e = {0};
+    double sum = 0;
+    start(&c, "[]", &plain);
+    ASSERT_OK(evaluate(&c.network, c.loader, &e, &c.err), &c.err);
+    const int64_t steps = loader_steps_per_epoch(c.loader), batch = 5 * 12;
+    for (int64_t step = 0; step < steps; step++) {
+        const int32_t *x = (const int32_t *)loader_batch(c.loader, step).x;
+        for (int64_t i = 0; i < batch; i++) sum += x[i];
+    }
+    assert_true(steps > 1);
+    assert_int_equal(c.network.eval.n_metrics, 1);
+    assert_true(fabs(e.metric[0] - sum / (double)(steps * batch)) < 1e-5);
+    end(&c);
+}
+
+static void network_fails(const Model *model, const char *text)
+{
+    Case c;
+    ASSERT_FAILS(build(&c, "[]", model), &c.err, FAIL_CONFIG, text);
+    dataset_close(&c.data);
+    arena_free(c.arena);
+}
+
+static Node *vector_build(ModelBuild *b, const void *options, Node *x)
+{
+    model_metric(b, "tokens", to_float(b->graph, x));
+    return plain_build(b, options, x);
+}
+
+TEST(model_metric, of_a_vector_is_an_error)
+{
+    Model model = plain;
+    model.build = vector_build;
+    network_fails(&model, "metric tokens is not one number");
+}
+
+static Node *many_build(ModelBuild *b, const void *options, Node *x)
+{
+    for (int i = 0; i < PASS_METRICS_MAX; i++)
+        model_metric(b, model_name(b, "number.%d", i), scalar(b->graph, 1));
+    return plain_build(b, options, x);
+}
+
+TEST(model_metric, one_too_many_is_an_error)
+{
+    Model model = plain;
+    model.build = many_build;
+    network_fails(&model, "metric token is one too many");
 }
