@@ -53,6 +53,7 @@ static void print_text(const Evaluation *e, const Dataset *d, const Pass *pass)
     if (e->n_classes > 5) print_share("top5", e->n_top5, e->n);
     (void)printf("loss %.4f\n", e->loss);
     if (d->task.per_step) (void)printf("perplexity %.4f\n", perplexity(e->loss));
+    if (e->bits_per_byte > 0) (void)printf("bits_per_byte %.4f\n", e->bits_per_byte);
     for (int i = 0; i < pass->n_metrics; i++)
         (void)printf("%s %.4f\n", pass->metrics[i].name, e->metric[i]);
     if (!e->confusion) return;
@@ -82,6 +83,7 @@ static void print_json(const Evaluation *e, const Dataset *d, const Pass *pass, 
     json_add_real(&j, "top5", (double)e->n_top5 / n);
     json_add_real(&j, "loss", e->loss);
     if (d->task.per_step) json_add_real(&j, "perplexity", perplexity(e->loss));
+    if (e->bits_per_byte > 0) json_add_real(&j, "bits_per_byte", e->bits_per_byte);
     for (int i = 0; i < pass->n_metrics; i++)
         json_add_real(&j, pass->metrics[i].name, e->metric[i]);
     json_begin(&j, "classes", '[');

@@ -25,6 +25,11 @@ double perplexity(double loss)
     return real_exp(loss);
 }
 
+static double bits_per_byte(double loss_sum, int64_t text_bytes)
+{
+    return text_bytes > 0 ? loss_sum / (real_log(2) * (double)text_bytes) : 0;
+}
+
 int predicted_class(const float *logits, int n)
 {
     int best = 0;
@@ -78,6 +83,7 @@ bool evaluate(Network *n, Loader *loader, Evaluation *out, Error *err)
             out->metric[i] +=
                 (double)*(const float *)plan_value(pass->plan, pass->metrics[i].value);
     }
+    out->bits_per_byte = bits_per_byte(loss_sum, loader_text_bytes(loader));
     out->loss = ratio(loss_sum, out->n);
     for (int i = 0; i < pass->n_metrics; i++) out->metric[i] = ratio(out->metric[i], steps);
     return true;
