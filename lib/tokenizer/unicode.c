@@ -102,8 +102,7 @@ bool unicode_is_punctuation(int32_t c)
 
 bool unicode_is_other(int32_t c)
 {
-    return in_categories(c, UTF8PROC_CATEGORY_CC, UTF8PROC_CATEGORY_CO) ||
-           in_categories(c, UTF8PROC_CATEGORY_CN, UTF8PROC_CATEGORY_CN);
+    return in_categories(c, UTF8PROC_CATEGORY_CC, UTF8PROC_CATEGORY_CO);
 }
 
 /* UTS 18's \w: Alphabetic, marks, decimal digits, connectors, joiners. Alphabetic beyond letters,

@@ -28,7 +28,7 @@ bool unicode_is_number(int32_t c);      /* \p{N} */
 bool unicode_is_mark(int32_t c);        /* \p{M} */
 bool unicode_is_accent(int32_t c);      /* \p{Mn} */
 bool unicode_is_punctuation(int32_t c); /* \p{P} and ASCII's symbols */
-bool unicode_is_other(int32_t c);       /* \p{C}: control, format, private, unassigned */
+bool unicode_is_other(int32_t c);       /* control, format, private use, surrogates */
 bool unicode_is_word(int32_t c);        /* \w */
 
 /* The lower-case form, 1 or 2 characters; returns how many. */
