@@ -59,8 +59,9 @@ static const AddedToken *longest(const Tokenizer *t, const Trie *trie, Word s, s
     for (size_t i = 0; i < s.n; i++) {
         node = trie_step(trie, node, s.at[i]);
         if (!node) break;
-        if (!trie->value[node]) continue;
-        found = &t->added[trie->value[node] - 1];
+        const uint32_t value = trie_value(trie, node);
+        if (value == 0) continue;
+        found = &t->added[value - 1];
         *length = i + 1;
     }
     return found;

@@ -57,29 +57,29 @@ static void add_symbol(TokenEncoder *e, size_t *n, int32_t id)
     (*n)++;
 }
 
-/* The token of the character at[0..n), which has its prefix and its suffix in some models. */
-static int32_t character_id(TokenEncoder *e, const char *at, size_t n, bool first, bool last)
+/* The token of character c, written s, which has its prefix and its suffix in some models. */
+static int32_t character_id(TokenEncoder *e, Word s, int32_t c, bool first, bool last)
 {
     const Model *m = &e->t->model;
     const bool prefixed = !first && m->prefix.n > 0, suffixed = last && m->suffix.n > 0;
     if (!prefixed && !suffixed) {
-        if (n == 1 && (unsigned char)*at < 128) return m->ascii_id[(unsigned char)*at];
-        return vocabulary_find(&e->t->vocabulary, at, n);
+        if (c >= 0 && c < LOW_CHARACTERS) return m->low_id[c];
+        return vocabulary_find(&e->t->vocabulary, s.at, s.n);
     }
     Bytes *b = &e->scratch;
     b->n = 0;
     if (prefixed) bytes_add(b, m->prefix.at, m->prefix.n);
-    bytes_add(b, at, n);
+    bytes_add(b, s.at, s.n);
     if (suffixed) bytes_add(b, m->suffix.at, m->suffix.n);
     return vocabulary_find(&e->t->vocabulary, b->at, b->n);
 }
 
 /* A character that is no token: its bytes, or the unknown token, or nothing. */
-static void add_unknown(TokenEncoder *e, size_t *n, const char *at, size_t length, bool *fused)
+static void add_unknown(TokenEncoder *e, size_t *n, Word s, bool *fused)
 {
     const Model *m = &e->t->model;
     if (m->byte_fallback) {
-        for (size_t k = 0; k < length; k++) add_symbol(e, n, m->byte_id[(unsigned char)at[k]]);
+        for (size_t k = 0; k < s.n; k++) add_symbol(e, n, m->byte_id[(unsigned char)s.at[k]]);
         return;
     }
     if (m->unk >= 0 && !(m->fuse_unk && *fused)) add_symbol(e, n, m->unk);
@@ -91,10 +91,11 @@ static size_t add_characters(TokenEncoder *e, Word word)
     size_t n = 0;
     bool fused = false;
     for (size_t i = 0, length; i < word.n; i += length) {
-        (void)unicode_at(word.at + i, word.n - i, &length);
-        const int32_t id = character_id(e, word.at + i, length, i == 0, i + length == word.n);
+        const int32_t c = unicode_at(word.at + i, word.n - i, &length);
+        const Word one = {word.at + i, length};
+        const int32_t id = character_id(e, one, c, i == 0, i + length == word.n);
         if (id < 0) {
-            add_unknown(e, &n, word.at + i, length, &fused);
+            add_unknown(e, &n, one, &fused);
             continue;
         }
         add_symbol(e, &n, id);

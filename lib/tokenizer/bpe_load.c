@@ -83,9 +83,10 @@ bool load_bpe(const json_t *json, Loader *l, Error *err)
     m->cuts_before_space = vocabulary_find(&t->vocabulary, "\xE2\x96\x81", 3) >= 0 &&
                            m->prefix.n == 0 && m->suffix.n == 0 && !m->ignore_merges;
     for (size_t i = 0; i < n; i++) TRY(load_merge(json_array_get(merges, i), i, &made[i], l, err));
-    for (int c = 0; c < 128; c++) {
-        const char s[1] = {(char)c};
-        m->ascii_id[c] = vocabulary_find(&t->vocabulary, s, 1);
+    for (int32_t c = 0; c < LOW_CHARACTERS; c++) {
+        char s[UNICODE_MAX_BYTES] = {0};
+        const size_t length = unicode_put(s, c);
+        m->low_id[c] = vocabulary_find(&t->vocabulary, s, length);
     }
     return true;
 }

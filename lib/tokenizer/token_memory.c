@@ -14,8 +14,9 @@ void *array_grow(Arena *a, void *array, size_t n, size_t *capacity, size_t more,
 
 void bytes_add_character(Bytes *b, int32_t c)
 {
-    char out[UNICODE_MAX_BYTES];
-    bytes_add(b, out, unicode_put(out, c));
+    char out[UNICODE_MAX_BYTES] = {0};
+    const size_t n = unicode_put(out, c);
+    bytes_add(b, out, n);
 }
 
 /* The finaliser of MurmurHash3 (Appleby, public domain): every bit of the key moves every other. */
@@ -28,42 +29,37 @@ static uint64_t mix(uint64_t x)
     return x ^ (x >> 33);
 }
 
-static uint32_t slot_of(const PairMap *m, uint64_t key)
+static PairSlot *slot_of(const PairMap *m, uint64_t key)
 {
     uint32_t i = (uint32_t)mix(key) & m->mask;
-    while (m->key[i] && m->key[i] != key + 1) i = (i + 1) & m->mask;
-    return i;
+    while (m->slot[i].key && m->slot[i].key != key + 1) i = (i + 1) & m->mask;
+    return &m->slot[i];
 }
 
 uint32_t *pair_map_find(const PairMap *m, uint64_t key)
 {
-    if (!m->key) return NULL;
-    const uint32_t i = slot_of(m, key);
-    return m->key[i] ? &m->value[i] : NULL;
+    if (!m->slot) return NULL;
+    PairSlot *s = slot_of(m, key);
+    return s->key ? &s->value : NULL;
 }
 
 static void resize(PairMap *m, uint32_t slots)
 {
     const PairMap old = *m;
     m->mask = slots - 1;
-    m->key = arena_new_array(m->arena, uint64_t, slots);
-    m->value = arena_new_array(m->arena, uint32_t, slots);
-    for (uint32_t i = 0; old.key && i <= old.mask; i++) {
-        if (!old.key[i]) continue;
-        const uint32_t to = slot_of(m, old.key[i] - 1);
-        m->key[to] = old.key[i];
-        m->value[to] = old.value[i];
-    }
+    m->slot = arena_new_array(m->arena, PairSlot, slots);
+    for (uint32_t i = 0; old.slot && i <= old.mask; i++)
+        if (old.slot[i].key) *slot_of(m, old.slot[i].key - 1) = old.slot[i];
 }
 
 uint32_t *pair_map_add(PairMap *m, uint64_t key, bool *fresh)
 {
-    if (!m->key || m->n > m->mask / 2) resize(m, m->key ? 2 * (m->mask + 1) : 64);
-    const uint32_t i = slot_of(m, key);
-    *fresh = !m->key[i];
+    if (!m->slot || m->n > m->mask / 2) resize(m, m->slot ? 2 * (m->mask + 1) : 64);
+    PairSlot *s = slot_of(m, key);
+    *fresh = !s->key;
     m->n += *fresh;
-    m->key[i] = key + 1;
-    return &m->value[i];
+    s->key = key + 1;
+    return &s->value;
 }
 
 uint64_t hash_text(const char *s, size_t n)

@@ -10,10 +10,11 @@
  * that an array which grows to N costs at most 2 N. */
 void *array_grow(Arena *a, void *array, size_t n, size_t *capacity, size_t more, size_t element);
 
-/* Room for `more` elements after n at `pointer`, whose capacity is `capacity`. */
+/* Room for `more` elements after n at `pointer`, whose capacity is `capacity`; afterwards it is not
+ * NULL. */
 #define ARRAY_ROOM(a, pointer, n, capacity, more)                                                  \
     do {                                                                                           \
-        if ((size_t)(n) + (size_t)(more) > (capacity))                                             \
+        if (!(pointer) || (size_t)(n) + (size_t)(more) > (capacity))                               \
             (pointer) = array_grow((a), (pointer), (size_t)(n), &(capacity), (size_t)(more),       \
                                    sizeof *(pointer));                                             \
     } while (0)
@@ -34,10 +35,13 @@ static inline void bytes_add(Bytes *b, const char *s, size_t n)
 void bytes_add_character(Bytes *b, int32_t c);
 
 /* A map from uint64_t keys to uint32_t values by open addressing; start it with {.arena = a}. */
+typedef struct PairSlot {
+    uint64_t key; /* key + 1; 0 is a free slot */
+    uint32_t value;
+} PairSlot;
 typedef struct PairMap {
     Arena *arena;
-    uint64_t *key; /* key + 1; 0 is a free slot */
-    uint32_t *value;
+    PairSlot *slot;
     uint32_t n, mask;
 } PairMap;
 

@@ -6,7 +6,7 @@
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/vocabulary.h"
 
-enum { BYTE_VALUES = 256 };
+enum { BYTE_VALUES = 256, LOW_CHARACTERS = 0x180 };
 
 typedef struct Span {
     size_t at, n;
@@ -98,9 +98,9 @@ typedef struct Model {
     PairMap merge; /* pair of ids -> place in merges */
     const Merge *merges;
     bool fuse_unk, ignore_merges;
-    bool cuts_before_space; /* no merge crosses from another character to U+2581 */
-    Word suffix;            /* end_of_word_suffix */
-    int32_t ascii_id[128];  /* of one-character tokens */
+    bool cuts_before_space;         /* no merge crosses from another character to U+2581 */
+    Word suffix;                    /* end_of_word_suffix */
+    int32_t low_id[LOW_CHARACTERS]; /* of one-character tokens below that, which are most */
     /* BPE and WordPiece */
     Word prefix; /* continuing_subword_prefix */
     int64_t max_characters;

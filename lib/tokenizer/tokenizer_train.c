@@ -130,8 +130,9 @@ static bool train_bpe(Training *t, Error *err)
     const size_t n = alphabet(t, &character);
     TRY(check_room(t, n, err));
     for (size_t i = 0; i < n; i++) {
-        char s[UNICODE_MAX_BYTES];
-        (void)vocabulary_add(&t->tokens, s, unicode_put(s, character[i]), (uint32_t)t->tokens.n);
+        char s[UNICODE_MAX_BYTES] = {0};
+        const size_t length = unicode_put(s, character[i]);
+        (void)vocabulary_add(&t->tokens, s, length, (uint32_t)t->tokens.n);
     }
     json_t *merges = bpe_train(&t->tokens, &t->words, t->how);
     json_t *model = json_object_get(t->document, "model"), *vocabulary = json_object();

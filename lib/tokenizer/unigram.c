@@ -57,11 +57,11 @@ static void find_paths(TokenEncoder *e, Word word)
         (void)unicode_at(word.at + at, word.n - at, &length);
         bool single = false;
         uint32_t node = 0;
-        for (size_t i = at; i < word.n && m->trie.n_nodes > 0; i++) {
+        for (size_t i = at; i < word.n; i++) {
             node = trie_step(&m->trie, node, word.at[i]);
             if (!node) break;
-            if (!m->trie.value[node]) continue;
-            const int32_t id = (int32_t)m->trie.value[node] - 1;
+            const int32_t id = (int32_t)trie_value(&m->trie, node) - 1;
+            if (id < 0) continue;
             reach(&e->path[i + 1], m->score[id] + here, at, id);
             single = single || i + 1 - at == length;
         }

@@ -45,7 +45,10 @@ static double log_add(double a, double b)
 static double digamma(double x)
 {
     double sum = 0;
-    for (; x < 7; x++) sum -= 1 / x;
+    while (x < 7) {
+        sum -= 1 / x;
+        x += 1;
+    }
     const double r = 1 / (x * x);
     return sum + real_log(x) - 0.5 / x - r * (1.0 / 12 - r * (1.0 / 120 - r / 252));
 }
@@ -78,8 +81,8 @@ static size_t lattice(Em *em, Word word, size_t without)
             for (size_t i = at; i < word.n; i++) {
                 node = trie_step(&em->trie, node, word.at[i]);
                 if (!node) break;
-                const uint32_t token = em->trie.value[node] - 1;
-                if (!em->trie.value[node] || token == without) continue;
+                const uint32_t value = trie_value(&em->trie, node), token = value - 1;
+                if (value == 0 || token == without) continue;
                 single = single || i + 1 - at == length;
                 if (pass == 0)
                     at_end[i + 2]++;

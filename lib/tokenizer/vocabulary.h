@@ -27,7 +27,7 @@ int32_t vocabulary_find(const Vocabulary *v, const char *token, size_t n); /* or
 /* A trie whose edges are in one map: an edge's key is (node, byte); node 0 is the root. */
 typedef struct Trie {
     PairMap edge;
-    uint32_t *value; /* by node: what was added + 1, or 0 */
+    uint32_t *value; /* by node: see trie_value */
     size_t n_nodes, capacity;
 } Trie;
 
@@ -37,6 +37,11 @@ static inline uint32_t trie_step(const Trie *t, uint32_t node, char byte)
 {
     const uint32_t *next = pair_map_find(&t->edge, PAIR_KEY(node, (unsigned char)byte));
     return next ? *next : 0;
+}
+/* What was added at the node + 1, or 0. */
+static inline uint32_t trie_value(const Trie *t, uint32_t node)
+{
+    return t->value ? t->value[node] : 0;
 }
 
 #endif

@@ -81,6 +81,7 @@ static size_t count_characters(const WordCounts *w, Arena *a, Counted **out, int
     Counted *all = NULL;
     size_t n = 0, capacity = 0;
     *total = 0;
+    ARRAY_ROOM(a, all, 0, capacity, 1);
     for (size_t i = 0; i < w->words.n; i++) {
         const Word word = w->words.token[i];
         for (size_t at = 0, length; at < word.n; at += length) {
