@@ -1,7 +1,7 @@
 /* unigram_seed -- the candidates that a Unigram model starts from: all repeated substrings of words
  * that cannot be made longer without being rarer, found in a sorted list of all suffixes (its
- * intervals of equal prefix are the inner nodes of a suffix tree, as in SentencePiece), ranked by
- * how much text they cover. */
+ * intervals of equal prefix are the inner nodes of a suffix tree, as in SentencePiece; a suffix of
+ * one word alone counts when the word is there twice), ranked by how much text they cover. */
 #include "tokenizer/train_parts.h"
 #include "tokenizer/unicode.h"
 
@@ -80,6 +80,22 @@ static int by_cover(const void *x, const void *y)
     return order ? order : a->token.n < b->token.n ? -1 : a->token.n > b->token.n;
 }
 
+typedef struct Seeds {
+    Arena *arena;
+    const int64_t *sum; /* uses of the suffixes before one */
+    Scored *seed;
+    size_t n, capacity;
+} Seeds;
+
+/* A substring that begins the suffixes from `first` to `end`. */
+static void add_seed(Seeds *s, Word token, size_t first, size_t end)
+{
+    if (!is_seed(token.at, token.n)) return;
+    const double characters = (double)unicode_count(token.at, token.n);
+    ARRAY_ROOM(s->arena, s->seed, s->n, s->capacity, 1);
+    s->seed[s->n++] = (Scored){token, (double)(s->sum[end] - s->sum[first]) * characters};
+}
+
 size_t unigram_seed(const WordCounts *w, size_t most, Arena *a, Scored **out)
 {
     Arena *scratch = arena_new();
@@ -91,21 +107,21 @@ size_t unigram_seed(const WordCounts *w, size_t most, Arena *a, Scored **out)
     Interval open[MAX_BYTES + 2] = {
         {0, 0}
     };
-    size_t depth = 0, n_seeds = 0, capacity = 0;
-    Scored *seed = NULL;
-    for (size_t i = 1; i <= n; i++) {
-        const size_t shared = i < n ? common(&s[i - 1], &s[i]) : 0;
-        size_t first = i - 1;
+    Seeds seeds = {.arena = scratch, .sum = sum};
+    for (size_t i = 0, depth = 0, shared = 0; i < n; i++) {
+        const size_t before = shared;
+        shared = i + 1 < n ? common(&s[i], &s[i + 1]) : 0;
+        if (s[i].n > before && s[i].n > shared && w->count[s[i].word] > 1)
+            add_seed(&seeds, (Word){s[i].at, s[i].n}, i, i + 1);
+        size_t first = i;
         for (; depth > 0 && open[depth].n > shared; depth--) {
             first = open[depth].first;
-            const Word token = {s[first].at, open[depth].n};
-            if (!is_seed(token.at, token.n)) continue;
-            ARRAY_ROOM(scratch, seed, n_seeds, capacity, 1);
-            seed[n_seeds++] = (Scored){token, (double)(sum[i] - sum[first]) *
-                                                  (double)unicode_count(token.at, token.n)};
+            add_seed(&seeds, (Word){s[first].at, open[depth].n}, first, i + 1);
         }
         if (open[depth].n < shared) open[++depth] = (Interval){first, shared};
     }
+    Scored *seed = seeds.seed;
+    size_t n_seeds = seeds.n;
     if (n_seeds > 0) qsort(seed, n_seeds, sizeof *seed, by_cover);
     if (n_seeds > most) n_seeds = most;
     *out = arena_new_array(a, Scored, n_seeds);
