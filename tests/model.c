@@ -3,6 +3,7 @@
 
 #include "tests/test.h"
 
+#include <math.h>
 #include <string.h>
 
 void *test_options(Arena *a, const OptionTable *table, const char *yaml)
@@ -56,4 +57,35 @@ void test_model_free(TestModel *m)
 {
     params_free(m->build.params);
     arena_free(m->arena);
+}
+
+float test_number(const char *name, int64_t i)
+{
+    uint32_t x = 0;
+    for (; *name; name++) x = x * 31 + (unsigned char)*name;
+    x += (uint32_t)i * UINT32_C(2654435761);
+    x = (x ^ x >> 15) * UINT32_C(0x2c1b3c6d);
+    x = (x ^ x >> 12) * UINT32_C(0x297a2d39);
+    x ^= x >> 15;
+    return (float)(x >> 8) * 0x1p-24f - 0.5f;
+}
+
+static bool ends(const char *name, const char *suffix)
+{
+    const size_t n = strlen(name), m = strlen(suffix);
+    return n >= m && !strcmp(name + n - m, suffix);
+}
+
+void test_fill(Params *ps, double gain)
+{
+    for (Param *p = ps->first; p; p = p->next) {
+        const bool one =
+            ends(p->name, ".running_var") || (ends(p->name, ".weight") && p->shape.rank == 1);
+        const int64_t fan_in = p->n / p->shape.dim[0];
+        const double scale = p->shape.rank >= 2 ? gain * 2 * sqrt(3 / (double)fan_in) : 0.2;
+        for (int64_t i = 0; i < p->n; i++) {
+            const double u = (double)test_number(p->name, i);
+            p->data[i] = (float)(one ? 1 + 0.5 * u : scale * u);
+        }
+    }
 }

@@ -22,6 +22,12 @@ void test_model_allocate(TestModel *m, int64_t batch);
 void test_model_init(TestModel *m, int64_t batch, uint64_t seed);
 void test_model_free(TestModel *m);
 
+/* Number i of the tensor `name`, in [-0.5, 0.5): a hash that numpy computes as easily. */
+float test_number(const char *name, int64_t i);
+/* Values by these numbers. Variance gain^2 / fan-in for weights; norms' gains and variances about
+ * 1, all else about 0. */
+void test_fill(Params *ps, double gain);
+
 /* The options of any table, from YAML text; fails the test where they are wrong. */
 void *test_options(Arena *a, const OptionTable *table, const char *yaml);
 

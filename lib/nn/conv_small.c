@@ -3,7 +3,7 @@
  *
  *   pairs of 3x3 convolutions (64, 128, 256 channels) with ReLU, a 2x2 maximum after each pair,
  *   then 256, 256 and n_classes units; Glorot normal weights, zero biases. */
-#include "nn/layer.h"
+#include "nn/conv_norm.h"
 
 typedef struct ConvSmall {
     int init;
@@ -14,13 +14,8 @@ static Node *conv_small(ModelBuild *b, Node *x, int depth)
     static const LayerInit glorot = {{.kind = INIT_XAVIER_NORMAL}, {.kind = INIT_ZEROS}};
     static const int64_t channels[] = {64, 64, 128, 128, 256, 256};
     Graph *g = b->graph;
-    char text[96];
-    const int64_t least = INT64_C(1) << depth / 2;
-    if (x->shape.rank != 4 || x->shape.dim[1] < least || x->shape.dim[2] < least)
-        return graph_fail(g,
-                          "halving the image %d times needs images (height, width, channels) of at "
-                          "least %dx%d, not %s",
-                          depth / 2, (int)least, (int)least, shape_text(&b->task.sample, text));
+    Node *small = images_too_small(b, x, depth / 2);
+    if (small) return small;
     for (int i = 0; i < depth; i++) {
         const ConvLayer c = {.out = channels[i], .kernel = 3, .pad = 1, .bias = true};
         x = relu(g, layer_conv(b, model_name(b, "conv_layers.%d", i), x, c, &glorot));

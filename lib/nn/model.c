@@ -10,6 +10,9 @@
     M(conv2) M(conv4) M(conv6) \
     M(resnet8) M(resnet20) M(resnet32) M(resnet44) M(resnet56) \
     M(resnet18) M(resnet50) \
+    M(vgg11) M(vgg16) M(vgg19) \
+    M(mobilenet_v2) M(efficientnet_b0) \
+    M(shufflenet_v2_x0_5) M(shufflenet_v2_x1_0) M(shufflenet_v2_x1_5) M(shufflenet_v2_x2_0) \
     M(longconv) M(s4d) M(transformer) M(lstm_classifier)
 
 #define DECLARE(name) extern const Model model_##name;

@@ -1,8 +1,9 @@
 /* resnet_cifar -- the residual networks of He et al. 2015 (arXiv 1512.03385), section 4.2, for
  * small images: 6n + 2 layers.
  *
- *   conv 3x3, 16 channels; three stages of n blocks with 16, 32, 64 channels, the first block of
- *   the second and third halving the image; global average; linear.
+ *   conv 3x3, 16 channels; three stages of n blocks with 16, 32, 64 channels (or `width`, twice and
+ *   four times that), the first block of the second and third halving the image; global average;
+ *   linear.
  *   block: y = relu(shortcut(x) + bn2(conv2(relu(bn1(conv1(x))))))
  *
  * Where channels grow, shortcut A takes every second pixel and puts the new channels as zeros, half
@@ -14,6 +15,7 @@
 typedef struct ResnetCifar {
     int init;
     int shortcut; /* 0: A, 1: B */
+    int64_t width;
 } ResnetCifar;
 
 static const LayerInit he_init = {{.kind = INIT_HE_NORMAL}, {.kind = INIT_TORCH_DEFAULT}};
@@ -51,11 +53,11 @@ static Node *block(ModelBuild *b, const ResnetCifar *o, const char *prefix, Node
 static Node *resnet_cifar(ModelBuild *b, const ResnetCifar *o, Node *x, int depth)
 {
     Graph *g = b->graph;
-    const ConvLayer stem = {.out = 16, .kernel = 3, .stride = 1, .pad = 1};
+    const ConvLayer stem = {.out = o->width, .kernel = 3, .stride = 1, .pad = 1};
     x = relu(g, layer_batch_norm(b, "bn1", layer_conv(b, "conv1", x, stem, &he_init)));
     for (int stage = 0; stage < 3; stage++)
         for (int i = 0; i < (depth - 2) / 6; i++)
-            x = block(b, o, model_name(b, "layer%d.%d", stage + 1, i), x, 16 << stage);
+            x = block(b, o, model_name(b, "layer%d.%d", stage + 1, i), x, o->width << stage);
     return layer_linear(b, "linear", global_avg_pool(g, x), b->task.n_classes, true, &he_init);
 }
 
@@ -64,6 +66,8 @@ static const Option resnet_cifar_options[] = {
     MODEL_OPTION_INIT(ResnetCifar),
     OPT_ENUM(ResnetCifar, shortcut, "A|B", "A",
              "where channels grow: A subsampling and zero channels, B a 1x1 convolution"),
+    OPT_INT(ResnetCifar, width, 16, 1, 4096,
+            "channels of the first stage; the others have twice and four times as many"),
 };
 // clang-format on
 

@@ -13,39 +13,6 @@
 #include <string.h>
 #include <zlib.h>
 
-/* Number i of the tensor `name`, in [-0.5, 0.5): a hash that numpy computes as easily. */
-static float number(const char *name, int64_t i)
-{
-    uint32_t x = 0;
-    for (; *name; name++) x = x * 31 + (unsigned char)*name;
-    x += (uint32_t)i * UINT32_C(2654435761);
-    x = (x ^ x >> 15) * UINT32_C(0x2c1b3c6d);
-    x = (x ^ x >> 12) * UINT32_C(0x297a2d39);
-    x ^= x >> 15;
-    return (float)(x >> 8) * 0x1p-24f - 0.5f;
-}
-
-static bool ends(const char *name, const char *suffix)
-{
-    const size_t n = strlen(name), m = strlen(suffix);
-    return n >= m && !strcmp(name + n - m, suffix);
-}
-
-/* Variance 1 / fan-in for weights; gains and variances about 1, all else about 0. */
-static void fill(Params *ps)
-{
-    for (Param *p = ps->first; p; p = p->next) {
-        const bool one =
-            ends(p->name, ".running_var") || (ends(p->name, ".weight") && p->shape.rank == 1);
-        const double scale =
-            p->shape.rank >= 2 ? 2 * sqrt(3 / (double)(p->n / p->shape.dim[0])) : 0.2;
-        for (int64_t i = 0; i < p->n; i++) {
-            const double u = (double)number(p->name, i);
-            p->data[i] = (float)(one ? 1 + 0.5 * u : scale * u);
-        }
-    }
-}
-
 /* The logits of m for x, in memory of the caller's arena. */
 static const float *logits(TestModel *m, const float *x)
 {
@@ -64,14 +31,14 @@ static const float *logits(TestModel *m, const float *x)
 
 /* Two images of h x w x 3, three classes. The tolerance is that of float32 sums over up to fifty
  * layers whose values are of order 1. */
-static void logits_are(const char *model, const char *options, int64_t h, int64_t w,
-                       const double expected[6])
+static void gained_logits_are(const char *model, const char *options, double gain, int64_t h,
+                              int64_t w, const double expected[6])
 {
     TestModel m = test_model(model, options, shape(3, h, w, INT64_C(3)), 3);
     test_model_allocate(&m, 2);
-    fill(m.build.params);
+    test_fill(m.build.params, gain);
     float *x = arena_new_array(m.arena, float, 2 * h * w * 3);
-    for (int64_t i = 0; i < 2 * h * w * 3; i++) x[i] = 2 * number("x", i);
+    for (int64_t i = 0; i < 2 * h * w * 3; i++) x[i] = 2 * test_number("x", i);
     const float *y = logits(&m, x);
     for (int i = 0; i < 6; i++) {
         const double off = fabs((double)y[i] - expected[i]);
@@ -79,6 +46,12 @@ static void logits_are(const char *model, const char *options, int64_t h, int64_
         assert_true(off <= 2e-5);
     }
     test_model_free(&m);
+}
+
+static void logits_are(const char *model, const char *options, int64_t h, int64_t w,
+                       const double expected[6])
+{
+    gained_logits_are(model, options, 1, h, w, expected);
 }
 
 TEST(forward, resnet18_equals_torch)
@@ -121,6 +94,75 @@ TEST(forward, conv6_equals_torch)
 {
     logits_are("conv6", "{}", 9, 8,
                (double[]){-0.1410289, 0.003193325, -0.1597513, -0.1454324, 0.01540885, -0.1562263});
+}
+
+/* At gain 1 the signal would fade in these, and the two images' logits be the same. */
+TEST(forward, vgg11_equals_torch)
+{
+    gained_logits_are(
+        "vgg11", "{width: 24}", 1.5, 17, 16,
+        (double[]){0.5176077, 0.2945394, -0.3946144, 0.6345119, 0.2558929, -0.5782185});
+}
+
+TEST(forward, vgg16_equals_torch)
+{
+    gained_logits_are(
+        "vgg16", "{width: 12}", 1.7, 20, 17,
+        (double[]){-1.002273, -0.5663291, -1.405847, -0.9681736, -0.5702239, -1.315526});
+}
+
+TEST(forward, vgg19_equals_torch)
+{
+    gained_logits_are(
+        "vgg19", "{width: 12}", 1.7, 16, 19,
+        (double[]){-0.3223649, -0.1331999, -0.6598283, -0.3089123, -0.1023364, -0.6454478});
+}
+
+TEST(forward, mobilenet_v2_equals_torch)
+{
+    gained_logits_are("mobilenet_v2", "{}", 1.4, 35, 33,
+                      (double[]){-1.832362, 0.602668, 1.42881, -1.504187, 1.314966, 1.374802});
+}
+
+TEST(forward, mobilenet_v2_with_the_cifar_stem_equals_torch)
+{
+    gained_logits_are("mobilenet_v2", "{stem: cifar, width_multiplier: 0.35}", 1.4, 9, 8,
+                      (double[]){1.003118, -0.781923, 0.9673864, 1.658184, -1.614733, 3.140431});
+}
+
+TEST(forward, shufflenet_v2_x0_5_equals_torch)
+{
+    gained_logits_are(
+        "shufflenet_v2_x0_5", "{}", 1.25, 35, 33,
+        (double[]){-0.8229026, -0.1268121, -0.06616764, -0.9428468, -0.1713164, 0.02018349});
+}
+
+TEST(forward, shufflenet_v2_x1_0_with_the_cifar_stem_equals_torch)
+{
+    gained_logits_are(
+        "shufflenet_v2_x1_0", "{stem: cifar}", 1.25, 9, 8,
+        (double[]){-0.2120242, -0.1972295, 0.07915705, -0.1754965, -0.1983571, 0.08945176});
+}
+
+TEST(forward, half_of_shufflenet_v2_x1_5_equals_torch)
+{
+    gained_logits_are(
+        "shufflenet_v2_x1_5", "{width_multiplier: 0.5}", 1.25, 35, 33,
+        (double[]){-0.5841958, -0.2003464, 0.01873934, -0.5865189, -0.2496695, 0.007534809});
+}
+
+TEST(forward, efficientnet_b0_equals_torch)
+{
+    gained_logits_are(
+        "efficientnet_b0", "{width_multiplier: 0.5}", 1.6, 35, 33,
+        (double[]){0.06304147, 0.07329384, -0.435363, -0.02042376, 0.05801905, -0.4147333});
+}
+
+TEST(forward, efficientnet_b0_with_the_cifar_stem_equals_torch)
+{
+    gained_logits_are(
+        "efficientnet_b0", "{stem: cifar, width_multiplier: 0.5}", 1.65, 9, 8,
+        (double[]){-0.1589655, -0.0896469, -0.2085395, -0.1556903, -0.08740449, -0.2017609});
 }
 
 TEST(forward, mlp_with_batch_norm_and_gelu_equals_torch)

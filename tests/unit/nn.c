@@ -89,6 +89,32 @@ TEST(nn, resnet8_with_projections_adds_their_weights)
     count_is("resnet8", "{shortcut: B}", CIFAR, 10, 75290 + 16 * 32 + 2 * 32 + 32 * 64 + 2 * 64);
 }
 
+static void weights_are(const char *name, const char *options, int64_t n)
+{
+    TestModel m = test_model(name, options, CIFAR, 10);
+    test_model_build(&m, 2, true);
+    for (const Param *p = m.build.params->first; p; p = p->next)
+        if (p->role == ROLE_WEIGHT) n -= p->n;
+    assert_int_equal(n, 0);
+    test_model_free(&m);
+}
+
+/* As papers on pruning count: without biases and norms. */
+TEST(nn, resnets_with_projections_have_the_weights_that_pruning_counts)
+{
+    weights_are("resnet8", "{shortcut: B}", 77360);
+    weights_are("resnet20", "{shortcut: B}", 270896);
+    weights_are("resnet32", "{shortcut: B}", 464432);
+    weights_are("resnet56", "{shortcut: B}", 851504);
+}
+
+/* Widths 8, 16, 32: the stem, two convolutions a stage, the last layer. */
+TEST(nn, resnet8_width_scales_every_stage)
+{
+    weights_are("resnet8", "{width: 8}",
+                9 * (3 * 8 + 2 * 8 * 8 + 8 * 16 + 16 * 16 + 16 * 32 + 32 * 32) + 32 * 10);
+}
+
 /* torchvision's documentation of the two models (num_params). */
 TEST(nn, resnet18_has_torchvisions_count)
 {
