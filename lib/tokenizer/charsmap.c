@@ -44,6 +44,10 @@ bool load_charsmap(Step *s, const json_t *json, Loader *l, Error *err)
     memcpy(c->unit, data + 4, bytes);
     c->text = (const char *)data + 4 + bytes; /* the arena's memory ends in a 0 byte */
     c->n_text = n - 4 - bytes;
+    for (size_t i = 0, length; i < c->n_text; i += length + 1) {
+        length = strlen(c->text + i);
+        if ((double)length > s->growth) s->growth = (double)length;
+    }
     return true;
 }
 

@@ -88,7 +88,10 @@ static bool load_replace(Step *s, const json_t *json, Loader *l, Error *err)
     TRY(load_pattern(s, json, "pattern", l, err));
     if (s->pattern)
         return LOAD_FAIL(l, err, "decoder Replace: a regular expression is not known here");
-    return load_text(json, "content", "", &s->content, l, err);
+    TRY(load_text(json, "content", "", &s->content, l, err));
+    if (s->content.n > s->text.n)
+        s->growth = (double)s->content.n / (double)(s->text.n > 0 ? s->text.n : 1);
+    return true;
 }
 
 static void decode_replace(const Step *s, Arena *arena, Word *token, size_t *n)

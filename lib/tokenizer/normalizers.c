@@ -115,7 +115,10 @@ static void lowercase(const Step *s, Word in, Bytes *out)
 static bool load_replace(Step *s, const json_t *json, Loader *l, Error *err)
 {
     TRY(load_pattern(s, json, "pattern", l, err));
-    return load_text(json, "content", "", &s->content, l, err);
+    TRY(load_text(json, "content", "", &s->content, l, err));
+    if (s->content.n > s->text.n)
+        s->growth = (double)s->content.n / (double)(s->text.n > 0 ? s->text.n : 1);
+    return true;
 }
 
 static void replace(const Step *s, Word in, Bytes *out)
@@ -241,6 +244,13 @@ static void precompiled(const Step *s, Word in, Bytes *out)
     charsmap_normalize(s->charsmap, in, out);
 }
 
+static bool load_byte_level(Step *s, const json_t *json, Loader *l, Error *err)
+{
+    (void)json, (void)l, (void)err;
+    s->growth = 2;
+    return true;
+}
+
 static void byte_level(const Step *s, Word in, Bytes *out)
 {
     (void)s;
@@ -262,7 +272,7 @@ const StepKind normalizer_kinds[] = {
     {.type = "BertNormalizer", .load = load_bert, .normalize = bert},
     {.type = "Nmt", .normalize = nmt},
     {.type = "Precompiled", .load = load_charsmap, .normalize = precompiled},
-    {.type = "ByteLevel", .normalize = byte_level},
+    {.type = "ByteLevel", .load = load_byte_level, .normalize = byte_level},
     {.type = NULL},
 };
 // clang-format on

@@ -80,6 +80,7 @@ static bool load_byte_level(Step *s, const json_t *json, Loader *l, Error *err)
     bool prefix;
     TRY(load_flag(json, "add_prefix_space", true, &prefix, l, err));
     s->prepend = prefix ? PREPEND_ALWAYS : PREPEND_NEVER;
+    s->growth = 2;
     return load_flag(json, "use_regex", true, &s->use_regex, l, err);
 }
 
@@ -199,6 +200,7 @@ static bool load_metaspace(Step *s, const json_t *json, Loader *l, Error *err)
     TRY(load_text(json, "prepend_scheme", prefix ? "always" : "never", &scheme, l, err));
     TRY(load_text(json, "replacement", "\xE2\x96\x81", &s->text, l, err));
     if (s->text.n == 0) return LOAD_FAIL(l, err, "Metaspace: replacement is empty");
+    s->growth = (double)s->text.n;
     s->behavior = SPLIT_MERGED_WITH_NEXT;
     s->prepend = strcmp(scheme.at, "always") == 0  ? PREPEND_ALWAYS
                  : strcmp(scheme.at, "first") == 0 ? PREPEND_FIRST

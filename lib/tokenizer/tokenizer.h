@@ -31,7 +31,8 @@ bool tokenizer_open(Tokenizer **out, const char *path, Error *err) MUST_CHECK;
 /* The same from memory; `name` stands for the path in messages. */
 bool tokenizer_parse(Tokenizer **out, const void *data, size_t n, const char *name,
                      Error *err) MUST_CHECK;
-/* From a document in the form of tokenizer.json; takes its own reference. */
+/* From a document in the form of tokenizer.json; takes its own reference. The document must not
+ * change afterwards. */
 bool tokenizer_build(Tokenizer **out, json_t *document, const char *name, Error *err) MUST_CHECK;
 void tokenizer_free(Tokenizer *t); /* NULL is allowed */
 

@@ -4,6 +4,10 @@
 
 #include <stdio.h>
 
+/* A dozen stages that each double a text are a small file: memory stays in proportion to the text.
+ * SentencePiece's own normaliser makes 3 bytes 33 at most. */
+enum { MAX_GROWTH = 1000 };
+
 bool load_text(const json_t *object, const char *key, const char *fallback, Word *out, Loader *l,
                Error *err)
 {
@@ -69,11 +73,14 @@ bool load_steps(Steps *out, const json_t *json, const StepKind *kinds, const cha
             TRY(load_steps(out, json_array_get(items, i), kinds, list, l, err));
         return true;
     }
-    Step step = {.kind = kinds};
+    Step step = {.kind = kinds, .growth = 1};
     while (step.kind->type && strcmp(step.kind->type, type.at) != 0) step.kind++;
     if (!step.kind->type)
         return LOAD_FAIL(l, err, "type '%.60s' is not known among %s", type.at, list);
     if (step.kind->load) TRY(step.kind->load(&step, json, l, err));
+    out->growth = (out->n > 0 ? out->growth : 1) * step.growth;
+    if (out->growth > MAX_GROWTH)
+        return LOAD_FAIL(l, err, "%s can make a text more than %d times as long", list, MAX_GROWTH);
     ARRAY_ROOM(l->t->arena, out->step, out->n, out->capacity, 1);
     out->step[out->n++] = step;
     return true;

@@ -45,6 +45,7 @@ struct Step {
     Prepend prepend;
     bool left, right, invert, lower, clean, chinese, accents, use_regex;
     int64_t start, stop;
+    double growth; /* at most so many times as long a text comes out, but for a constant */
     const struct Charsmap *charsmap;
 };
 
@@ -64,6 +65,7 @@ extern const StepKind normalizer_kinds[], pre_tokenizer_kinds[],
 typedef struct Steps {
     Step *step;
     size_t n, capacity;
+    double growth; /* of all, one after the other */
 } Steps;
 
 typedef struct AddedToken {

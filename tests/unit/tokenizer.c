@@ -83,6 +83,22 @@ TEST(tokenizer, merge_of_a_token_that_is_not_there_is_refused)
             "t.json: merge 0: 'b' is not in the vocabulary");
 }
 
+/* Ten stages that each make a text twice as long. */
+TEST(tokenizer, stages_that_blow_a_text_up_are_refused)
+{
+    Arena *a = arena_new();
+    const char *document =
+        "{" EMPTY_BPE ", \"normalizer\": {\"type\": \"Sequence\", \"normalizers\": [";
+    for (int i = 0; i < 10; i++)
+        document = arena_printf(a,
+                                "%s%s{\"type\": \"Replace\", \"pattern\": {\"String\": \"a\"}, "
+                                "\"content\": \"aa\"}",
+                                document, i ? ", " : "");
+    refuses(arena_printf(a, "%s]}}", document),
+            "t.json: normalizers can make a text more than 1000 times as long");
+    arena_free(a);
+}
+
 /* A small file must not take memory for a huge id. */
 TEST(tokenizer, huge_id_is_refused)
 {
