@@ -61,6 +61,9 @@ struct ModelBuild {
      * built: LSUV, probes. */
     void (*observe)(void *owner, const char *layer, Param *weight, Node *output);
     void *observer;
+    /* Takes what model_metric reports; NULL where nothing is measured: in training. */
+    void (*metric)(void *metrics, const char *name, Node *value);
+    void *metrics;
 };
 
 /* The effective node of the parameter `name`: `init` unless it is a weight and b->init says
@@ -78,6 +81,9 @@ void model_member(ModelBuild *b, const char *layer, const char *stream, int64_t 
 /* Whether the block `name` is to be built. One that is not `removable` always is: to leave it out
  * is a mistake that model_parts_check reports. */
 bool model_block(ModelBuild *b, const char *name, bool removable);
+/* A number to report with every evaluation, under a name such as "kernel.roughness" (static text):
+ * the mean of what is given under one name, and over the batches. `value` has one element. */
+void model_metric(const ModelBuild *b, const char *name, Node *value);
 /* "prefix.suffix" in the graph's arena. */
 const char *model_name(const ModelBuild *b, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
