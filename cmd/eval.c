@@ -1,5 +1,6 @@
 /* eval -- `seqlab eval`: loss, top-1, top-5, a table by class and the confusion matrix of weights
  * on one split. */
+#include "cmd/eval_robustness.h"
 #include "cmd/json_write.h"
 #include "cmd/target.h"
 #include "run/checkpoint.h"
@@ -134,7 +135,6 @@ static bool load_weights(const Target *t, const Invocation *in, Network *n, Erro
 static bool evaluate_split(const Target *t, const Invocation *in, Network *n, Evaluation *out,
                            Error *err)
 {
-    TRY(load_weights(t, in, n, err));
     LoaderOptions o = {
         .split = (SplitId)in->flags.split, .batch_size = n->eval.batch_size, .prefetch = true};
     Loader *loader = loader_new(t->data, &o, err);
@@ -179,7 +179,11 @@ static bool eval_target(const Target *t, const Invocation *in, Error *err)
     Network n = {0};
     Evaluation result;
     TRY(network_new(&n, e, &o, in->arena, err));
-    bool ok = evaluate_split(t, in, &n, &result, err) && report(t, in, &result, err);
+    bool ok = load_weights(t, in, &n, err);
+    if (ok && in->flags.robustness)
+        ok = eval_robustness(t, in, &n, err);
+    else if (ok)
+        ok = evaluate_split(t, in, &n, &result, err) && report(t, in, &result, err);
     network_free(&n);
     return ok;
 }
@@ -210,11 +214,21 @@ const Command command_eval = {
     .name = "eval",
     .summary = "Evaluate a run, or any checkpoint, on one split of the data",
     .usage = "RUN|FILE.yaml [key=value ...]",
-    .flags = "checkpoint best split output results threads json",
+    .flags = "checkpoint best split robustness output results threads json",
     .help =
         "Prints loss, top-1, top-5 and a table by class, and writes the confusion matrix as\n"
         "PNG. FILE.yaml without --checkpoint means the run that 'seqlab train FILE.yaml' made;\n"
-        "with it, these weights in the file's model on the file's data.\n",
+        "with it, these weights in the file's model on the file's data.\n"
+        "--robustness prints accuracy on corrupted images at five severities, under attacks by "
+        "the\n"
+        "gradient (FGSM, PGD), and how well images of another set are told apart; and writes\n"
+        "robustness.json into the run's folder. The eval: keys say what is asked; of a RUN they "
+        "may\n"
+        "follow it: eval.corruptions='[fog, snow]' eval.severities='[1, 3]' eval.fgsm_eps='[1, "
+        "8]'\n"
+        "eval.pgd_eps=8 eval.ood=mnist eval.examples=0. Without any of them it is all "
+        "corruptions,\n"
+        "FGSM at 1, 2, 4 and 8 and PGD at 2 and 8 255ths, on the first 1000 examples.\n",
     .computes = true,
     .run = eval,
 };

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "base/threads.h"
 #include "cpu/cpu.h"
+#include "run/robustness.h"
 #include "run/stop.h"
 
 #include <inttypes.h>
@@ -58,6 +59,15 @@ static bool make_eval_loaders(Training *t, Error *err)
     return true;
 }
 
+/* Before the first step, not after the last one. */
+static bool check_robustness(const Training *t, Error *err)
+{
+    const EvalOptions *asked = &t->experiment->eval;
+    if (eval_asks(asked) && t->data->split[SPLIT_TEST].n == 0)
+        return fail(err, FAIL_CONFIG, NULL, "eval: %s has no test split", t->data->kind->name);
+    return robustness_check(t->experiment, t->data, asked, err);
+}
+
 static bool make_network(Training *t, Error *err)
 {
     const Experiment *e = t->experiment;
@@ -76,7 +86,7 @@ static bool make_network(Training *t, Error *err)
     r->plan_bytes =
         plan_cost(t->network.train.plan).arena_bytes + plan_cost(t->network.eval.plan).arena_bytes;
     memcpy(r->data_sha256, t->data->sha256, sizeof r->data_sha256);
-    return make_eval_loaders(t, err);
+    return make_eval_loaders(t, err) && check_robustness(t, err);
 }
 
 static bool start_fresh(Training *t, Error *err)
