@@ -360,8 +360,9 @@ static bool run_in_folder(Training *t, const TrainFlags *flags, RunRecord *recor
         ok = fail(err, FAIL_RUN, NULL, "%s", late.items[0].text);
     *record = t->folder.record;
     record->energy_source = NULL; /* the folder's, which goes */
-    training_line(t, 1, "energy %.4g Wh (%s), carbon %.4g g (%g g/kWh assumed)", record->energy_wh,
-                  t->folder.record.energy_source, record->carbon_g, record->carbon_g_per_kwh);
+    training_line(t, 1, "energy and carbon: %.4g Wh (%s), %.4g g CO2e (%g g/kWh assumed)",
+                  record->energy_wh, t->folder.record.energy_source, record->carbon_g,
+                  record->carbon_g_per_kwh);
     return ok;
 }
 
