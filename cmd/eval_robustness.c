@@ -76,12 +76,21 @@ static void print_text(const Robustness *r)
     }
 }
 
-/* Weights from elsewhere have no folder: only where asked. */
+/* As the confusion matrix: weights from elsewhere have no folder, and what comes out with other
+ * data or another model is not the run's. */
+static const char *path_of(const Target *t, const Invocation *in)
+{
+    if (in->flags.output) return in->flags.output;
+    if (in->flags.checkpoint) return NULL;
+    for (int i = 1; t->is_run && i < in->n_words; i++)
+        if (strncmp(in->words[i], "eval.", 5) != 0) return NULL;
+    return arena_printf(in->arena, "%s/robustness.json", t->folder);
+}
+
 static bool write_file(const Target *t, const Invocation *in, const char *text, Error *err)
 {
-    const char *path = in->flags.output;
-    if (!path && in->flags.checkpoint) return true;
-    if (!path) path = arena_printf(in->arena, "%s/robustness.json", t->folder);
+    const char *path = path_of(t, in);
+    if (!path) return true;
     TRY(file_replace(path, text, strlen(text), err));
     if (!in->flags.quiet) (void)fprintf(stderr, "robustness: %s\n", path);
     return true;
