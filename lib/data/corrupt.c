@@ -69,6 +69,7 @@ CorruptionInfo corruption_info(CorruptionId id)
 bool corrupt_takes(const Shape *image)
 {
     return image->rank == 3 && shape_count(image) <= CORRUPT_MAX_FLOATS &&
+           image->dim[0] <= CORRUPT_MAX_SIDE && image->dim[1] <= CORRUPT_MAX_SIDE &&
            (image->dim[2] == 1 || image->dim[2] == 3);
 }
 

@@ -10,7 +10,7 @@
 
 #include "graph/tensor.h"
 
-enum { CORRUPT_SEVERITIES = 5, CORRUPT_MAX_FLOATS = 64 * 64 * 4 };
+enum { CORRUPT_SEVERITIES = 5, CORRUPT_MAX_SIDE = 256, CORRUPT_MAX_FLOATS = 64 * 64 * 4 };
 
 typedef enum CorruptionId {
 #define CORRUPTION(name, family, colour) CORRUPT_##name,
@@ -29,7 +29,8 @@ CorruptionInfo corruption_info(CorruptionId id);
 /* "gaussian_noise|shot_noise|...", for option tables: &corruption_choices[1]. */
 extern const char corruption_choices[];
 
-/* What corrupt() can work on: at most CORRUPT_MAX_FLOATS values, 1 or 3 channels. */
+/* What corrupt() can work on: 1 or 3 channels, sides of at most CORRUPT_MAX_SIDE pixels and at most
+ * CORRUPT_MAX_FLOATS values. */
 bool corrupt_takes(const Shape *image);
 
 typedef struct Corruption {

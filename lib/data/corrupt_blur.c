@@ -5,12 +5,12 @@
 #include <math.h>
 #include <string.h>
 
-enum { MAX_REACH = 16, MAX_SIDE = CORRUPT_MAX_FLOATS };
+enum { MAX_REACH = 16 };
 
 /* One line of n values `stride` apart, edges repeated. */
 static void blur_line(double *x, int64_t n, int64_t stride, const double *tap, int64_t reach)
 {
-    double line[MAX_SIDE];
+    double line[CORRUPT_MAX_SIDE] = {0};
     for (int64_t i = 0; i < n; i++) line[i] = x[i * stride];
     for (int64_t i = 0; i < n; i++) {
         double sum = 0;
@@ -24,7 +24,7 @@ static void blur_line(double *x, int64_t n, int64_t stride, const double *tap, i
 
 void blur_plane(double *x, int64_t h, int64_t w, double sigma)
 {
-    double tap[2 * MAX_REACH + 1], sum = 0;
+    double tap[2 * MAX_REACH + 1] = {0}, sum = 0;
     int64_t reach = (int64_t)(4 * sigma + 0.5);
     if (reach > MAX_REACH) reach = MAX_REACH;
     for (int64_t k = -reach; k <= reach; k++)
@@ -52,7 +52,7 @@ void corrupt_defocus_blur(const Picture *p, const double v[2], Pcg *rng)
 {
     (void)rng;
     float old[CORRUPT_MAX_FLOATS];
-    double weight[2 * MAX_REACH + 1][2 * MAX_REACH + 1], total = 0;
+    double weight[2 * MAX_REACH + 1][2 * MAX_REACH + 1] = {{0}}, total = 0;
     const int64_t reach = (int64_t)ceil(v[0]);
     for (int64_t i = -reach; i <= reach; i++)
         for (int64_t j = -reach; j <= reach; j++) {
@@ -91,7 +91,7 @@ void corrupt_motion_blur(const Picture *p, const double v[2], Pcg *rng)
 
 void corrupt_elastic_transform(const Picture *p, const double v[2], Pcg *rng)
 {
-    double field[2][CORRUPT_MAX_FLOATS], square = 0;
+    double field[2][CORRUPT_MAX_FLOATS] = {{0}}, square = 0;
     float old[CORRUPT_MAX_FLOATS];
     const int64_t n = p->h * p->w;
     for (int axis = 0; axis < 2; axis++) {
@@ -101,8 +101,10 @@ void corrupt_elastic_transform(const Picture *p, const double v[2], Pcg *rng)
     }
     const double scale = square > 0 ? v[0] / real_sqrt(square / (double)n) : 0;
     memcpy(old, p->x, sizeof old[0] * (size_t)picture_count(p));
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t k = 0; k < p->c; k++)
-            p->x[i * p->c + k] = picture_between(old, p, (double)(i / p->w) + scale * field[0][i],
-                                                 (double)(i % p->w) + scale * field[1][i], k);
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t row = i / p->w, column = i % p->w;
+        const double y = (double)row + scale * field[0][i];
+        const double x = (double)column + scale * field[1][i];
+        for (int64_t k = 0; k < p->c; k++) p->x[i * p->c + k] = picture_between(old, p, y, x, k);
+    }
 }

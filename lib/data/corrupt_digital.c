@@ -21,7 +21,7 @@ static void box(int64_t n, int64_t to, int64_t i, int64_t *first, int64_t *end)
 void corrupt_pixelate(const Picture *p, const double v[2], Pcg *rng)
 {
     (void)rng;
-    float small[CORRUPT_MAX_FLOATS];
+    float small[CORRUPT_MAX_FLOATS] = {0};
     int64_t h = (int64_t)((double)p->h * v[0]), w = (int64_t)((double)p->w * v[0]);
     if (h < 1) h = 1;
     if (w < 1) w = 1;
@@ -99,7 +99,7 @@ static void prepare(Jpeg *j, int quality)
 /* out = wave in wave^T, or wave^T in wave. */
 static void transform(const Jpeg *j, const double *in, bool inverse, double *out)
 {
-    double half[PIXELS];
+    double half[PIXELS] = {0};
     for (int pass = 0; pass < 2; pass++) {
         const double *from = pass ? half : in;
         double *to = pass ? out : half;
@@ -159,7 +159,7 @@ void corrupt_jpeg_compression(const Picture *p, const double v[2], Pcg *rng)
 {
     (void)rng;
     Jpeg j;
-    double plane[3][CORRUPT_MAX_FLOATS];
+    double plane[3][CORRUPT_MAX_FLOATS] = {{0}};
     const int64_t n = p->h * p->w;
     prepare(&j, (int)v[0]);
     for (int64_t i = 0; i < n; i++) {

@@ -68,17 +68,18 @@ static void add_octave(double *plane, const Picture *p, int64_t cell, double wei
     const Picture g = {p->h / cell + 2, p->w / cell + 2, 1, grid};
     if (picture_count(&g) > CORRUPT_MAX_FLOATS) return;
     for (int64_t i = 0; i < picture_count(&g); i++) grid[i] = pcg_uniform(rng);
-    for (int64_t i = 0; i < p->h * p->w; i++)
-        plane[i] += weight * (double)picture_between(grid, &g, (double)(i / p->w) / (double)cell,
-                                                     (double)(i % p->w) / (double)cell, 0);
+    for (int64_t i = 0; i < p->h * p->w; i++) {
+        const int64_t row = i / p->w, column = i % p->w;
+        plane[i] += weight * (double)picture_between(grid, &g, (double)row / (double)cell,
+                                                     (double)column / (double)cell, 0);
+    }
 }
 
 void corrupt_fog(const Picture *p, const double v[2], Pcg *rng)
 {
-    double plane[CORRUPT_MAX_FLOATS], weight = 1, least, most;
+    double plane[CORRUPT_MAX_FLOATS] = {0}, weight = 1, least, most;
     float brightest = 0;
     const int64_t n = p->h * p->w;
-    for (int64_t i = 0; i < n; i++) plane[i] = 0;
     for (int64_t cell = 16; cell >= 1; cell /= 2, weight /= v[1])
         add_octave(plane, p, cell, weight, rng);
     least = most = plane[0];
@@ -111,18 +112,17 @@ static void splat(double *plane, const Picture *p, double row, double column, do
 
 void corrupt_snow(const Picture *p, const double v[2], Pcg *rng)
 {
-    double plane[CORRUPT_MAX_FLOATS];
+    double plane[CORRUPT_MAX_FLOATS] = {0};
     const int64_t n = p->h * p->w;
     const int64_t n_flakes = (int64_t)(v[0] * (double)n + 0.5);
     const double turns = 0.25 + ((double)pcg_uniform(rng) - 0.5) / 4; /* down, within 45 degrees */
     const double dy = real_sin_turns(turns), dx = real_cos_turns(turns);
-    for (int64_t i = 0; i < n; i++) plane[i] = 0;
     for (int64_t flake = 0; flake < n_flakes; flake++) {
         const double row = (double)pcg_uniform(rng) * (double)p->h;
         const double column = (double)pcg_uniform(rng) * (double)p->w;
         const double light = 0.5 + 0.5 * (double)pcg_uniform(rng);
-        for (double t = 0; t <= v[1]; t += 0.5)
-            splat(plane, p, row + t * dy, column + t * dx, light);
+        for (int step = 0; step <= 2 * v[1]; step++)
+            splat(plane, p, row + 0.5 * step * dy, column + 0.5 * step * dx, light);
     }
     for (int64_t i = 0; i < picture_count(p); i++) {
         const double light = plane[i / p->c] < 1 ? plane[i / p->c] : 1;

@@ -176,10 +176,11 @@ static bool check_images(const Dataset *d, const LoaderOptions *o, Error *err)
         return fail(err, FAIL_CONFIG, NULL,
                     "corruptions change images, and layout = permuted leaves none");
     char text[96];
-    return corrupt_takes(&d->image) ||
-           fail(err, FAIL_CONFIG, NULL,
-                "images of %s are %s; corruptions take 1 or 3 channels and at most %d values",
-                d->kind->name, shape_text(&d->image, text), (int)CORRUPT_MAX_FLOATS);
+    return corrupt_takes(&d->image) || fail(err, FAIL_CONFIG, NULL,
+                                            "images of %s are %s; corruptions take 1 or 3 "
+                                            "channels, %d pixels a side and %d values",
+                                            d->kind->name, shape_text(&d->image, text),
+                                            (int)CORRUPT_MAX_SIDE, (int)CORRUPT_MAX_FLOATS);
 }
 
 Loader *loader_new(const Dataset *d, const LoaderOptions *o, Error *err)

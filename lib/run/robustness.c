@@ -23,8 +23,8 @@ static void say(const Asking *a, const char *format, ...) __attribute__((format(
 static void say(const Asking *a, const char *format, ...)
 {
     char text[160];
-    va_list args;
     if (!a->report || !a->report->line) return;
+    va_list args;
     va_start(args, format);
     (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
@@ -221,9 +221,10 @@ bool robustness_check(const Experiment *e, const Dataset *data, const EvalOption
                     "eval.corruptions change images, and layout = permuted leaves none");
     if (asked->corruptions && !corrupt_takes(&data->image))
         return fail(err, FAIL_CONFIG, NULL,
-                    "eval.corruptions: images of %s are %s; expected 1 or 3 channels and at most "
-                    "%d values",
-                    data->kind->name, shape_text(&data->image, text), (int)CORRUPT_MAX_FLOATS);
+                    "eval.corruptions: images of %s are %s; expected 1 or 3 channels, at most %d "
+                    "pixels a side and %d values",
+                    data->kind->name, shape_text(&data->image, text), (int)CORRUPT_MAX_SIDE,
+                    (int)CORRUPT_MAX_FLOATS);
     if (!asked->ood) return true;
     Arena *a = arena_new();
     Dataset foreign;
