@@ -37,7 +37,7 @@ static const Row rows[N_CORRUPTIONS] = {
         "mean along a line of n pixels at an angle from -45 to 45 degrees"},
     [CORRUPT_fog] = {corrupt_fog, {{.2, 3}, {.5, 3}, {.75, 2.5}, {1, 2}, {1.5, 1.75}},
         "(x + a fog) m / (m + a), m the largest x, fog a sum of octaves in [0, 1] that fall by b; a and b of CIFAR-C"},
-    [CORRUPT_snow] = {corrupt_snow, {{.02, 1}, {.04, 1.5}, {.06, 2}, {.08, 2.5}, {.12, 3}},
+    [CORRUPT_snow] = {corrupt_snow, {{.01, 1}, {.02, 1.5}, {.03, 2}, {.04, 2.5}, {.06, 3}},
         "x + (1 - x) flakes: n streaks for each pixel, of some pixels' length, at one angle"},
     [CORRUPT_brightness] = {corrupt_brightness, {{.05}, {.1}, {.15}, {.2}, {.3}},
         "x + b; in colour, of the value of HSV; CIFAR-C"},
