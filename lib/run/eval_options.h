@@ -8,7 +8,7 @@
 
 #include "io/option.h"
 
-enum { EVAL_MAX_EPS = 8 }; /* of an attack */
+enum { EVAL_MAX_EPS = 6 }; /* of an attack */
 
 typedef struct EvalOptions {
     unsigned corruptions; /* bit i: CorruptionId i */
