@@ -1,5 +1,6 @@
 /* eval -- `seqlab eval`: loss, top-1, top-5, a table by class and the confusion matrix of weights
  * on one split. */
+#include "cmd/eval_robustness.h"
 #include "cmd/json_write.h"
 #include "cmd/target.h"
 #include "run/checkpoint.h"
@@ -162,7 +163,6 @@ static bool load_weights(const Target *t, const Invocation *in, Network *n, Erro
 static bool evaluate_split(const Target *t, const Invocation *in, Network *n, Evaluation *out,
                            Error *err)
 {
-    TRY(load_weights(t, in, n, err));
     LoaderOptions o = {
         .split = (SplitId)in->flags.split, .batch_size = n->eval.batch_size, .prefetch = true};
     Loader *loader = loader_new(t->data, &o, err);
@@ -211,7 +211,11 @@ static bool eval_target(const Target *t, const Invocation *in, Error *err)
     Evaluation result;
     TRY(find_architecture(t, in, &o.architecture, err));
     TRY(network_new(&n, e, &o, in->arena, err));
-    bool ok = evaluate_split(t, in, &n, &result, err) && report(t, in, &result, &n.eval, err);
+    bool ok = load_weights(t, in, &n, err);
+    if (ok && in->flags.robustness)
+        ok = eval_robustness(t, in, &n, err);
+    else if (ok)
+        ok = evaluate_split(t, in, &n, &result, err) && report(t, in, &result, &n.eval, err);
     network_free(&n);
     return ok;
 }
@@ -221,8 +225,8 @@ static bool eval_target(const Target *t, const Invocation *in, Error *err)
 static bool check_words(const Invocation *in, Error *err)
 {
     static const Place place = {.file = "command line"};
-    static const char *const allowed[] = {"data", "model", "methods", "train.eval_batch_size",
-                                          "train.compute"};
+    static const char *const allowed[] = {
+        "data", "model", "methods", "eval", "train.eval_batch_size", "train.compute"};
     for (int i = 1; i < in->n_words; i++) {
         const char *word = in->words[i];
         bool ok = false;
@@ -231,10 +235,11 @@ static bool check_words(const Invocation *in, Error *err)
             ok = strncmp(word, allowed[k], n) == 0 && strchr(".=+", word[n]);
         }
         if (!ok)
-            return fail(err, FAIL_USAGE, &place,
-                        "%.80s: the run is trained; evaluating it takes keys of data, model and "
-                        "methods, and train.eval_batch_size and train.compute",
-                        word);
+            return fail(
+                err, FAIL_USAGE, &place,
+                "%.80s: the run is trained; evaluating it takes keys of data, model, methods "
+                "and eval, and train.eval_batch_size and train.compute",
+                word);
     }
     return true;
 }
@@ -266,11 +271,18 @@ const Command command_eval = {
     .name = "eval",
     .summary = "Evaluate a run, or any checkpoint, on one split of the data",
     .usage = "RUN|FILE.yaml [key=value ...]",
-    .flags = "checkpoint best split output results threads json",
+    .flags = "checkpoint best split robustness output results threads json",
     .help =
         "Prints loss, top-1, top-5 and a table by class, and writes the confusion matrix as\n"
         "PNG. FILE.yaml without --checkpoint means the run that 'seqlab train FILE.yaml' made;\n"
         "with it, these weights in the file's model on the file's data.\n"
+        "--robustness prints accuracy on corrupted images at five severities, under attacks\n"
+        "by the gradient (FGSM, PGD), and how well images of another set are told apart; and\n"
+        "writes robustness.json into the run's folder. The eval: keys say what is asked; of a\n"
+        "RUN they may follow it: eval.corruptions='[fog, snow]' eval.severities='[1, 3]'\n"
+        "eval.fgsm_eps='[1, 8]' eval.pgd_eps=8 eval.ood=mnist eval.examples=0. Without any of\n"
+        "them it is all corruptions, FGSM at 1, 2, 4 and 8 and PGD at 2 and 8 255ths, on the\n"
+        "first 1000 examples.\n"
         "\n"
         "After RUN, data.KEY=VALUE evaluates the run on other data than it was trained on:\n"
         "data.length=4096, data.test_file=other.tsv. Its parameters must keep their shapes:\n"

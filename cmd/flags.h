@@ -26,7 +26,7 @@ typedef struct Flags {
     bool help, json, quiet, verbose;
     int color; /* ColorMode */
     bool dry_run, force, resume, retry, asha, status, wait, submit_only, diff, export, orphans,
-        remove, yes, best, check_nan, profile, interval, runs, check;
+        remove, yes, best, check_nan, profile, interval, runs, check, robustness;
     bool log_x, log_y, show, png, dark;
     int split;              /* SplitId */
     int kind;               /* PlotKind; -1: not given */

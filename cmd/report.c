@@ -44,6 +44,7 @@ static void print_json(const Report *r, const char *path)
     json_add_real(&j, "cpu_s", r->cost.cpu_s);
     json_add_real(&j, "wall_s", r->cost.wall_s);
     json_add_real(&j, "energy_wh", r->cost.energy_wh);
+    json_add_real(&j, "carbon_g", r->cost.carbon_g);
     json_add_int(&j, "peak_bytes", r->cost.peak_bytes);
     json_end(&j, '}');
     json_print(&j);

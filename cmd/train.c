@@ -91,6 +91,8 @@ static void print_result(const Target *t, const Flags *flags, TrainOutcome outco
     json_add_int(&j, "restarts", r->restarts);
     json_add_real(&j, "wall_s", r->wall_s);
     json_add_real(&j, "cpu_s", r->cpu_s);
+    json_add_real(&j, "energy_wh", r->energy_wh);
+    json_add_real(&j, "carbon_g", r->carbon_g);
     json_add_raw(&j, "metrics", r->final_metrics);
     if (profile) train_profile_json(profile, &j);
     json_end(&j, '}');

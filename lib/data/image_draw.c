@@ -14,7 +14,7 @@ enum { CROP = 1 << 0, FLIP = 1 << 1, CUTOUT = 1 << 2 };
 
 void image_draw_prepare(ImageDraw *draw, const Dataset *d)
 {
-    draw->dataset = d;
+    *draw = (ImageDraw){.dataset = d};
     for (int64_t i = 0; i < DRAW_PERIOD; i++) {
         const int64_t channel = i % d->image.dim[2];
         const double std = (double)d->std[channel];
@@ -32,6 +32,23 @@ static void to_floats(const ImageDraw *draw, const uint8_t *restrict pixel, int6
     for (; i + DRAW_PERIOD <= n; i += DRAW_PERIOD)
         for (int l = 0; l < DRAW_PERIOD; l++) x[i + l] = (float)pixel[i + l] * scale[l] + shift[l];
     for (int l = 0; i + l < n; l++) x[i + l] = (float)pixel[i + l] * scale[l] + shift[l];
+}
+
+/* (p / 255) * 255 is p again for every byte p. */
+void image_normalise(const ImageDraw *draw, int64_t n, const float *v, float *x)
+{
+    for (int64_t i = 0; i < n; i++)
+        x[i] = v[i] * 255 * draw->scale[i % DRAW_PERIOD] + draw->shift[i % DRAW_PERIOD];
+}
+
+/* The image in [0, 1], corrupted where asked, normalised unless it is to stay so. */
+static void by_unit(const ImageDraw *draw, const uint8_t *pixel, int64_t at, float *x)
+{
+    const Shape *image = &draw->dataset->image;
+    const int64_t n = shape_count(image);
+    for (int64_t i = 0; i < n; i++) x[i] = (float)pixel[i] / 255;
+    if (draw->corruption.severity > 0) corrupt(&draw->corruption, image, at, x);
+    if (!draw->unit) image_normalise(draw, n, x, x);
 }
 
 /* n pixels times channels of black. */
@@ -92,6 +109,10 @@ void image_draw(const ImageDraw *draw, SplitId split, int64_t i, bool augment, u
     const int64_t at = s->index ? s->index[i] : i;
     const uint8_t *pixel = s->images + at * h * w * c;
     *label = s->labels[at];
+    if (!augment && (draw->unit || draw->corruption.severity > 0)) {
+        by_unit(draw, pixel, at, x);
+        return;
+    }
     if (!augment || o->augment == 0) {
         to_floats(draw, pixel, h * w * c, x);
         return;

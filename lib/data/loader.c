@@ -16,6 +16,7 @@
 
 #include "base/pcg.h"
 #include "data/image_draw.h"
+#include "data/jobs.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -58,6 +59,20 @@ static void order_of_epoch(Loader *l, int64_t epoch)
     l->order_epoch = epoch;
 }
 
+typedef struct Corrupting {
+    Loader *loader;
+    Slot *slot;
+    int64_t first;
+} Corrupting;
+
+static void corrupt_one(void *corrupting, int i)
+{
+    const Corrupting *c = corrupting;
+    const Loader *l = c->loader;
+    image_draw(&l->draw, l->o.split, c->first + i, false, 0, 0, c->slot->x + i * l->sample_floats,
+               &c->slot->label[i]);
+}
+
 static void fill(Loader *l, Slot *s)
 {
     const int64_t size = l->o.batch_size, epoch = s->step / l->steps_per_epoch;
@@ -65,7 +80,10 @@ static void fill(Loader *l, Slot *s)
     int64_t n = l->n - first < size ? l->n - first : size;
     if (l->o.shuffle) order_of_epoch(l, epoch);
     const int64_t *order = l->o.shuffle ? l->order + first : NULL;
-    for (int64_t i = 0; i < n; i++) {
+    Corrupting corrupting = {l, s, first};
+    const bool corrupted = l->o.corruption.severity > 0;
+    if (corrupted) jobs_run((int)n, corrupt_one, &corrupting);
+    for (int64_t i = 0; i < n && !corrupted; i++) {
         const int64_t example = order ? order[i] : first + i;
         if (l->data->kind->draw) {
             dataset_example(l->data, l->o.split, example, l->o.augment, l->o.seed, epoch,
@@ -148,9 +166,26 @@ static bool take_memory(Loader *l, Error *err)
     return true;
 }
 
+static bool check_images(const Dataset *d, const LoaderOptions *o, Error *err)
+{
+    enum { LAYOUT_PERMUTED = 2 };
+    if (o->corruption.severity == 0 && !o->unit) return true;
+    if (d->kind->draw) return fail(err, FAIL_CONFIG, NULL, "%s is no set of images", d->kind->name);
+    if (o->corruption.severity == 0) return true;
+    if (((const ImageOptions *)d->options)->layout == LAYOUT_PERMUTED)
+        return fail(err, FAIL_CONFIG, NULL,
+                    "corruptions change images, and layout = permuted leaves none");
+    char text[96];
+    return corrupt_takes(&d->image) || fail(err, FAIL_CONFIG, NULL,
+                                            "images of %s are %s; corruptions take 1 or 3 "
+                                            "channels, %d pixels a side and %d values",
+                                            d->kind->name, shape_text(&d->image, text),
+                                            (int)CORRUPT_MAX_SIDE, (int)CORRUPT_MAX_FLOATS);
+}
+
 Loader *loader_new(const Dataset *d, const LoaderOptions *o, Error *err)
 {
-    const int64_t n = d->split[o->split].n;
+    int64_t n = d->split[o->split].n;
     if (n == 0) {
         (void)fail(err, FAIL_CONFIG, NULL, "%s has no %s examples%s", d->kind->name,
                    split_name[o->split],
@@ -164,6 +199,8 @@ Loader *loader_new(const Dataset *d, const LoaderOptions *o, Error *err)
                    (long long)n);
         return NULL;
     }
+    if (!check_images(d, o, err)) return NULL;
+    if (!o->shuffle && o->limit > 0 && o->limit < n) n = o->limit;
     Loader *l = calloc(1, sizeof *l);
     if (!l) {
         (void)fail(err, FAIL_RUN, NULL, "out of memory");
@@ -176,11 +213,14 @@ Loader *loader_new(const Dataset *d, const LoaderOptions *o, Error *err)
     l->steps_per_epoch = o->shuffle ? n / o->batch_size : (n + o->batch_size - 1) / o->batch_size;
     l->data = d;
     if (!d->kind->draw) image_draw_prepare(&l->draw, d);
+    l->draw.corruption = o->corruption;
+    l->draw.unit = o->unit;
     if (!take_memory(l, err)) {
         free(l);
         return NULL;
     }
-    const int64_t worth = d->kind->draw ? PREFETCH_MADE : PREFETCH_FLOATS;
+    const bool dear = d->kind->draw || o->corruption.severity > 0;
+    const int64_t worth = dear ? PREFETCH_MADE : PREFETCH_FLOATS;
     if (o->prefetch && o->batch_size * l->sample_floats >= worth) start_thread(l);
     return l;
 }

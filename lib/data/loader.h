@@ -7,6 +7,7 @@
 #ifndef SEQLAB_DATA_LOADER_H
 #define SEQLAB_DATA_LOADER_H
 
+#include "data/corrupt.h"
 #include "data/dataset.h"
 
 typedef struct Loader Loader;
@@ -18,6 +19,10 @@ typedef struct LoaderOptions {
     bool augment;
     uint64_t seed;
     bool prefetch;
+    /* Of an image set, without augmentation: */
+    Corruption corruption; /* severity 0: none */
+    bool unit;             /* values in [0, 1], not normalised */
+    int64_t limit;         /* without shuffling, only the first so many examples; 0: all */
 } LoaderOptions;
 
 typedef struct Batch {
@@ -30,7 +35,7 @@ typedef struct Batch {
 } Batch;
 
 /* The dataset must outlive the loader. Fails when the split is empty or smaller than one batch
- * (shuffle). */
+ * (shuffle), or when it has no images that can be corrupted. */
 Loader *loader_new(const Dataset *d, const LoaderOptions *o, Error *err);
 int64_t loader_steps_per_epoch(const Loader *l);
 int64_t loader_bytes(const Loader *l);      /* its two batches and the permutation */

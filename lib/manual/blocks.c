@@ -14,6 +14,8 @@ enum { NAMES_MAX = 256 };
 // clang-format off
 const ManualBlock manual_blocks[] = {
     {"train",        "Length, batch size, seed and evaluations.", &train_option_table, NULL},
+    {"eval",         "What the last evaluation of a run asks besides loss and accuracy, as test.corrupted.top1 and the like, and what seqlab eval --robustness asks.", &eval_option_table, NULL},
+    {"energy",       "Assumptions of the energy and carbon estimates in run.json; not part of the run's id.", &energy_option_table, NULL},
     {"base",         "The run whose trained weights are started from: a path alone, or a map.", &reference_option_table, NULL},
     {"teacher",      "The run whose trained model teaches: a path alone, or a map.", &reference_option_table, NULL},
     {"sweep",        "The product of all parts, the last varying fastest. Besides these keys, any dotted key of the file with its values: a list, or a map with one of the rules of sweep.KEY.", &settings_options, "swept values"},

@@ -11,7 +11,7 @@
 
 /* What distinct runs took, over all their starts; also of those that failed. */
 typedef struct ReportCost {
-    double wall_s, cpu_s, energy_wh;
+    double wall_s, cpu_s, energy_wh, carbon_g;
     int64_t peak_bytes; /* of the largest run */
     int n;              /* runs */
 } ReportCost;

@@ -65,6 +65,7 @@ void report_count(ReportCost *cost, FactList facts[], const ReportRun *run, cons
     if (r->wall_s > 0) cost->wall_s += r->wall_s;
     if (r->cpu_s > 0) cost->cpu_s += r->cpu_s;
     if (r->energy_wh > 0) cost->energy_wh += r->energy_wh;
+    if (r->carbon_g > 0) cost->carbon_g += r->carbon_g;
     if (r->peak_bytes > cost->peak_bytes) cost->peak_bytes = r->peak_bytes;
     add_fact(&facts[FACT_VERSION], r->version);
     add_fact(&facts[FACT_HOST], r->host);

@@ -49,6 +49,8 @@ void report_cost_table(const ReportCost *cost, const FactList *energy, Text *out
         text_add(out, ")</small>");
     }
     text_add(out, "</td></tr>\n");
+    begin_row(out, "Carbon, at the intensity that each run.json states");
+    text_addf(out, "%.3g g CO2e</td></tr>\n", cost->carbon_g);
     begin_row(out, "Peak memory of the largest run");
     text_addf(out, "%s</td></tr>\n</tbody>\n</table></div>\n",
               cost->peak_bytes > 0 ? bytes : "not known");

@@ -59,6 +59,12 @@ static double ratio(double sum, int64_t n)
 
 bool evaluate(Network *n, Loader *loader, Evaluation *out, Error *err)
 {
+    return evaluate_changed(n, loader, NULL, NULL, out, err);
+}
+
+bool evaluate_changed(Network *n, Loader *loader, EvaluateChange *change, void *owner,
+                      Evaluation *out, Error *err)
+{
     const int64_t steps = loader_steps_per_epoch(loader);
     const int classes = out->n_classes = n->options.task.n_classes;
     const int64_t n_labels = task_n_labels(&n->options.task);
@@ -71,7 +77,8 @@ bool evaluate(Network *n, Loader *loader, Evaluation *out, Error *err)
     for (int64_t step = 0; step < steps; step++) {
         if (stop_signal()) return fail(err, FAIL_STOPPED, NULL, "stopped during an evaluation");
         Batch batch = loader_batch(loader, step);
-        plan_bind(pass->plan, pass->x, batch.x);
+        const float *x = change ? change(owner, &batch, step) : batch.x;
+        plan_bind(pass->plan, pass->x, x);
         plan_bind(pass->plan, pass->label, batch.label);
         plan_run(pass->plan, 0);
         const float *logits = plan_value(pass->plan, pass->logits);

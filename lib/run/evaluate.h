@@ -27,6 +27,11 @@ int predicted_class(const float *logits, int n);
  * filled when not NULL. A tie counts for the lower class, as in argmax. */
 bool evaluate(Network *n, Loader *loader, Evaluation *out, Error *err) MUST_CHECK;
 
+/* The x to evaluate in place of that of the loader's batch `step`. */
+typedef const float *EvaluateChange(void *owner, const Batch *batch, int64_t step);
+bool evaluate_changed(Network *n, Loader *loader, EvaluateChange *change, void *owner,
+                      Evaluation *out, Error *err) MUST_CHECK;
+
 /* The matrix as a PNG: rows true classes, columns predicted, darker is more (share of the row),
  * counts in the cells up to 20 classes. */
 bool confusion_png(const char *path, const Evaluation *e, const char *const class_names[],

@@ -25,6 +25,13 @@ static const Option train_rows[] = {
 };
 const OptionTable train_option_table = OPTION_TABLE(TrainOptions, train_rows);
 
+const ExperimentBlock experiment_blocks[] = {
+    {"train",  &train_option_table,  offsetof(Experiment, train),  true,  true},
+    {"eval",   &eval_option_table,   offsetof(Experiment, eval),   true,  false},
+    {"energy", &energy_option_table, offsetof(Experiment, energy), false, false},
+    {NULL, NULL, 0, false, false},
+};
+
 const TopKey experiment_keys[] = {
     {"run",       MAYBE_WORD,             true,  "the command that the file is for: train (the default), prune, init, distill or eval"},
     {"name",      MAYBE_WORD,             true,  "the run's folder below results/; default: the file's name without .yaml"},
@@ -34,6 +41,8 @@ const TopKey experiment_keys[] = {
     {"optimizer", MAYBE_MAP,              true,  "{name: ..., its options}; default: {name: adam}"},
     {"schedule",  MAYBE_MAP,              true,  "of the learning rate: {name: ..., its options}; default: {name: constant}"},
     {"train",     MAYBE_MAP,              true,  "length, batch size, seed, evaluations; train.steps is required"},
+    {"eval",      MAYBE_MAP,              true,  "what the last evaluation asks besides loss and accuracy: corruptions, attacks, foreign images"},
+    {"energy",    MAYBE_MAP,              true,  "assumptions of the energy and carbon estimates; not part of the run's id"},
     {"paper",     MAYBE_MAP,              false, "what is reproduced: {id: ..., table: ...}"},
     {"sweep",     MAYBE_MAP,              false, "lists of values to run: the product of them"},
     {"table",     MAYBE_MAP | MAYBE_LIST, false, "how the results of a sweep are shown beside the paper's"},
@@ -213,6 +222,21 @@ static bool read_train(Experiment *e, Error *err)
     return true;
 }
 
+/* "eval" and "energy": they may be left out. */
+static bool read_evaluation(Experiment *e, Error *err)
+{
+    const Yaml *eval = yaml_get(e->root, "eval");
+    bool ok = option_read(&eval_option_table, eval, NULL, "in eval", &e->eval, err);
+    ok &= option_read(&energy_option_table, yaml_get(e->root, "energy"), NULL, "in energy",
+                      &e->energy, err);
+    if (!ok) return false;
+    if (e->eval.fgsm_eps.n > EVAL_MAX_EPS || e->eval.pgd_eps.n > EVAL_MAX_EPS)
+        return yaml_fail(eval, err, "fgsm_eps, pgd_eps: at most %d numbers each", EVAL_MAX_EPS);
+    if (e->eval.ood && !dataset_find(e->eval.ood))
+        return yaml_fail(yaml_get(eval, "ood"), err, "unknown data set '%.80s'", e->eval.ood);
+    return true;
+}
+
 static bool safe_letter(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
@@ -289,6 +313,7 @@ static bool read_root(Experiment *e, Arena *a, Error *err)
     if (!read_names(e, a, err)) ok = false;
     if (!choose_all(e, a, err)) ok = false;
     if (!read_train(e, err)) ok = false;
+    if (!read_evaluation(e, err)) ok = false;
     return ok;
 }
 

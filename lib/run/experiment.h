@@ -1,9 +1,9 @@
 /* experiment -- an experiment file made into typed choices, its resolved configuration and its id.
  *
  * The file's shape (README, "An experiment file"): run, name, paper, data, model, methods,
- * optimizer, schedule, train, base, teacher; sweep, table, claims and slurm are kept unread for the
- * commands that use them. Every other key is an error with its place and the nearest known name;
- * all mistakes of a file are reported at once. */
+ * optimizer, schedule, train, eval, energy, base, teacher; sweep, table, claims and slurm are kept
+ * unread for the commands that use them. Every other key is an error with its place and the nearest
+ * known name; all mistakes of a file are reported at once. */
 #ifndef SEQLAB_RUN_EXPERIMENT_H
 #define SEQLAB_RUN_EXPERIMENT_H
 
@@ -12,6 +12,7 @@
 #include "nn/model.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
+#include "run/eval_options.h"
 
 enum { EXPERIMENT_MAX_METHODS = 16, EXPERIMENT_ID = 13 /* 12 hex digits and the 0 */ };
 
@@ -71,6 +72,8 @@ struct Experiment {
     const Schedule *schedule;
     void *schedule_options;
     TrainOptions train;
+    EvalOptions eval;
+    EnergyOptions energy;     /* not part of the id */
     const char *const *words; /* key=value: what was set beside the file */
     int n_words;
     Yaml *root; /* the composed tree, overrides applied; places intact */
@@ -79,7 +82,17 @@ struct Experiment {
 };
 
 extern const OptionTable train_option_table;
-extern const OptionTable reference_option_table; /* base, teacher */
+
+/* The blocks that are option tables of their own and always the same. */
+typedef struct ExperimentBlock {
+    const char *name;
+    const OptionTable *options;
+    size_t offset; /* of its struct, in Experiment */
+    bool in_id;
+    bool always; /* config.yaml has it even where the file does not */
+} ExperimentBlock;
+extern const ExperimentBlock experiment_blocks[]; /* ends with a NULL name */
+extern const OptionTable reference_option_table;  /* base, teacher */
 
 /* What `run:` may be; ends with NULL. */
 extern const char *const experiment_runs[];

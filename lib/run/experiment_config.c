@@ -97,8 +97,11 @@ static char *write_config(const Experiment *e, Arena *a, bool sources)
     for (int i = 0; i < e->n_methods; i++) add_component(&w, COMPONENT_METHOD, i);
     add_component(&w, COMPONENT_OPTIMIZER, 0);
     add_component(&w, COMPONENT_SCHEDULE, 0);
-    text_add(&w.out, "train:\n");
-    add_options(&w, "  ", "train", &train_option_table, &e->train);
+    for (const ExperimentBlock *b = experiment_blocks; b->name; b++) {
+        if (!b->always && !yaml_get(e->root, b->name)) continue;
+        text_addf(&w.out, "%s:\n", b->name);
+        add_options(&w, "  ", b->name, b->options, (const char *)e + b->offset);
+    }
     add_reference(&w, "base", &e->base);
     add_reference(&w, "teacher", &e->teacher);
     char *text = arena_string(a, w.out.data);
@@ -144,8 +147,11 @@ const char *experiment_value(const Experiment *e, Arena *a, const char *dotted)
     if (strcmp(dotted, "name") == 0) return e->name;
     if (name && strcmp(name, "name") == 0) return c.name;
     if (name) text = option_value_text(c.options, options, name, a);
-    if (strncmp(dotted, "train.", 6) == 0)
-        text = option_value_text(&train_option_table, &e->train, dotted + 6, a);
+    for (const ExperimentBlock *b = experiment_blocks; b->name && !text; b++) {
+        const size_t n = strlen(b->name);
+        if (strncmp(dotted, b->name, n) == 0 && dotted[n] == '.')
+            text = option_value_text(b->options, (const char *)e + b->offset, dotted + n + 1, a);
+    }
     if (text) return text;
     const Yaml *y = yaml_path(e->root, dotted);
     if (!y) return NULL;

@@ -102,10 +102,13 @@ char *experiment_canonical(const Experiment *e, Arena *a, const char *data_sha25
     for (int i = 0; i < e->n_methods; i++) add_component(&out, e, COMPONENT_METHOD, i, a, NULL);
     add_component(&out, e, COMPONENT_OPTIMIZER, 0, a, NULL);
     add_component(&out, e, COMPONENT_SCHEDULE, 0, a, NULL);
-    Yaml *train = yaml_new_map(a);
-    option_write(&train_option_table, &e->train, false, a, train);
-    drop_from_train(train);
-    add_options(&out, "train", train);
+    for (const ExperimentBlock *b = experiment_blocks; b->name; b++) {
+        Yaml *map = yaml_new_map(a);
+        if (!b->in_id) continue;
+        option_write(b->options, (const char *)e + b->offset, false, a, map);
+        if (b->options == &train_option_table) drop_from_train(map);
+        add_options(&out, b->name, map);
+    }
     add_reference(&out, "base", &e->base);
     add_reference(&out, "teacher", &e->teacher);
     char *text = arena_string(a, out.data);

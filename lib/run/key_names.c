@@ -24,7 +24,7 @@ const char *experiment_nearest_key(const char *key)
     const char *dot = strrchr(key, '.'), *last = dot ? dot + 1 : key;
     for (const TopKey *k = experiment_keys; k->name && names.n < NAMES_MAX; k++)
         names.at[names.n++] = k->name;
-    add_names(&names, &train_option_table);
+    for (const ExperimentBlock *b = experiment_blocks; b->name; b++) add_names(&names, b->options);
     for (int kind = 0; kind < N_COMPONENT_KINDS; kind++)
         for (int i = 0; component_at((ComponentKind)kind, i, &c); i++) add_names(&names, c.options);
     const char *near = text_nearest(last, names.at, names.n);

@@ -38,7 +38,7 @@ void metric_json(const MetricLine *line, char out[LINE])
         value_text(value, line->at[i].value);
         int left = LINE - 2 - n; /* for the brace */
         int more = snprintf(out + n, (size_t)left, ",\"%s\":%s", line->at[i].name, value);
-        if (more >= left) break; /* METRICS_MAX names of 48 letters fit */
+        if (more >= left) break; /* METRICS_MAX names of 24 letters fit */
         n += more;
     }
     (void)snprintf(out + n, (size_t)(LINE - n), "}");

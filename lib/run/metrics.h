@@ -11,9 +11,9 @@
 
 #include <stdint.h>
 
-enum { METRICS_MAX = 24 };
+enum { METRICS_MAX = 44 };
 typedef struct Metric {
-    const char *name; /* "test.top1"; static text */
+    const char *name; /* "test.top1"; not owned */
     double value;     /* written as the shortest text of a double; NaN as "NaN" */
 } Metric;
 

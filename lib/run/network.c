@@ -256,6 +256,24 @@ void network_after_step(Network *n, int64_t step)
     }
 }
 
+bool network_input_pass(Network *n, Pass *pass, Node **dx, Error *err)
+{
+    *pass = (Pass){.batch_size = n->eval.batch_size};
+    TRY(build_pass(n, pass, &n->options, false, err));
+    Graph *g = pass->graph;
+    graph_grad(g, sum(g, pass->loss, ALL_AXES, false), NULL, &pass->x, 1, dx);
+    const PlanOutput outputs[] = {
+        {*dx,        NULL},
+        {pass->loss, NULL}
+    };
+    const PlanOptions options = {0};
+    pass->plan = plan_new(g, outputs, 2, &options, err);
+    if (pass->plan && plan_allocate(pass->plan, err)) return true;
+    plan_free(pass->plan);
+    pass->plan = NULL;
+    return false;
+}
+
 void network_free(Network *n)
 {
     plan_free(n->train.plan);

@@ -74,6 +74,9 @@ bool network_first_values(Network *n, const float *x, const char *base, Error *e
 int64_t network_first_step(const Network *n);
 /* The methods' after_step hooks; `step` counts the updates done. No allocation. */
 void network_after_step(Network *n, int64_t step);
+/* One more pass as in evaluation, with memory, whose plan also gives *dx: the gradient of the sum
+ * of the losses to x. The caller frees its plan, before the network. */
+bool network_input_pass(Network *n, Pass *pass, Node **dx, Error *err) MUST_CHECK;
 void network_free(Network *n);
 
 /* -- Architectures that methods chose (network_reshape.c) */

@@ -44,6 +44,8 @@ static const NumberField fields[] = {
     WHOLE(plan_bytes, "plan_bytes"),
     WHOLE(n_parameters, "parameters"),
     REAL(energy_wh, "energy_wh"),
+    REAL(carbon_g, "carbon_g"),
+    REAL(carbon_g_per_kwh, "carbon_g_per_kwh"),
 };
 // clang-format on
 enum { N_FIELDS = sizeof fields / sizeof fields[0] };

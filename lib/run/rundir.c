@@ -169,7 +169,7 @@ bool rundir_open(RunFolder *r, const char *results, const Experiment *e, const c
 {
     *r = (RunFolder){.experiment = e, .lock_fd = -1};
     clock_iso(r->started);
-    energy_start(&r->energy);
+    energy_start(&r->energy, e->energy.core_power_w);
     TRY(rundir_path(results, e, r->path, err));
     TRY(folder_make(r->path, err));
     TRY(run_lock_take(r->path, &r->lock_fd, err));
@@ -226,7 +226,10 @@ bool rundir_save(RunFolder *r, Error *err)
     char path[PATH_MAX_BYTES];
     int64_t peak = clock_peak_bytes();
     if (peak > r->record.peak_bytes) r->record.peak_bytes = peak;
-    r->record.energy_wh = r->energy_before_wh + energy_wh(&r->energy, &r->record.energy_source);
+    r->record.energy_wh = r->energy_before_wh + energy_wh(&r->energy);
+    r->record.energy_source = r->energy.source;
+    r->record.carbon_g_per_kwh = r->experiment->energy.carbon_g_per_kwh;
+    r->record.carbon_g = energy_carbon_g(r->record.energy_wh, r->record.carbon_g_per_kwh);
     TRY(inside(r, "run.json", path, err));
     Arena *a = arena_new();
     const char *text = run_record_text(r, a);

@@ -36,6 +36,7 @@ typedef struct RunRecord {
     double
         energy_wh; /* over all starts: RAPL where readable, else an estimate; see energy_source */
     const char *energy_source;
+    double carbon_g, carbon_g_per_kwh; /* grams of CO2 equivalent; the intensity assumed */
     char data_sha256[HASH_HEX];
     const char *error;          /* of a failed run, or NULL */
     const char *host, *version; /* where and by which seqlab it ran last: as read; or NULL */

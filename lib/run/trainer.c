@@ -7,6 +7,7 @@
 #include "base/threads.h"
 #include "cpu/cpu.h"
 #include "io/file.h"
+#include "run/robustness.h"
 #include "run/stop.h"
 
 #include <inttypes.h>
@@ -59,6 +60,15 @@ static bool make_eval_loaders(Training *t, Error *err)
     return true;
 }
 
+/* Before the first step, not after the last one. */
+static bool check_robustness(const Training *t, Error *err)
+{
+    const EvalOptions *asked = &t->experiment->eval;
+    if (eval_asks(asked) && t->data->split[SPLIT_TEST].n == 0)
+        return fail(err, FAIL_CONFIG, NULL, "eval: %s has no test split", t->data->kind->name);
+    return robustness_check(t->experiment, t->data, asked, err);
+}
+
 /* `architecture`: what the methods chose when the run began, or NULL to ask them. */
 static bool make_network(Training *t, const Architecture *architecture, Error *err)
 {
@@ -84,7 +94,7 @@ static bool make_network(Training *t, const Architecture *architecture, Error *e
     r->plan_bytes =
         plan_cost(t->network.train.plan).arena_bytes + plan_cost(t->network.eval.plan).arena_bytes;
     memcpy(r->data_sha256, t->data->sha256, sizeof r->data_sha256);
-    return make_eval_loaders(t, err);
+    return make_eval_loaders(t, err) && check_robustness(t, err);
 }
 
 /* For people, and for experiments that extend it; a resume reads the checkpoint's own. */
@@ -399,6 +409,10 @@ static bool run_in_folder(Training *t, const TrainFlags *flags, RunRecord *recor
     if (!rundir_save(&t->folder, &late) && ok)
         ok = fail(err, FAIL_RUN, NULL, "%s", late.items[0].text);
     *record = t->folder.record;
+    record->energy_source = NULL; /* the folder's, which goes */
+    training_line(t, 1, "energy and carbon: %.4g Wh (%s), %.4g g CO2e (%g g/kWh assumed)",
+                  record->energy_wh, t->folder.record.energy_source, record->carbon_g,
+                  record->carbon_g_per_kwh);
     return ok;
 }
 

@@ -1,5 +1,7 @@
 /* trainer_eval -- the periodic evaluations of a run. */
 #include "base/clock.h"
+#include "io/file.h"
+#include "run/robustness.h"
 #include "run/training.h"
 
 #include <inttypes.h>
@@ -36,6 +38,25 @@ static bool evaluate_split(Training *t, SplitId split, Evaluation *out, MetricLi
     return true;
 }
 
+static void robust_line(void *training, const char *text)
+{
+    training_line(training, 1, "%s", text);
+}
+
+/* What `eval:` asks besides, of the last step's network; into robustness.json too. */
+static bool evaluate_robustness(Training *t, MetricLine *line, Error *err)
+{
+    const EvalOptions *asked = &t->experiment->eval;
+    if (t->state.step < t->total || !eval_asks(asked)) return true;
+    const RobustnessReport report = {robust_line, t};
+    Robustness *r = arena_new_array(t->arena, Robustness, 1);
+    TRY(robustness_run(&t->network, t->data, SPLIT_TEST, asked, &report, r, err));
+    robustness_metrics(r, t->arena, line);
+    const char *text = robustness_json(r, t->arena);
+    return file_replace(arena_printf(t->arena, "%s/robustness.json", t->folder.path), text,
+                        strlen(text), err);
+}
+
 /* What the model and the methods report of themselves: of the validation split where there is one.
  */
 static void add_reported(const Training *t, const Evaluation *valid, const Evaluation *test,
@@ -66,7 +87,7 @@ static void say(Training *t, const MetricLine *line)
     char text[384];
     int n = 0;
     for (int i = 0; i < line->n && n < (int)sizeof text - 48; i++) {
-        const char *name = line->at[i].name, *kind = strchr(name, '.');
+        const char *name = line->at[i].name, *kind = strrchr(name, '.');
         bool share = kind && strncmp(kind, ".top", 4) == 0;
         if (kind && strcmp(kind, ".top5") == 0) continue;
         n += snprintf(text + n, sizeof text - (size_t)n, share ? "  %s %.2f %%" : "  %s %.4g", name,
@@ -100,6 +121,7 @@ bool training_evaluate(Training *t, Error *err)
     optimizer_swap_ema(&t->optimizer);
     if (t->eval_loader[SPLIT_VALID]) ok = evaluate_split(t, SPLIT_VALID, &valid, &line, err);
     if (ok && t->eval_loader[SPLIT_TEST]) ok = evaluate_split(t, SPLIT_TEST, &test, &line, err);
+    if (ok) ok = evaluate_robustness(t, &line, err);
     if (ok) ok = keep_best(t, &valid, err);
     if (ok) add_reported(t, &valid, &test, &line);
     optimizer_swap_ema(&t->optimizer);

@@ -1,1 +1,1 @@
-$SEQLAB help eval | cmp - tests/cli/help_eval.out
+$SEQLAB help list | cmp - tests/cli/help_list.out

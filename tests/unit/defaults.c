@@ -17,15 +17,17 @@ static const char ACCEPT[] = "to accept: SEQLAB_ACCEPT=1 build/release/unit 'def
 
 enum { MAX_COMPONENTS = 200 };
 
-/* The train block counts as a component: its defaults stay out of the id like all others. */
+/* A block of options counts as a component: its defaults stay out of the id like all others. */
 static int components(Component out[MAX_COMPONENTS], const char *kind[MAX_COMPONENTS])
 {
     int n = 0;
     for (int k = 0; k < N_COMPONENT_KINDS; k++)
         for (int i = 0; component_at((ComponentKind)k, i, &out[n]); i++)
             kind[n++] = component_block[k];
-    kind[n] = "train";
-    out[n++] = (Component){"train", "the train block", 1, &train_option_table, NULL};
+    for (const ExperimentBlock *b = experiment_blocks; b->name; b++) {
+        kind[n] = b->name;
+        out[n++] = (Component){b->name, "a block of its own", 1, b->options, NULL};
+    }
     assert_true(n < MAX_COMPONENTS);
     return n;
 }

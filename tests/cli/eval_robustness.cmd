@@ -1,0 +1,1 @@
+cp tests/cli/small.yaml $T; cd $T; r=$($SEQLAB train -q small.yaml | head -n 1); $SEQLAB eval --robustness $r eval.corruptions="[fog, contrast]" eval.severities="[1, 5]" eval.fgsm_eps="[1, 8]" eval.pgd_eps=8 eval.examples=50 2>/dev/null | awk "NF {print \$1, \$2, NF}"; ls $r/robustness.json
