@@ -29,6 +29,9 @@ struct ModelBuild {
      * built: LSUV, probes. */
     void (*observe)(void *owner, const char *layer, Param *weight, Node *output);
     void *observer;
+    /* One new step of a sequence whose earlier keys and values are kept (hf_block.h); NULL: whole
+     * sequences. */
+    struct KvCache *cache;
 };
 
 /* The effective node of the parameter `name`: `init` unless it is a weight and b->init says

@@ -68,7 +68,7 @@ static bool build_pass(Network *n, Pass *pass, const NetworkOptions *o, bool tra
     ModelBuild b = start_build(n, g, o, training);
     pass->x = input(g, "x", o->task.dtype, batch_shape(&o->task.sample, pass->batch_size));
     pass->label = input(g, "label", I32,
-                        o->task.per_step ? shape(2, pass->batch_size, o->task.sample.dim[0])
+                        o->task.per_step ? shape(2, pass->batch_size, task_n_labels(&o->task))
                                          : shape(1, pass->batch_size));
     pass->logits = e->model->build(&b, e->model_options, pass->x);
     if (o->task.dtype == I32) check_tables(g, pass->x, o->task.n_tokens);
