@@ -53,6 +53,7 @@ static void print_text(const Evaluation *e, const Dataset *d)
     if (e->n_classes > 5) print_share("top5", e->n_top5, e->n);
     (void)printf("loss %.4f\n", e->loss);
     if (d->task.per_step) (void)printf("perplexity %.4f\n", perplexity(e->loss));
+    if (e->bits_per_byte > 0) (void)printf("bits_per_byte %.4f\n", e->bits_per_byte);
     if (!e->confusion) return;
     (void)printf("\n%-20s %8s %9s  most often taken for\n", "class", "n", "top1");
     for (int c = 0; c < e->n_classes; c++) {
@@ -79,6 +80,7 @@ static void print_json(const Evaluation *e, const Dataset *d, const char *split,
     json_add_real(&j, "top5", (double)e->n_top5 / n);
     json_add_real(&j, "loss", e->loss);
     if (d->task.per_step) json_add_real(&j, "perplexity", perplexity(e->loss));
+    if (e->bits_per_byte > 0) json_add_real(&j, "bits_per_byte", e->bits_per_byte);
     json_begin(&j, "classes", '[');
     for (int c = 0; e->confusion && c < e->n_classes; c++) {
         char text[16];

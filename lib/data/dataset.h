@@ -26,6 +26,7 @@ typedef struct Split {
     const uint8_t *images; /* base of all images that `index` refers to; NULL in a kind with draw */
     const int32_t *labels;
     const int64_t *index; /* n entries into images and labels, or NULL for 0..n-1 */
+    int64_t text_bytes;   /* of the text that all labels stand for; 0: these are not text */
 } Split;
 
 struct Dataset {
@@ -57,6 +58,10 @@ struct DatasetKind {
      * it. NULL: an image set.
      */
     void (*draw)(const Dataset *d, SplitId split, int64_t i, void *x, int32_t *label);
+    /* The same for a training example that may be augmented: another one in every (seed, epoch).
+     * NULL: draw. */
+    void (*draw_augmented)(const Dataset *d, int64_t i, uint64_t seed, int64_t epoch, void *x,
+                           int32_t *label);
 };
 
 enum { SPLITS_ALL = (1 << N_SPLITS) - 1 };

@@ -126,6 +126,10 @@ void dataset_example(const Dataset *d, SplitId split, int64_t i, bool augment, u
                      int64_t epoch, void *x, int32_t *label)
 {
     ImageDraw draw;
+    if (augment && split == SPLIT_TRAIN && d->kind->draw_augmented) {
+        d->kind->draw_augmented(d, i, seed, epoch, x, label);
+        return;
+    }
     if (d->kind->draw) {
         d->kind->draw(d, split, i, x, label);
         return;

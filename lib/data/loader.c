@@ -65,12 +65,11 @@ static void fill(Loader *l, Slot *s)
     int64_t n = l->n - first < size ? l->n - first : size;
     if (l->o.shuffle) order_of_epoch(l, epoch);
     const int64_t *order = l->o.shuffle ? l->order + first : NULL;
-    void (*made)(const Dataset *, SplitId, int64_t, void *, int32_t *) = l->data->kind->draw;
     for (int64_t i = 0; i < n; i++) {
         const int64_t example = order ? order[i] : first + i;
-        if (made) {
-            made(l->data, l->o.split, example, s->x + i * l->sample_floats,
-                 s->label + i * l->n_labels);
+        if (l->data->kind->draw) {
+            dataset_example(l->data, l->o.split, example, l->o.augment, l->o.seed, epoch,
+                            s->x + i * l->sample_floats, s->label + i * l->n_labels);
             continue;
         }
         if (order && i + AHEAD < n) image_draw_fetch(&l->draw, l->o.split, order[i + AHEAD]);
@@ -189,6 +188,11 @@ Loader *loader_new(const Dataset *d, const LoaderOptions *o, Error *err)
 int64_t loader_steps_per_epoch(const Loader *l)
 {
     return l->steps_per_epoch;
+}
+
+int64_t loader_text_bytes(const Loader *l)
+{
+    return l->data->split[l->o.split].text_bytes;
 }
 
 Batch loader_batch(Loader *l, int64_t step)

@@ -32,15 +32,16 @@ Node *conv_by_kernels(ModelBuild *b, const ConvBackbone *o, const char *prefix, 
 }
 
 /* y (B, C H, T) to (B, T, H). */
-static Node *output_glu(ModelBuild *b, const char *prefix, Node *y, int64_t width)
+static Node *output_glu(ModelBuild *b, const SequenceOptions *o, const char *prefix, Node *y)
 {
     Graph *g = b->graph;
-    const int64_t in = y->shape.dim[1];
+    const int64_t in = y->shape.dim[1], width = o->d_model;
     const Init torch = {.kind = INIT_TORCH_DEFAULT, .fan_in = in};
+    const LayerInit init = sequence_init(o, (LayerInit){torch, torch}, true);
     const char *name = model_name(b, "%s.output.weight", prefix);
-    Node *w = model_param(b, name, shape(2, 2 * width, in), ROLE_WEIGHT, torch);
+    Node *w = model_param(b, name, shape(2, 2 * width, in), ROLE_WEIGHT, init.weight);
     Node *bias = model_param(b, model_name(b, "%s.output.bias", prefix), shape(1, 2 * width),
-                             ROLE_BIAS, torch);
+                             ROLE_BIAS, init.bias);
     y = add(g, matmul(g, y, w, true, true), bias);
     if (b->observe)
         b->observe(b->observer, model_name(b, "%s.output", prefix), params_find(b->params, name),
@@ -58,7 +59,7 @@ static Node *layer(ModelBuild *b, const ConvBackbone *o, ConvMix *mix, const cha
     Node *y = mix(b, o, prefix, transpose(g, sequence_masked(b, s.x, s.mask)), d);
     y = sequence_dropout(b, model_name(b, "%s.inner", prefix), gelu(g, y), o->sequence.dropout,
                          o->tie_dropout ? 2 : -1);
-    return output_glu(b, prefix, y, width);
+    return output_glu(b, &o->sequence, prefix, y);
 }
 
 static Node *block(ModelBuild *b, const ConvBackbone *o, ConvMix *mix, int i, Sequence s)

@@ -5,7 +5,10 @@
  *   pre:   x + dropout(layer(norm(x))), and a norm at the end;  post: norm(x + dropout(layer(x)))
  *
  * With `channels` C each of the d_model inputs is convolved with C kernels, and the linear layer
- * reads the C d_model results. Padding is zeroed before every convolution. */
+ * reads the C d_model results. Padding is zeroed before every convolution.
+ *
+ * Where no step may see a later one, batch norm is exact in evaluation; in training its moments are
+ * over all steps of the batch, the later ones too. */
 #ifndef SEQLAB_NN_CONV_BACKBONE_H
 #define SEQLAB_NN_CONV_BACKBONE_H
 
@@ -26,6 +29,7 @@ typedef struct ConvBackbone {
 // clang-format off
 #define CONV_BACKBONE_OPTIONS(channels_default)                                                    \
     SEQUENCE_OPTIONS(6, 256, "mean|last"),                                                         \
+    SEQUENCE_LM_OPTIONS,                                                                           \
     OPT_ENUM(ConvBackbone, norm, "batch|layer", "batch", "the norm of every residual block"),      \
     OPT_ENUM(ConvBackbone, order, "pre|post", "pre", "norm before the layer, or after the sum"),   \
     OPT_BOOL(ConvBackbone, tie_dropout, true, "drop a unit at all steps of a sequence or at none"), \

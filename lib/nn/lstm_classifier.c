@@ -1,6 +1,6 @@
 /* lstm_classifier -- layers of LSTM (Hochreiter & Schmidhuber 1997) over a sequence, pooled into a
  * class. Weights and their first values are torch's: nn.LSTM of d_model units a layer, `dropout`
- * between layers. */
+ * between layers; these keep them whatever gpt2_init says of the encoder and the decoder. */
 #include "nn/sequence.h"
 
 typedef struct Lstm {
@@ -32,7 +32,7 @@ static Node *lstm_build(ModelBuild *b, const void *options, Node *x)
     return sequence_logits(b, o, s);
 }
 
-static const Option lstm_options[] = {SEQUENCE_OPTIONS(1, 128, "mean|last")};
+static const Option lstm_options[] = {SEQUENCE_OPTIONS(1, 128, "mean|last"), SEQUENCE_LM_OPTIONS};
 
 const Model model_lstm_classifier = {
     .name = "lstm_classifier",

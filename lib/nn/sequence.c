@@ -3,7 +3,39 @@
 
 #include "base/pcg.h"
 
+#include <math.h>
+
 static const float NORM_EPS = 1e-5f;
+static const double GPT2_DEVIATION = 0.02;
+
+LayerInit sequence_init(const SequenceOptions *o, LayerInit own, bool residual)
+{
+    if (!o->gpt2_init) return own;
+    const double shrink = residual ? sqrt(2 * (double)o->n_layers) : 1;
+    return (LayerInit){
+        {.kind = INIT_NORMAL, .a = GPT2_DEVIATION / shrink},
+        {.kind = INIT_ZEROS                  }
+    };
+}
+
+static Node *linear_of(ModelBuild *b, const SequenceOptions *o, const char *name, Node *x,
+                       int64_t out)
+{
+    const LayerInit init = sequence_init(o, layer_init_torch, false);
+    return layer_linear(b, name, x, out, true, &init);
+}
+
+/* (n_tokens, d_model) */
+static Node *token_table(ModelBuild *b, const SequenceOptions *o)
+{
+    const double tied = 1 / sqrt((double)o->d_model);
+    const Init normal = {.kind = INIT_NORMAL,
+                         .a = o->gpt2_init ? GPT2_DEVIATION
+                              : o->tie     ? tied
+                                           : 1};
+    return model_param(b, "encoder.weight", shape(2, b->task.n_tokens, o->d_model), ROLE_EMBEDDING,
+                       normal);
+}
 
 /* (B, T, C) of anything that the data give as reals. */
 static Node *steps_of(Graph *g, Node *x)
@@ -22,11 +54,8 @@ static Sequence embed_tokens(ModelBuild *b, const SequenceOptions *o, Node *x)
         s.x = graph_fail(g, "a sequence of tokens has one axis");
         return s;
     }
-    const Init normal = {.kind = INIT_NORMAL, .a = 1};
-    Node *table = model_param(b, "encoder.weight", shape(2, b->task.n_tokens, o->d_model),
-                              ROLE_EMBEDDING, normal);
-    s.x = gather(g, table, x);
-    if (o->pad_id >= 0) {
+    s.x = gather(g, token_table(b, o), x);
+    if (o->pad_id >= 0 && !(b->task.causal && b->task.per_step)) {
         Node *pad = equal(g, to_float(g, x), scalar(g, (float)o->pad_id));
         s.mask = affine(g, pad, -1, 1);
     }
@@ -55,7 +84,7 @@ Sequence sequence_embed(ModelBuild *b, const SequenceOptions *o, Node *x)
                          shape_text(&b->task.sample, text));
         return nothing;
     }
-    return (Sequence){.x = layer_linear(b, "encoder", x, o->d_model, true, &layer_init_torch)};
+    return (Sequence){.x = linear_of(b, o, "encoder", x, o->d_model)};
 }
 
 /* (B, T, 1) */
@@ -107,29 +136,39 @@ Node *sequence_pool(ModelBuild *b, int pool, Sequence s)
 }
 
 /* (2B, width) to (B, width), by Tay et al.: a linear layer over what two vectors have in common. */
-static Node *pair_of(ModelBuild *b, int features, Node *pooled)
+static Node *pair_of(ModelBuild *b, const SequenceOptions *o, Node *pooled)
 {
     Graph *g = b->graph;
     const int64_t n = pooled->shape.dim[0] / 2, width = pooled->shape.dim[1];
     Node *both = reshape(g, pooled, shape(2, n, 2 * width));
-    if (features == 0) {
+    if (o->pair == 0) {
         Node *left = slice(g, both, 1, 0, width), *right = slice(g, both, 1, width, width);
         Node *all[] = {both, sub(g, left, right), mul(g, left, right)};
         both = concat(g, all, 3, 1);
     }
-    return gelu(g, layer_linear(b, "pair", both, width, true, &layer_init_torch));
+    return gelu(g, linear_of(b, o, "pair", both, width));
+}
+
+static Node *decoded(ModelBuild *b, const SequenceOptions *o, Node *x)
+{
+    const Task *t = &b->task;
+    if (!o->tie) return linear_of(b, o, "decoder", x, t->n_classes);
+    if (t->dtype != I32 || t->n_classes != t->n_tokens || x->shape.rank < 1 ||
+        x->shape.dim[x->shape.rank - 1] != o->d_model)
+        return graph_fail(b->graph,
+                          "tie: the data's labels are not the tokens that they are made of");
+    return linear(b->graph, x, token_table(b, o), NULL);
 }
 
 Node *sequence_head(ModelBuild *b, const SequenceOptions *o, Node *pooled)
 {
-    if (b->task.pair && pooled->shape.rank == 2) pooled = pair_of(b, o->pair, pooled);
-    return layer_linear(b, "decoder", pooled, b->task.n_classes, true, &layer_init_torch);
+    if (b->task.pair && pooled->shape.rank == 2) pooled = pair_of(b, o, pooled);
+    return decoded(b, o, pooled);
 }
 
 Node *sequence_logits(ModelBuild *b, const SequenceOptions *o, Sequence s)
 {
-    if (b->task.per_step)
-        return layer_linear(b, "decoder", s.x, b->task.n_classes, true, &layer_init_torch);
+    if (b->task.per_step) return decoded(b, o, s.x);
     return sequence_head(b, o, sequence_pool(b, o->pool, s));
 }
 

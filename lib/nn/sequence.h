@@ -17,6 +17,7 @@ typedef struct SequenceOptions {
     int pool; /* a SequencePool */
     int64_t pad_id;
     int pair; /* 0: nli, 1: concat */
+    bool tie, gpt2_init;
 } SequenceOptions;
 
 typedef enum SequencePool { POOL_MEAN, POOL_LAST, POOL_CLS } SequencePool;
@@ -32,15 +33,29 @@ typedef enum SequencePool { POOL_MEAN, POOL_LAST, POOL_CLS } SequencePool;
     OPT_INT(SequenceOptions, pad_id, 0, -1, 1e9, "of tokens: the id that is padding; -1: none"),             \
     OPT_ENUM(SequenceOptions, pair, "nli|concat", "nli",                                           \
              "of two sequences a, b the head reads a, b, a - b, a b, or a, b")
+
+/* After those, of models with no choice of their own. */
+#define SEQUENCE_LM_OPTIONS                                                                        \
+    OPT_BOOL(SequenceOptions, tie, false,                                                          \
+             "of the next token: the decoder is the encoder's table, without a bias"),             \
+    OPT_BOOL(SequenceOptions, gpt2_init, false,                                                    \
+             "weights N(0, 0.02), by sqrt(2 n_layers) less at the end of a residual branch; biases 0")
 // clang-format on
 
 typedef struct Sequence {
     Node *x;    /* (B, T, d_model), or (2B, T, d_model) of pairs: a, b, a, b ... */
-    Node *mask; /* (B, T): 1 where there is a step, 0 where there is padding; NULL: no padding */
+    Node *mask; /* (B, T): 1 where there is a step, 0 where there is padding; NULL: no padding, or
+                   none that matters: padding is last, and in a causal task with a label a step
+                   nothing sees it */
 } Sequence;
 
+/* First values of a linear layer: the model's own, or those of gpt2_init (Radford et al. 2019, and
+ * the language models of H3, arXiv 2212.14052); `residual`: the layer ends a residual branch. */
+LayerInit sequence_init(const SequenceOptions *o, LayerInit own, bool residual);
+
 /* `encoder`, (2B, T, d_model) of pairs: an embedding (n_tokens, d_model) of standard normals, or a
- * linear layer. */
+ * linear layer. A table that is the decoder too starts at N(0, 1 / d_model), so that logits start
+ * at the size of 1. */
 Sequence sequence_embed(ModelBuild *b, const SequenceOptions *o, Node *x);
 /* x (B, T, C) with zeros for padding. */
 Node *sequence_masked(ModelBuild *b, Node *x, const Node *mask);
@@ -51,7 +66,9 @@ Node *sequence_pool(ModelBuild *b, int pool, Sequence s);
 /* Logits from `decoder`, a linear layer, of what one vector stands for: pooled (B, width), or
  * (2B, width) where the task is about pairs; these go through `pair`, a linear layer with GELU. */
 Node *sequence_head(ModelBuild *b, const SequenceOptions *o, Node *pooled);
-/* The logits that the task asks for: of every step (B, T, n_classes), or of the pooled steps. */
+/* The logits that the task asks for: of every step (B, T, n_classes), or of the pooled steps. With
+ * `tie` those of a step are its products with the rows of the embedding (Press & Wolf,
+ * arXiv 1608.05859). */
 Node *sequence_logits(ModelBuild *b, const SequenceOptions *o, Sequence s);
 /* Dropout of x (rank 3) in training, with one draw for all of `axis` (-1: a draw an element). */
 Node *sequence_dropout(ModelBuild *b, const char *name, Node *x, double rate, int axis);

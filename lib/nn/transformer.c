@@ -79,7 +79,8 @@ static Node *self_attention(ModelBuild *b, const Transformer *o, const char *pre
         return graph_fail(g, "n_heads is %lld, which does not divide the attention's width %lld",
                           (long long)heads, (long long)all);
     const Init part = {.kind = INIT_XAVIER_UNIFORM, .fan_out = all};
-    const LayerInit init = {part, part};
+    const LayerInit init = sequence_init(&o->sequence, (LayerInit){part, part}, false);
+    const LayerInit last = sequence_init(&o->sequence, xavier, true);
     const char *name = model_name(b, "%s.attention", prefix);
     Node *qkv = layer_linear(b, model_name(b, "%s.qkv", name), x, 3 * all, false, &init), *q[3];
     for (int i = 0; i < 3; i++)
@@ -90,16 +91,18 @@ static Node *self_attention(ModelBuild *b, const Transformer *o, const char *pre
                         .seed = b->seed,
                         .stream = pcg_name(name)};
     Node *y = reshape(g, attention(g, q[0], q[1], q[2], how), shape(3, B, T, all));
-    return layer_linear(b, model_name(b, "%s.output", name), y, width, false, &xavier);
+    return layer_linear(b, model_name(b, "%s.output", name), y, width, false, &last);
 }
 
 static Node *mlp(ModelBuild *b, const Transformer *o, const char *prefix, Node *x)
 {
     const double rate = o->sequence.dropout;
     const int64_t width = o->sequence.d_model, inner = o->d_mlp ? o->d_mlp : 4 * width;
-    Node *y = layer_linear(b, model_name(b, "%s.mlp.0", prefix), x, inner, true, &xavier);
+    const LayerInit first = sequence_init(&o->sequence, xavier, false);
+    const LayerInit last = sequence_init(&o->sequence, xavier, true);
+    Node *y = layer_linear(b, model_name(b, "%s.mlp.0", prefix), x, inner, true, &first);
     y = layer_dropout(b, model_name(b, "%s.mlp.0", prefix), gelu(b->graph, y), rate);
-    y = layer_linear(b, model_name(b, "%s.mlp.1", prefix), y, width, true, &xavier);
+    y = layer_linear(b, model_name(b, "%s.mlp.1", prefix), y, width, true, &last);
     return layer_dropout(b, model_name(b, "%s.mlp.1", prefix), y, rate);
 }
 
@@ -127,13 +130,15 @@ static Node *transformer_build(ModelBuild *b, const void *options, Node *x)
     }
     Node *pooled = sequence_pool(b, o->sequence.pool, s);
     const int64_t inner = o->d_mlp ? o->d_mlp : 4 * o->sequence.d_model;
+    const LayerInit init = sequence_init(&o->sequence, xavier, false);
     return sequence_head(b, &o->sequence,
-                         relu(g, layer_linear(b, "head", pooled, inner, true, &xavier)));
+                         relu(g, layer_linear(b, "head", pooled, inner, true, &init)));
 }
 
 // clang-format off
 static const Option transformer_options[] = {
     SEQUENCE_OPTIONS(4, 128, "mean|last|cls"),
+    SEQUENCE_LM_OPTIONS,
     OPT_INT(Transformer, n_heads, 4, 1, 1024, "attention heads"),
     OPT_INT(Transformer, d_attention, 0, 0, 1e6, "width of all heads together; 0: d_model"),
     OPT_INT(Transformer, d_mlp, 0, 0, 1e6, "inner width of the mlp and of the head; 0: four times d_model"),

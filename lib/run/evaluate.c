@@ -25,6 +25,11 @@ double perplexity(double loss)
     return real_exp(loss);
 }
 
+static double bits_per_byte(double loss_sum, int64_t text_bytes)
+{
+    return text_bytes > 0 ? loss_sum / (real_log(2) * (double)text_bytes) : 0;
+}
+
 int predicted_class(const float *logits, int n)
 {
     int best = 0;
@@ -67,6 +72,7 @@ bool evaluate(Network *n, Loader *loader, Evaluation *out, Error *err)
             if (batch.label[i] >= 0)
                 add_label(out, logits + i * classes, batch.label[i], &loss_sum, loss[i]);
     }
+    out->bits_per_byte = bits_per_byte(loss_sum, loader_text_bytes(loader));
     out->loss = loss_sum / (double)out->n;
     if (isnan(out->loss)) out->loss = (double)NAN; /* without the sign, which the CPU chooses */
     return true;

@@ -9,6 +9,7 @@ typedef struct Evaluation {
     int64_t n, n_top1, n_top5; /* of labels: one an example, or one a step */
     double loss; /* mean natural-log loss; the sum runs over examples in order, whatever the batch
                     size */
+    double bits_per_byte; /* the loss as a cost of the text, whatever its tokens are; 0: no text */
     int n_classes;
     int64_t
         *confusion; /* (true, predicted), n_classes^2, or NULL when not asked for; the caller's */

@@ -98,7 +98,7 @@ static bool check_key(const Yaml *y, Error *err)
 /* "; did you mean 'x'?", and what there is when that is a short list. */
 static char *hint(ComponentKind kind, const char *word, Arena *a)
 {
-    enum { FEW = 12 };
+    enum { FEW = 24 };
     const char *names[NAMES_MAX];
     Component c;
     int n = 0;

@@ -70,8 +70,9 @@ bool metric_lines_next(MetricLines *rest, MetricLines *line)
 
 bool metric_less_is_better(const char *metric)
 {
-    static const char *const words[] = {"loss",  "perplexity", "ppl", "error", "time",
-                                        "bytes", "energy",     "_s",  "_ms",   "parameters"};
+    static const char *const words[] = {"loss",  "perplexity", "ppl",       "bits_per",
+                                        "error", "time",       "bytes",     "energy",
+                                        "_s",    "_ms",        "parameters"};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         const char *at = strstr(metric, words[i]);
         if (at && (*words[i] != '_' || !at[strlen(words[i])])) return true; /* _s ends the name */

@@ -20,7 +20,8 @@ bool metric_line_number(const char *line, size_t n, const char *name, double *ou
 /* The names in a line or in run.json's last evaluation, up to `most`; the arena's. */
 int metric_names(const char *text, size_t n, const char *names[], int most, Arena *a);
 
-/* Whether less is better, by the words in a metric's name: loss, perplexity, error, times, bytes.
+/* Whether less is better, by the words in a metric's name: loss, perplexity, bits per byte, error,
+ * times, bytes.
  */
 bool metric_less_is_better(const char *metric);
 /* A metric of the test split, which nothing may be chosen by. */

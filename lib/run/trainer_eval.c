@@ -14,11 +14,11 @@ bool training_eval_due(const Training *t)
 }
 
 static const struct {
-    const char *loss, *perplexity, *top1, *top5;
+    const char *loss, *perplexity, *bits_per_byte, *top1, *top5;
 } metric_name[N_SPLITS] = {
-    {"train.loss", "train.perplexity", "train.top1", "train.top5"},
-    {"valid.loss", "valid.perplexity", "valid.top1", "valid.top5"},
-    {"test.loss",  "test.perplexity",  "test.top1",  "test.top5" },
+    {"train.loss", "train.perplexity", "train.bits_per_byte", "train.top1", "train.top5"},
+    {"valid.loss", "valid.perplexity", "valid.bits_per_byte", "valid.top1", "valid.top5"},
+    {"test.loss",  "test.perplexity",  "test.bits_per_byte",  "test.top1",  "test.top5" },
 };
 
 static bool evaluate_split(Training *t, SplitId split, Evaluation *out, MetricLine *line,
@@ -29,6 +29,8 @@ static bool evaluate_split(Training *t, SplitId split, Evaluation *out, MetricLi
     metric_add(line, metric_name[split].loss, out->loss);
     if (t->data->task.per_step)
         metric_add(line, metric_name[split].perplexity, perplexity(out->loss));
+    if (out->bits_per_byte > 0)
+        metric_add(line, metric_name[split].bits_per_byte, out->bits_per_byte);
     metric_add(line, metric_name[split].top1, (double)out->n_top1 / n);
     if (out->n_classes > 5) metric_add(line, metric_name[split].top5, (double)out->n_top5 / n);
     return true;

@@ -13,13 +13,14 @@
 
 TEST(recipe, all_are_complete)
 {
-    static const char *const names[] = {"cifar10", "cifar100", "fashion_mnist", "mnist"};
+    static const char *const names[] = {"cifar10", "cifar100", "fashion_mnist", "mnist",
+                                        "tinyshakespeare"};
     Arena *a = arena_new();
     Error err = {0};
     Recipe *recipes;
     int n;
     ASSERT_OK(recipe_load_all(a, "data", &recipes, &n, &err), &err);
-    assert_int_equal(n, 4);
+    assert_int_equal(n, sizeof names / sizeof *names);
     for (int i = 0; i < n; i++) {
         assert_string_equal(recipes[i].name, names[i]);
         assert_true(recipes[i].summary && recipes[i].licence && recipes[i].citation);

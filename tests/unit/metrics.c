@@ -3,6 +3,7 @@
 #include "tests/test.h"
 
 #include "io/file.h"
+#include "run/metric_lines.h"
 #include "run/metrics.h"
 #include "run/stop.h"
 
@@ -223,4 +224,11 @@ TEST(metrics, a_folder_that_is_not_there_is_an_error)
     Error err = {0};
     ASSERT_FAILS(metrics_open(&m, "/nowhere/at/all", -1, &err), &err, FAIL_RUN,
                  "/nowhere/at/all/metrics.jsonl: cannot be written: No such file");
+}
+
+TEST(metrics, costs_of_text_are_better_when_less)
+{
+    assert_true(metric_less_is_better("test.bits_per_byte"));
+    assert_true(metric_less_is_better("valid.perplexity"));
+    assert_false(metric_less_is_better("test.top1"));
 }

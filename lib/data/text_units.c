@@ -1,0 +1,100 @@
+/* text_units -- see text_units.h. */
+#include "data/text_units.h"
+
+enum { CODE_POINTS = 0x110000, MAX_TOKENS = 65536, PADDING = 0, UNKNOWN };
+
+int32_t text_code_point(const unsigned char *text, size_t n, size_t *bytes)
+{
+    /* by the first byte's high bits: how many follow, and the least that needs as many */
+    static const struct {
+        unsigned char mask, is;
+        int32_t least;
+    } form[] = {
+        {0x80, 0x00, 0      },
+        {0xE0, 0xC0, 0x80   },
+        {0xF0, 0xE0, 0x800  },
+        {0xF8, 0xF0, 0x10000}
+    };
+    *bytes = 1;
+    if (n == 0) return -1;
+    for (size_t more = 0; more < 4; more++) {
+        if ((text[0] & form[more].mask) != form[more].is) continue;
+        if (more >= n) return -1;
+        int32_t c = text[0] & ~form[more].mask;
+        for (size_t i = 1; i <= more; i++) {
+            if ((text[i] & 0xC0) != 0x80) return -1;
+            c = c << 6 | (text[i] & 0x3F);
+        }
+        if (c < form[more].least || c >= CODE_POINTS || (c >= 0xD800 && c < 0xE000)) return -1;
+        *bytes = more + 1;
+        return c;
+    }
+    return -1;
+}
+
+static bool learn_chars(TextUnits *u, const unsigned char *text, size_t n, Arena *a, Error *err)
+{
+    uint16_t *id = arena_new_array(a, uint16_t, CODE_POINTS);
+    for (size_t i = 0, bytes = 1; i < n; i += bytes) {
+        const int32_t c = text_code_point(text + i, n - i, &bytes);
+        if (c >= 0) id[c] = 1;
+    }
+    int64_t next = UNKNOWN + 1;
+    for (int32_t c = 0; c < CODE_POINTS; c++) {
+        const bool seen = id[c] != 0;
+        if (seen && next >= MAX_TOKENS)
+            return fail(err, FAIL_DATA, NULL,
+                        "the text has more than %d different characters; unit = byte takes any",
+                        MAX_TOKENS - UNKNOWN - 1);
+        id[c] = (uint16_t)(seen ? next++ : UNKNOWN);
+    }
+    u->char_id = id;
+    u->n_tokens = next;
+    return true;
+}
+
+bool text_units_learn(TextUnits *u, TextUnit unit, int64_t vocabulary, const unsigned char *text,
+                      size_t n, Arena *a, Error *err)
+{
+    *u = (TextUnits){.unit = unit, .n_tokens = BPE_BYTES};
+    if (unit == UNIT_CHAR) return learn_chars(u, text, n, a, err);
+    if (unit == UNIT_BYTE) return true;
+    u->bpe = text_bpe_learn(text, n, vocabulary, a);
+    u->n_tokens = text_bpe_n_tokens(u->bpe);
+    return true;
+}
+
+int64_t text_units_encode(const TextUnits *u, const unsigned char *text, size_t n, uint16_t *token)
+{
+    int64_t n_tokens = 0;
+    if (u->unit == UNIT_BPE) return text_bpe_encode(u->bpe, text, n, token);
+    for (size_t i = 0, bytes = 1; i < n; i += bytes) {
+        if (u->unit == UNIT_BYTE) {
+            token[n_tokens++] = (uint16_t)(text[i] + 1);
+        } else {
+            const int32_t c = text_code_point(text + i, n - i, &bytes);
+            token[n_tokens++] = c < 0 ? (uint16_t)UNKNOWN : u->char_id[c];
+        }
+    }
+    return n_tokens;
+}
+
+int64_t text_units_bytes(const TextUnits *u, const unsigned char *text, const uint16_t *token,
+                         int64_t n_tokens)
+{
+    enum { LONGEST = 4 };
+    int64_t sum = 0;
+    size_t at = 0, bytes;
+    switch (u->unit) {
+    case UNIT_BYTE:
+        return n_tokens;
+    case UNIT_CHAR:
+        for (int64_t i = 0; i < n_tokens; i++, at += bytes)
+            (void)text_code_point(text + at, LONGEST, &bytes);
+        return (int64_t)at;
+    case UNIT_BPE:
+        for (int64_t i = 0; i < n_tokens; i++) sum += text_bpe_bytes(u->bpe, token[i]);
+        return sum;
+    }
+    return 0;
+}

@@ -1,0 +1,43 @@
+/* text_units -- text as a row of tokens: bytes, characters, or pieces that are learned from it.
+ *
+ *   byte  the byte's value plus 1: 257 tokens with the padding
+ *   char  a character of UTF-8: 1 for those that the text learned from lacks, then the text's own
+ * in the order of their code points
+ *
+ * Token 0 is padding and stands for nothing in the text. */
+#ifndef SEQLAB_DATA_TEXT_UNITS_H
+#define SEQLAB_DATA_TEXT_UNITS_H
+
+#include "base/error.h"
+#include "data/text_bpe.h"
+
+/* In the order of TEXT_UNIT_CHOICES. */
+typedef enum TextUnit { UNIT_BYTE, UNIT_CHAR, UNIT_BPE } TextUnit;
+#define TEXT_UNIT_CHOICES "byte|char|bpe"
+
+typedef struct TextUnits {
+    TextUnit unit;
+    int64_t n_tokens;        /* tokens are 0..n_tokens-1, at most 65536 */
+    const uint16_t *char_id; /* UNIT_CHAR: by code point */
+    const TextBpe *bpe;      /* UNIT_BPE */
+} TextUnits;
+
+/* Learns `unit` from n bytes; UNIT_BPE: at most `vocabulary` tokens. Fails where there are more
+ * characters than 16 bits tell apart. */
+bool text_units_learn(TextUnits *u, TextUnit unit, int64_t vocabulary, const unsigned char *text,
+                      size_t n, Arena *a, Error *err) MUST_CHECK;
+
+/* Writes the tokens of n bytes, at most n of them; returns how many. UNIT_CHAR: the text must be
+ * UTF-8. */
+int64_t text_units_encode(const TextUnits *u, const unsigned char *text, size_t n, uint16_t *token);
+
+/* How many bytes of `text` the first n_tokens of its tokens stand for. */
+int64_t text_units_bytes(const TextUnits *u, const unsigned char *text, const uint16_t *token,
+                         int64_t n_tokens);
+
+/* The code point that starts at `text` and, in *bytes, its length; -1 and a length of 1 where the n
+ * bytes do not start with one in UTF-8 (RFC 3629: no surrogates, no detours, nothing above
+ * U+10FFFF). */
+int32_t text_code_point(const unsigned char *text, size_t n, size_t *bytes);
+
+#endif

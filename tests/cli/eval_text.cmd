@@ -1,0 +1,1 @@
+cp tests/cli/text.yaml $T; cd $T; seq 400 >text.txt; $SEQLAB train -q text.yaml >/dev/null; $SEQLAB eval -q --json text.yaml 2>/dev/null | python3 -c "import json, math, sys; d = json.load(sys.stdin); print(d[\"n\"], abs(d[\"bits_per_byte\"] - d[\"loss\"] / math.log(2)) < 1e-12, abs(d[\"perplexity\"] - math.exp(d[\"loss\"])) < 1e-9)"
