@@ -237,6 +237,15 @@ static Beam *new_beams(const Writing *t, int64_t n)
     return list;
 }
 
+static bool check_tokens(const Decoder *d, const int32_t *token, int64_t n, Error *err)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (token[i] < 0 || token[i] >= d->vocabulary)
+            return fail(err, FAIL_RUN, NULL, "token %d: the model has %lld, from 0", token[i],
+                        (long long)d->vocabulary);
+    return true;
+}
+
 bool generate(Decoder *d, const GenerateOptions *o, const int32_t *prompt, int64_t n_prompt,
               int32_t *out, int64_t *n_out, Error *err)
 {
@@ -249,6 +258,9 @@ bool generate(Decoder *d, const GenerateOptions *o, const int32_t *prompt, int64
     if (o->num_beams > 1 && o->num_beams != d->batch)
         return fail(err, FAIL_RUN, NULL, "%lld beams in %lld sequences", (long long)o->num_beams,
                     (long long)d->batch);
+    const int32_t start = (int32_t)o->decoder_start_token_id;
+    TRY(check_tokens(d, prompt, n_prompt, err));
+    TRY(check_tokens(d, &start, d->source_steps > 0, err));
     Writing t = {.d = d, .o = o, .arena = arena_new()};
     const int64_t n_best = 2 * d->batch + 1;
     t.scratch = arena_new_array(t.arena, ScoredToken, d->vocabulary + n_best);

@@ -218,8 +218,13 @@ static void settle(json_t *config, const Task *task)
         else
             json_object_del(config, none[i]);
     }
-    json_t *scaled = json_object_get(config, "scale_decoder_outputs");
-    if (scaled && json_is_string(scaled)) json_object_del(config, "scale_decoder_outputs");
+    const char *scaled = json_string_value(json_object_get(config, "scale_decoder_outputs"));
+    if (!scaled) return;
+    if (strcmp(scaled, "tied") == 0)
+        json_object_del(config, "scale_decoder_outputs");
+    else
+        json_object_set_new(config, "scale_decoder_outputs",
+                            json_boolean(strcmp(scaled, "true") == 0));
 }
 
 static json_t *config_of(const Model *model, const void *options, const Task *task, Arena *a)

@@ -203,3 +203,41 @@ TEST(generate, encoder_does_not_go_token_by_token)
                  "an encoder sees later steps");
     test_hf_free(&m);
 }
+
+/* The source that make.py drew, first row. */
+static const int32_t SOURCE[] = {15, 32, 3, 13, 11, 23, 24, 21, 25, 27, 3, 37, 30, 15};
+static const Task TRANSLATION = {.per_step = true, .causal = true, .source_steps = 14};
+
+TEST(generate, greedy_t5_writes_what_the_library_writes)
+{
+    static const int32_t want[] = {24, 38, 24, 6, 6, 6, 6, 6};
+    const Made m = made_by("t5", TRANSLATION, "{max_new_tokens: 8}", 1, SOURCE, 14);
+    row_is(&m, 8, 0, want, 8);
+}
+
+TEST(generate, three_beams_of_t5_are_the_librarys)
+{
+    static const int32_t first[] = {24, 6, 6, 6, 6, 6, 6, 6}, second[] = {24, 6, 6, 6, 6, 6, 6, 24},
+                         third[] = {24, 6, 6, 6, 6, 6, 6, 7};
+    const Made m = made_by("t5", TRANSLATION, "{max_new_tokens: 8, num_beams: 3, eos_token_id: 1}",
+                           3, SOURCE, 14);
+    row_is(&m, 8, 0, first, 8);
+    row_is(&m, 8, 1, second, 8);
+    row_is(&m, 8, 2, third, 8);
+}
+
+TEST(generate, prompt_of_unknown_tokens_is_refused)
+{
+    static const int32_t prompt[] = {5, 40};
+    Error err = {0};
+    Decoder d;
+    int32_t out[8];
+    int64_t n;
+    TestHf m = test_hf("gpt2", LANGUAGE, "{}");
+    const GenerateOptions *o = test_options(m.arena, &generate_option_table, "{max_new_tokens: 2}");
+    ASSERT_OK(decoder_new(&d, m.model, m.options, &m.build, 1, 10, &err), &err);
+    ASSERT_FAILS(generate(&d, o, prompt, 2, out, &n, &err), &err, FAIL_RUN,
+                 "token 40: the model has 40, from 0");
+    decoder_free(&d);
+    test_hf_free(&m);
+}

@@ -56,6 +56,13 @@ def keep(folder, model, x, logits, **more):
     print(folder, sum(p.numel() for p in model.parameters()), tuple(logits.shape))
 
 
+def gradients(model, logits, ends):
+    """Of a few parameters: those whose names end so."""
+    (0.5 * logits.square().sum()).backward()
+    return {"grad." + n: p.grad.contiguous() for n, p in model.named_parameters()
+            if n.endswith(ends)}
+
+
 def build(cls, config, seed):
     config._attn_implementation = "eager"
     model = cls(config).eval()
@@ -72,8 +79,12 @@ def llama(folder, cls, seed, **options):
     if config.pad_token_id is not None:
         x[1, 7:] = config.pad_token_id
     mask = (x != (-1 if config.pad_token_id is None else config.pad_token_id)).long()
-    keep(folder, model, x, model(input_ids=x, attention_mask=mask).logits)
-    return model
+    logits = model(input_ids=x, attention_mask=mask).logits
+    more = {}
+    if folder == "llama":
+        more = gradients(model, logits, ("embed_tokens.weight", "0.self_attn.k_proj.weight",
+                                         "1.mlp.gate_proj.weight", "model.norm.weight"))
+    keep(folder, model, x, logits, **more)
 
 
 def decoders():
@@ -144,7 +155,13 @@ def t5():
         target[:, 0] = 0
         out = model(input_ids=source, attention_mask=(source != 0).long(),
                     decoder_input_ids=target)
-        keep(folder, model, torch.cat([source, target], 1), out.logits)
+        more = {}
+        if folder == "t5":
+            more = gradients(model, out.logits, ("encoder.block.0.layer.0.SelfAttention."
+                                                 "relative_attention_bias.weight",
+                                                 "decoder.block.0.layer.1.EncDecAttention.v.weight",
+                                                 "encoder.final_layer_norm.weight"))
+        keep(folder, model, torch.cat([source, target], 1), out.logits, **more)
 
 
 if __name__ == "__main__":
