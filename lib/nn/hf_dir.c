@@ -154,16 +154,15 @@ bool hf_dir_config(const char *folder, Arena *a, const Model **model, Yaml **opt
 
 /* -- Writing */
 
-static json_t *number_or_word(const Yaml *y)
+static json_t *value_of(const Option *o, const Yaml *y)
 {
     double real;
+    if (o->type == OPTION_REAL && yaml_real(y, &real, NULL)) return json_real(real);
     if (y->quoted) return json_string(y->text);
     if (strcmp(y->text, "true") == 0) return json_true();
     if (strcmp(y->text, "false") == 0) return json_false();
-    if (!yaml_is_number(y)) return json_string(y->text);
     int64_t whole;
-    if (yaml_int(y, &whole, NULL)) return json_integer(whole);
-    return yaml_real(y, &real, NULL) ? json_real(real) : json_string(y->text);
+    return yaml_int(y, &whole, NULL) ? json_integer(whole) : json_string(y->text);
 }
 
 static void add_labels(json_t *config, int n_classes)
@@ -239,7 +238,7 @@ static json_t *config_of(const Model *model, const void *options, const Task *ta
     (void)yaml_remove(map, "head");
     (void)yaml_remove(map, "pooling");
     for (const Yaml *y = map->first; y; y = y->next)
-        json_object_set_new(config, y->key, number_or_word(y));
+        json_object_set_new(config, y->key, value_of(option_find(&model->options, y->key), y));
     json_object_set_new(config, "model_type", json_string(model->name));
     json_object_set_new(config, "dtype", json_string("float32"));
     if (architecture) json_array_append_new(made, json_string(architecture));
@@ -259,7 +258,7 @@ bool hf_dir_write(const char *folder, const Model *model, const void *options, c
     Arena *a = arena_new();
     bool ok = folder_make(folder, err);
     json_t *config = config_of(model, options, task, a);
-    char *text = json_dumps(config, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
+    char *text = json_dumps(config, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_REAL_PRECISION(15));
     if (ok && !text) ok = fail(err, FAIL_RUN, NULL, "%s: no memory for config.json", folder);
     ok = ok && hf_weights_write(arena_printf(a, "%s/model.safetensors", folder), params, a, err);
     ok = ok && file_replace(arena_printf(a, "%s/config.json", folder), text, strlen(text), err);

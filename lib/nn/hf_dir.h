@@ -6,6 +6,7 @@
 #ifndef SEQLAB_NN_HF_DIR_H
 #define SEQLAB_NN_HF_DIR_H
 
+#include "base/hash.h"
 #include "nn/model.h"
 
 /* True when there is a config.json in it. */
@@ -22,6 +23,9 @@ bool hf_dir_config(const char *folder, Arena *a, const Model **model, Yaml **opt
  * parameter, or parameter without a tensor, is an error, as is a shape that differs: FAIL_DATA.
  * On failure params is unchanged. One file is mapped whole, no tensor copied but into its place. */
 bool hf_dir_weights(const char *folder, Params *params, Error *err) MUST_CHECK;
+
+/* SHA-256 of the tensors: of the one file, or of the text of all names and hashes. FAIL_DATA. */
+bool hf_dir_hash(const char *folder, char hex[HASH_HEX], Error *err) MUST_CHECK;
 
 /* Makes the folder: config.json of the options and what `task` says of classes, model.safetensors.
  */

@@ -1,4 +1,5 @@
 /* hf_weights -- the tensors of a Hugging Face folder; see hf_dir.h. */
+#include "base/text.h"
 #include "io/file.h"
 #include "io/safetensors.h"
 #include "nn/hf_dir.h"
@@ -204,6 +205,23 @@ bool hf_dir_weights(const char *folder, Params *params, Error *err)
     for (const Param *p = params->first; ok && p; p = p->next, i++)
         if (found[i]) safetensors_to_float(found[i], p->data);
     for (i = 0; i < f.n_files; i++) safetensors_close(&f.file[i]);
+    arena_free(f.arena);
+    return ok;
+}
+
+bool hf_dir_hash(const char *folder, char hex[HASH_HEX], Error *err)
+{
+    Folder f = {.path = folder, .arena = arena_new()};
+    bool ok = open_folder(&f, err);
+    if (ok && f.n_files == 1) ok = hash_file(f.file_path[0], hex, err);
+    Text all = {0};
+    for (int i = 0; ok && f.n_files > 1 && i < f.n_files; i++) {
+        ok = hash_file(f.file_path[i], hex, err);
+        text_addf(&all, "%s %s\n", f.file_path[i] + strlen(folder) + 1, hex);
+    }
+    if (ok && f.n_files > 1) hash_bytes(all.data, all.n, hex);
+    text_free(&all);
+    for (int i = 0; i < f.n_files; i++) safetensors_close(&f.file[i]);
     arena_free(f.arena);
     return ok;
 }

@@ -2,6 +2,7 @@
 #include "run/network.h"
 
 #include "graph/op.h"
+#include "nn/hf_dir.h"
 #include "nn/init.h"
 #include "run/checkpoint.h"
 
@@ -140,7 +141,8 @@ bool network_init(Network *n, const float *x, const char *base, Error *err)
     const Experiment *e = n->experiment;
     params_init(n->params, (uint64_t)e->train.seed);
     if (*base) {
-        TRY(checkpoint_load_weights(base, n->params, err));
+        TRY(hf_dir_is(base) ? hf_dir_weights(base, n->params, err)
+                            : checkpoint_load_weights(base, n->params, err));
     } else if (model_wants_lsuv(e->model_options)) {
         ModelBuild like = start_build(n, n->train.graph, &n->options, true);
         TRY(lsuv_init(e->model, e->model_options, &like, x, n->train.batch_size, LSUV_TOLERANCE,
