@@ -31,7 +31,8 @@ static Node *self_attention(ModelBuild *b, const Gpt2 *o, int i, const char *lay
          *qkv[3];
     for (int j = 0; j < 3; j++)
         qkv[j] = hf_heads(b, slice(b->graph, all, 2, j * o->n_embd, o->n_embd), o->n_head);
-    double scale = o->scale_attn_weights ? 1 / real_sqrt((double)(o->n_embd / o->n_head)) : 1;
+    const int64_t width = o->n_embd / o->n_head;
+    double scale = o->scale_attn_weights ? 1 / real_sqrt((double)width) : 1;
     if (o->scale_attn_by_inverse_layer_idx) scale /= i + 1;
     const Attend how = {.causal = true, .scale = (float)scale, .dropout = (float)o->attn_pdrop};
     Node *y = hf_attention(b, name, qkv, NULL, how);

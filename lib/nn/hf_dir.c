@@ -55,7 +55,7 @@ static bool read_json(const char *path, json_t **out, Error *err)
     TRY(file_read(path, CONFIG_MAX, &text, &n, FAIL_DATA, err));
     *out = json_loadb(text, n, 0, &why);
     free(text);
-    if (*out && json_is_object(*out)) return true;
+    if (json_is_object(*out)) return true;
     json_decref(*out);
     return fail(err, FAIL_DATA, NULL, "%s: is no JSON object%s%s", path, *out ? "" : ": ",
                 *out ? "" : why.text);
