@@ -114,6 +114,14 @@ static bool load_averaged(const char *folder, const Experiment *e, Network *n, E
     return ok;
 }
 
+/* What other settings than the run's own make of a failure: most likely they are its reason. */
+static bool load_failed(const Invocation *in, Error *err)
+{
+    for (int i = 1; i < in->n_words; i++)
+        error_note(err, "%.80s is not what the run was trained with", in->words[i]);
+    return false;
+}
+
 static bool load_weights(const Target *t, const Invocation *in, Network *n, Error *err)
 {
     const Experiment *e = &t->experiment;
@@ -128,9 +136,11 @@ static bool load_weights(const Target *t, const Invocation *in, Network *n, Erro
         return fail(err, FAIL_DATA, NULL, "%s is not there: run 'seqlab train %s' first", folder,
                     in->words[0]);
     const OptimizerCommon *common = e->optimizer_options;
-    if (common->ema_decay > 0 && !in->flags.best) return load_averaged(folder, e, n, err);
     TrainState state;
-    return checkpoint_read(folder, NULL, n->params, NULL, &state, err);
+    const bool averaged = common->ema_decay > 0 && !in->flags.best;
+    const bool ok = averaged ? load_averaged(folder, e, n, err)
+                             : checkpoint_read(folder, NULL, n->params, NULL, &state, err);
+    return ok || !t->is_run ? ok : load_failed(in, err);
 }
 
 static bool evaluate_split(const Target *t, const Invocation *in, Network *n, Evaluation *out,
@@ -150,11 +160,13 @@ static bool evaluate_split(const Target *t, const Invocation *in, Network *n, Ev
     return ok;
 }
 
-/* The matrix goes into the run's folder; weights from elsewhere have none, so only where asked. */
+/* The matrix goes into the run's folder. Weights from elsewhere have none, and what comes out with
+ * other settings is not the run's: only where asked. */
 static const char *png_path(const Target *t, const Invocation *in)
 {
     if (in->flags.output) return in->flags.output;
-    return in->flags.checkpoint ? NULL : arena_printf(in->arena, "%s/confusion.png", t->folder);
+    const bool own = !in->flags.checkpoint && !(t->is_run && in->n_words > 1);
+    return !own ? NULL : arena_printf(in->arena, "%s/confusion.png", t->folder);
 }
 
 static bool report(const Target *t, const Invocation *in, const Evaluation *e, Error *err)
@@ -186,6 +198,29 @@ static bool eval_target(const Target *t, const Invocation *in, Error *err)
     return ok;
 }
 
+/* Of a run that is there, what made it cannot be chosen any more: a word that could only have done
+ * that would be without effect. */
+static bool check_words(const Invocation *in, Error *err)
+{
+    static const Place place = {.file = "command line"};
+    static const char *const allowed[] = {"data", "model", "methods", "train.eval_batch_size",
+                                          "train.compute"};
+    for (int i = 1; i < in->n_words; i++) {
+        const char *word = in->words[i];
+        bool ok = false;
+        for (size_t k = 0; k < sizeof allowed / sizeof *allowed && !ok; k++) {
+            const size_t n = strlen(allowed[k]);
+            ok = strncmp(word, allowed[k], n) == 0 && strchr(".=+", word[n]);
+        }
+        if (!ok)
+            return fail(err, FAIL_USAGE, &place,
+                        "%.80s: the run is trained; evaluating it takes keys of data, model and "
+                        "methods, and train.eval_batch_size and train.compute",
+                        word);
+    }
+    return true;
+}
+
 static bool eval(const Invocation *in, Error *err)
 {
     static const Place place = {.file = "command line"};
@@ -193,6 +228,7 @@ static bool eval(const Invocation *in, Error *err)
     if (in->flags.output && strcmp(in->flags.output, "-") == 0)
         return fail(err, FAIL_USAGE, &place, "--output=-: stdout gets the figures; name a file");
     TRY(target_load(t, in, err));
+    if (t->is_run) TRY(check_words(in, err));
     /* An experiment's run is found by its id, which covers all data; otherwise one split will do.
      */
     bool by_id = !t->is_run && !in->flags.checkpoint;
@@ -216,7 +252,13 @@ const Command command_eval = {
     .help =
         "Prints loss, top-1, top-5 and a table by class, and writes the confusion matrix as\n"
         "PNG. FILE.yaml without --checkpoint means the run that 'seqlab train FILE.yaml' made;\n"
-        "with it, these weights in the file's model on the file's data.\n",
+        "with it, these weights in the file's model on the file's data.\n"
+        "\n"
+        "After RUN, data.KEY=VALUE evaluates the run on other data than it was trained on:\n"
+        "data.length=4096, data.test_file=other.tsv. Its parameters must keep their shapes:\n"
+        "another length suits s4d, lstm_classifier, longconv whose model.kernel_length is set\n"
+        "(of a run without one, set it to the length of training), and a transformer with\n"
+        "model.positions=sinusoidal; learned positions are parameters of one length.\n",
     .computes = true,
     .run = eval,
 };

@@ -43,7 +43,8 @@ static void print_run(const Target *t, const Forecast *f)
 
 static void print_memory(const DryRun *c)
 {
-    char peak[16], parameters[16], optimizer[16], train[16], eval[16], batch[16], data[16];
+    char peak[16], parameters[16], optimizer[16], train[16], eval[16], batch[16], data[16],
+        program[16];
     text_bytes(peak, (double)c->peak_bytes);
     text_bytes(parameters, (double)c->parameter_bytes);
     text_bytes(optimizer, (double)c->optimizer_bytes);
@@ -51,9 +52,10 @@ static void print_memory(const DryRun *c)
     text_bytes(eval, (double)c->eval_bytes);
     text_bytes(batch, (double)c->batch_bytes);
     text_bytes(data, (double)c->data_bytes);
+    text_bytes(program, (double)c->program_bytes);
     (void)printf("memory      %s at peak: parameters and gradients %s, optimizer %s,\n"
-                 "            training %s, evaluation %s, batches %s, data %s\n",
-                 peak, parameters, optimizer, train, eval, batch, data);
+                 "            training %s, evaluation %s, batches %s, data %s, program %s\n",
+                 peak, parameters, optimizer, train, eval, batch, data, program);
 }
 
 static void print_text(const Target *t, const Invocation *in, const Forecast *f)
@@ -123,6 +125,7 @@ static bool print_json(const Target *t, const Invocation *in, const Forecast *f,
     json_add_int(&j, "eval_bytes", c->eval_bytes);
     json_add_int(&j, "batch_bytes", c->batch_bytes);
     json_add_int(&j, "data_bytes", c->data_bytes);
+    json_add_int(&j, "program_bytes", c->program_bytes);
     json_add_real(&j, "flops_per_step", c->flops_per_step);
     json_add_real(&j, "traffic_bytes_per_step", c->traffic_bytes);
     if (isnan(c->step_s))

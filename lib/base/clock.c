@@ -57,3 +57,13 @@ int64_t clock_peak_bytes(void)
     if (getrusage(RUSAGE_SELF, &use) != 0) return 0;
     return (int64_t)use.ru_maxrss * 1024;
 }
+
+int64_t clock_resident_bytes(void)
+{
+    long long all, resident = 0; /* pages */
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (!f) return 0;
+    if (fscanf(f, "%lld %lld", &all, &resident) != 2) resident = 0;
+    (void)fclose(f);
+    return (int64_t)resident * sysconf(_SC_PAGESIZE);
+}

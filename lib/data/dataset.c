@@ -8,7 +8,8 @@ const char *const split_name[N_SPLITS] = {"train", "valid", "test"};
 extern const DatasetKind dataset_mnist, dataset_fashion_mnist, dataset_cifar10, dataset_cifar100,
     dataset_shapes, dataset_listops, dataset_pathfinder, dataset_associative_recall,
     dataset_induction_heads, dataset_delay, dataset_selective_copying, dataset_text_lm,
-    dataset_tinyshakespeare;
+    dataset_tinyshakespeare, dataset_retrieval_markov, dataset_text_classification,
+    dataset_retrieval, dataset_series;
 
 // clang-format off
 const DatasetKind *const dataset_registry[] = {
@@ -17,6 +18,7 @@ const DatasetKind *const dataset_registry[] = {
     &dataset_listops, &dataset_pathfinder,
     &dataset_associative_recall, &dataset_induction_heads, &dataset_delay, &dataset_selective_copying,
     &dataset_text_lm, &dataset_tinyshakespeare,
+    &dataset_retrieval_markov, &dataset_text_classification, &dataset_retrieval, &dataset_series,
     NULL,
 };
 // clang-format on

@@ -190,6 +190,11 @@ int64_t loader_steps_per_epoch(const Loader *l)
     return l->steps_per_epoch;
 }
 
+int64_t loader_bytes(const Loader *l)
+{
+    return (int64_t)l->memory_bytes;
+}
+
 int64_t loader_text_bytes(const Loader *l)
 {
     return l->data->split[l->o.split].text_bytes;

@@ -33,6 +33,7 @@ typedef struct Batch {
  * (shuffle). */
 Loader *loader_new(const Dataset *d, const LoaderOptions *o, Error *err);
 int64_t loader_steps_per_epoch(const Loader *l);
+int64_t loader_bytes(const Loader *l);      /* its two batches and the permutation */
 int64_t loader_text_bytes(const Loader *l); /* the Split's */
 /* No allocation. Not thread-safe. */
 Batch loader_batch(Loader *l, int64_t step);

@@ -13,6 +13,16 @@ const int st_dtype_bytes[ST_N_DTYPES] = {1, 1, 1, 2, 2, 2, 2, 4, 4, 4, 8, 8, 8};
 
 static const uint64_t HEADER_MAX = 100000000; /* the reference reader's limit */
 
+const char *st_shape_text(const StTensor *t, char text[ST_SHAPE_TEXT])
+{
+    int n = snprintf(text, ST_SHAPE_TEXT, "(");
+    for (int i = 0; i < t->rank; i++)
+        n += snprintf(text + n, (size_t)(ST_SHAPE_TEXT - n), "%s%lld", i ? ", " : "",
+                      (long long)t->dim[i]);
+    (void)snprintf(text + n, (size_t)(ST_SHAPE_TEXT - n), ")");
+    return text;
+}
+
 static uint64_t read_u64(const unsigned char *p)
 {
     uint64_t value = 0;

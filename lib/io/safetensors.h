@@ -45,6 +45,10 @@ typedef struct StTensor {
     size_t bytes;
 } StTensor;
 
+/* "(3, 4)", for messages. */
+enum { ST_SHAPE_TEXT = 200 };
+const char *st_shape_text(const StTensor *t, char text[ST_SHAPE_TEXT]);
+
 typedef struct Safetensors {
     FileMap map;
     StTensor *tensors; /* sorted by name; arena's */

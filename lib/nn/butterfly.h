@@ -5,10 +5,12 @@
 
 #include "nn/model.h"
 
-/* As long_conv (graph.h) of u (B, H, T), k (H, S) or, with `two_sided`, (2, H, S); u and k have
- * factors of their own, `prefix`.fft_u and `prefix`.fft_k, that learn at `lr` times the optimizer's
- * rate, do not decay, and start as the exact transform.
- * About ten times the time of long_conv, and a dozen times its memory: every stage is kept. */
+/* u (B, H, T) with k (C H, S) or, with `two_sided`, (2, C H, S): (B, C H, T), whose row c H + h is
+ * long_conv (graph.h) of u's h by k's. u and k have factors of their own, `prefix`.fft_u and
+ * `prefix`.fft_k, that learn at `lr` times the optimizer's rate, do not decay, and start as the
+ * exact transform.
+ * About ten times the time of long_conv, the more the fewer rows (B H) there are to share the
+ * levels' matrices, and several times its memory: what every level leaves is kept. */
 Node *butterfly_conv(ModelBuild *b, const char *prefix, Node *u, Node *k, bool two_sided,
                      double lr);
 

@@ -23,12 +23,15 @@ Node *conv_by_kernels(ModelBuild *b, const ConvBackbone *o, const char *prefix, 
     Graph *g = b->graph;
     if (k->shape.rank != 3) return u; /* a method's mistake is on record */
     const int64_t rows = d->shape.dim[0], taps = k->shape.dim[2];
-    u = repeated(g, u, o->channels);
     k = reshape(g, k, o->bidirectional ? shape(3, INT64_C(2), rows, taps) : shape(2, rows, taps));
     if (o->transform == 0)
-        return long_conv(g, u, k, d, NULL, o->bidirectional ? REACH_TWO_SIDED : REACH_CAUSAL);
+        return long_conv(g, repeated(g, u, o->channels), k, d, NULL,
+                         o->bidirectional ? REACH_TWO_SIDED : REACH_CAUSAL);
     Node *y = butterfly_conv(b, prefix, u, k, o->bidirectional, o->butterfly_lr);
-    return add(g, y, mul(g, u, reshape(g, d, shape(2, rows, INT64_C(1)))));
+    const int64_t B = u->shape.dim[0], H = u->shape.dim[1], T = u->shape.dim[2], one = 1;
+    Node *skip =
+        mul(g, reshape(g, u, shape(4, B, one, H, T)), reshape(g, d, shape(3, o->channels, H, one)));
+    return add(g, y, reshape(g, skip, y->shape));
 }
 
 /* y (B, C H, T) to (B, T, H). */

@@ -176,6 +176,35 @@ static const Schedule schedule_linear = {
     .factor = factor_linear,
 };
 
+/* -- inverse_sqrt */
+
+typedef struct InverseSqrt {
+    ScheduleCommon common;
+} InverseSqrt;
+
+static const Option options_inverse_sqrt[] = {SCHEDULE_COMMON_OPTIONS};
+
+/* At update t of a warm-up of w this is sqrt(w / t): optimizer.lr is the peak, which others call
+ * base_lr / sqrt(w). Without a warm-up w is one step. */
+static double factor_inverse_sqrt(const void *options, int64_t step, int64_t total,
+                                  int64_t steps_per_epoch)
+{
+    (void)total;
+    const InverseSqrt *o = options;
+    int64_t warmup = steps_resolve(o->common.warmup, steps_per_epoch);
+    if (warmup < 1) warmup = 1;
+    return real_sqrt((double)warmup / (double)(warmup + step));
+}
+
+static const Schedule schedule_inverse_sqrt = {
+    .name = "inverse_sqrt",
+    .summary = "falls as one over the square root of the steps since the start",
+    .paper = "arXiv:1706.03762",
+    .revision = 1,
+    .options = OPTION_TABLE(InverseSqrt, options_inverse_sqrt),
+    .factor = factor_inverse_sqrt,
+};
+
 /* -- one_cycle */
 
 /* optimizer.lr is the peak. As torch's OneCycleLR with two phases, except that momentum stays as
@@ -224,13 +253,9 @@ static const Schedule schedule_one_cycle = {
 
 /* ------------------------------------------------------------------------------------------- */
 
-const Schedule *const schedule_registry[] = {&schedule_constant,
-                                             &schedule_step,
-                                             &schedule_multistep,
-                                             &schedule_cosine,
-                                             &schedule_linear,
-                                             &schedule_one_cycle,
-                                             NULL};
+const Schedule *const schedule_registry[] = {
+    &schedule_constant, &schedule_step,         &schedule_multistep, &schedule_cosine,
+    &schedule_linear,   &schedule_inverse_sqrt, &schedule_one_cycle, NULL};
 
 const Schedule *schedule_find(const char *name)
 {

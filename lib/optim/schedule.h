@@ -1,7 +1,7 @@
 /* schedule -- the learning rate's factor as a function of the step; warm-up goes in front of any.
  *
  * Every schedule ends with the run: `total` is all its steps. The values are those of torch's
- * schedulers of the same name; tests/unit/schedule.c holds what torch gave. */
+ * schedulers of the same name, where it has one; tests/unit/schedule.c holds what torch gave. */
 #ifndef SEQLAB_OPTIM_SCHEDULE_H
 #define SEQLAB_OPTIM_SCHEDULE_H
 
@@ -24,7 +24,7 @@ typedef struct Schedule {
     double (*factor)(const void *options, int64_t step, int64_t total, int64_t steps_per_epoch);
 } Schedule;
 
-/* constant, step, multistep, cosine, linear, one_cycle; NULL-terminated */
+/* constant, step, multistep, cosine, linear, inverse_sqrt, one_cycle; NULL-terminated */
 extern const Schedule *const schedule_registry[];
 const Schedule *schedule_find(const char *name); /* NULL when there is none of that name */
 

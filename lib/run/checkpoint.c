@@ -239,6 +239,13 @@ bool checkpoint_exists(const char *folder)
     return has_state(folder, "") || has_state(folder, ".old");
 }
 
+static bool shape_fails(const char *path, const StTensor *t, const StTensor *want, Error *err)
+{
+    char is[ST_SHAPE_TEXT], wanted[ST_SHAPE_TEXT];
+    return fail(err, FAIL_DATA, NULL, "%s: tensor '%s' is %s, the model's is %s", path, t->name,
+                st_shape_text(t, is), st_shape_text(want, wanted));
+}
+
 /* Every tensor of `want` is in the file with its shape, nothing else is, and the CRC is that of
  * state.json. found gets the file's tensors in the order of `want`. */
 static bool check_tensors(const Safetensors *file, const char *path, const TensorList *want,
@@ -251,8 +258,7 @@ static bool check_tensors(const Safetensors *file, const char *path, const Tenso
             return fail(err, FAIL_DATA, NULL, "%s: tensor '%s' is %s, expected F32", path, w->name,
                         st_dtype_name[t->dtype]);
         if (t->rank != w->rank || memcmp(t->dim, w->dim, sizeof(int64_t) * (size_t)w->rank) != 0)
-            return fail(err, FAIL_DATA, NULL, "%s: tensor '%s' has another shape than the model's",
-                        path, w->name);
+            return shape_fails(path, t, w, err);
         found->at[found->n++] = *t;
     }
     if (file->n_tensors != want->n)

@@ -10,33 +10,43 @@
 static const double measured_max_flops = 5e10;
 static const int64_t measured_max_bytes = INT64_C(1) << 30;
 
+/* As the trainer's loaders, of which there is one a split. */
 static bool count_steps(const Experiment *e, const Dataset *data, DryRun *out, Error *err)
 {
-    LoaderOptions o = {.split = SPLIT_TRAIN,
-                       .batch_size = e->train.batch_size,
-                       .shuffle = true,
-                       .seed = (uint64_t)e->train.seed};
-    Loader *loader = loader_new(data, &o, err);
-    if (!loader) return false;
-    out->steps_per_epoch = loader_steps_per_epoch(loader);
+    const int64_t train_size = e->train.batch_size;
+    const int64_t eval_size = e->train.eval_batch_size ? e->train.eval_batch_size : train_size;
+    for (SplitId s = SPLIT_TRAIN; s < N_SPLITS; s++) {
+        const bool train = s == SPLIT_TRAIN;
+        const LoaderOptions o = {
+            .split = s, .batch_size = train ? train_size : eval_size, .shuffle = train};
+        if (!train && data->split[s].n == 0) continue;
+        Loader *loader = loader_new(data, &o, err);
+        if (!loader) return false;
+        if (train) out->steps_per_epoch = loader_steps_per_epoch(loader);
+        out->batch_bytes += loader_bytes(loader);
+        loader_free(loader);
+    }
     out->steps = steps_resolve(e->train.steps, out->steps_per_epoch);
-    loader_free(loader);
     return true;
 }
 
+/* Tensors are taken from the system untouched, so what is resident by now is everything else. It
+ * can have been more for a while, when the data were unpacked or made. */
 static void add_up_memory(const Experiment *e, const Dataset *data, const Network *n, DryRun *out)
 {
     const Params *params = n->params;
-    int64_t example = shape_count(&data->task.sample) + task_n_labels(&data->task); /* of 4 bytes */
     out->n_parameters = params->count;
     out->parameter_bytes = 4 * (2 * params->n_trainable + params->n_other);
     out->optimizer_bytes = (int64_t)optimizer_bytes(e->optimizer, e->optimizer_options, params);
     out->train_bytes = plan_cost(n->train.plan).arena_bytes;
     out->eval_bytes = plan_cost(n->eval.plan).arena_bytes;
-    out->batch_bytes = 8 * e->train.batch_size * example;
+    out->data_bytes = (int64_t)data->file.bytes;
     for (int i = 0; i < data->n_memory; i++) out->data_bytes += (int64_t)data->memory_bytes[i];
+    const int64_t resident = clock_resident_bytes(), before = clock_peak_bytes();
+    if (resident > out->data_bytes) out->program_bytes = resident - out->data_bytes;
     out->peak_bytes = out->parameter_bytes + out->optimizer_bytes + out->train_bytes +
-                      out->eval_bytes + out->batch_bytes + out->data_bytes;
+                      out->eval_bytes + out->batch_bytes + out->data_bytes + out->program_bytes;
+    if (out->peak_bytes < before) out->peak_bytes = before;
 }
 
 /* The fastest of a few steps on zeros: the first one touches the memory, and whatever else the

@@ -67,12 +67,9 @@ static bool check_tensor(const Weights *w, const StTensor *t, const Param *p, Er
     if (t->rank == p->shape.rank &&
         memcmp(t->dim, p->shape.dim, sizeof(int64_t) * (size_t)t->rank) == 0)
         return true;
-    char want[96], got[256] = "(";
-    for (int i = 0; i < t->rank; i++)
-        (void)snprintf(got + strlen(got), sizeof got - strlen(got), "%s%lld", i ? ", " : "",
-                       (long long)t->dim[i]);
-    return fail(err, FAIL_DATA, NULL, "%s: tensor '%s' is %s), the model's is %s", w->path, t->name,
-                got, shape_text(&p->shape, want));
+    char want[96], got[ST_SHAPE_TEXT];
+    return fail(err, FAIL_DATA, NULL, "%s: tensor '%s' is %s, the model's is %s", w->path, t->name,
+                st_shape_text(t, got), shape_text(&p->shape, want));
 }
 
 static bool ignored(const char *name)

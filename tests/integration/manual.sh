@@ -45,7 +45,7 @@ fi
 check() { "$python" tests/integration/schema_check.py "$work/schema.json" "$@"; }
 
 name="every experiment of the repository is valid by the schema"
-bad=$(check experiments/*/*.yaml tests/cli/small.yaml tests/cli/table.yaml | grep -v ' ok$')
+bad=$(check experiments/*/*.yaml experiments/*/*/*.yaml tests/cli/small.yaml tests/cli/table.yaml | grep -v ' ok$')
 if [ -z "$bad" ]; then ok; else not_ok "$bad"; fi
 
 name="every example of experiments/README.md is valid by the schema"

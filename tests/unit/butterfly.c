@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { B = 2, H = 3 };
-
 static float number(int64_t i)
 {
     return (float)((i * 7919 + i / 3) % 1009) / 1009 - 0.5f;
@@ -30,22 +28,22 @@ static double sum_at(const float *u, const float *k0, const float *k1, int64_t t
     return y;
 }
 
-/* Sums of up to 2 T products below 1/4, through transforms in float: 1e-5 is a loose bound. */
-static void equals_the_sum(int64_t steps, int64_t taps, bool two_sided)
+/* Of two batches of three units with so many kernels each: row c H + h is unit h by kernel c H + h.
+ * Sums of up to 2 T products below 1/4, through transforms in float: 1e-5 is a loose bound. */
+static void equals_the_sum(int64_t channels, int64_t steps, int64_t taps, bool two_sided)
 {
+    const int64_t B = 2, H = 3, kernels = channels * H, sides = two_sided ? 2 : 1;
     Error err = {0};
     Arena *a = arena_new();
     ModelBuild b = {.graph = graph_new(a), .params = params_new(a)};
-    const int64_t sides = two_sided ? 2 : 1;
-    Node *u = input(b.graph, "u", F32, shape(3, (int64_t)B, (int64_t)H, steps));
-    Node *k =
-        input(b.graph, "k", F32,
-              two_sided ? shape(3, INT64_C(2), (int64_t)H, taps) : shape(2, (int64_t)H, taps));
-    float *y = arena_new_array(a, float, B *H *steps);
+    Node *u = input(b.graph, "u", F32, shape(3, B, H, steps));
+    Node *k = input(b.graph, "k", F32,
+                    two_sided ? shape(3, sides, kernels, taps) : shape(2, kernels, taps));
+    float *y = arena_new_array(a, float, B *kernels *steps);
     float *rows = arena_new_array(a, float, B *H *steps);
-    float *kernel = arena_new_array(a, float, sides *H *taps);
+    float *kernel = arena_new_array(a, float, sides *kernels *taps);
     for (int64_t i = 0; i < B * H * steps; i++) rows[i] = number(i);
-    for (int64_t i = 0; i < sides * H * taps; i++) kernel[i] = number(i + 500);
+    for (int64_t i = 0; i < sides * kernels * taps; i++) kernel[i] = number(i + 500);
     Node *out = butterfly_conv(&b, "layer", u, k, two_sided, 1);
     ASSERT_OK(graph_ok(b.graph, &err), &err);
     ASSERT_OK(params_allocate(b.params, &err), &err);
@@ -56,10 +54,12 @@ static void equals_the_sum(int64_t steps, int64_t taps, bool two_sided)
     plan_bind(plan, u, rows);
     plan_bind(plan, k, kernel);
     plan_run(plan, 0);
-    for (int64_t row = 0; row < B * H; row++)
+    for (int64_t row = 0; row < B * kernels; row++)
         for (int64_t t = 0; t < steps; t++) {
-            const float *k0 = kernel + row % H * taps, *k1 = two_sided ? k0 + H * taps : NULL;
-            const double want = sum_at(rows + row * steps, k0, k1, taps, steps, t);
+            const float *unit = rows + (row / kernels * H + row % H) * steps;
+            const float *k0 = kernel + row % kernels * taps;
+            const float *k1 = two_sided ? k0 + kernels * taps : NULL;
+            const double want = sum_at(unit, k0, k1, taps, steps, t);
             assert_true(fabs((double)y[row * steps + t] - want) < 1e-5);
         }
     plan_free(plan);
@@ -69,16 +69,23 @@ static void equals_the_sum(int64_t steps, int64_t taps, bool two_sided)
 
 TEST(butterfly, starts_as_the_causal_sum)
 {
-    equals_the_sum(5, 5, false);    /* 32 = 16 2 */
-    equals_the_sum(61, 61, false);  /* 128 = 16 8 */
-    equals_the_sum(300, 37, false); /* 512 = 16 16 2 */
+    equals_the_sum(1, 5, 5, false);     /* 32 = 16 2 */
+    equals_the_sum(1, 61, 61, false);   /* 128 = 16 8 */
+    equals_the_sum(1, 300, 37, false);  /* 512 = 16 16 2 */
+    equals_the_sum(1, 513, 100, false); /* 1024 = 16 16 4 */
 }
 
 TEST(butterfly, starts_as_the_sum_both_ways)
 {
-    equals_the_sum(5, 5, true);
-    equals_the_sum(128, 128, true); /* 256 = 16 16 */
-    equals_the_sum(100, 7, true);
+    equals_the_sum(1, 5, 5, true);
+    equals_the_sum(1, 128, 128, true); /* 256 = 16 16 */
+    equals_the_sum(1, 100, 7, true);
+}
+
+TEST(butterfly, channels_share_the_units)
+{
+    equals_the_sum(2, 40, 40, false);
+    equals_the_sum(3, 40, 9, true);
 }
 
 /* -- Gradients */
@@ -102,16 +109,15 @@ static void check_slope(Graph64 *v, const Node *loss, double *at, double got)
 }
 
 /* Factors away from their start, so that nothing is symmetric by chance; some elements of each. */
-static void gradients_are_differences(bool two_sided)
+static void gradients_are_differences(int64_t steps, int64_t taps, bool two_sided)
 {
     enum { MOST = 2 + 4 };
     Trial t = trial_empty(8);
     ModelBuild b = {.graph = t.g, .params = params_new(t.arena)};
     Node *wrt[MOST], *grad[MOST];
     double *data[MOST];
-    const Shape s =
-        two_sided ? shape(3, INT64_C(2), INT64_C(2), INT64_C(9)) : shape(2, INT64_C(2), INT64_C(9));
-    wrt[0] = trial_real(&t, shape(3, INT64_C(1), INT64_C(2), INT64_C(11)));
+    const Shape s = two_sided ? shape(3, INT64_C(2), INT64_C(2), taps) : shape(2, INT64_C(2), taps);
+    wrt[0] = trial_real(&t, shape(3, INT64_C(1), INT64_C(2), steps));
     wrt[1] = trial_real(&t, s);
     for (int i = 0; i < 2; i++) data[i] = t.data[i];
     Node *y = butterfly_conv(&b, "layer", wrt[0], wrt[1], two_sided, 1);
@@ -123,7 +129,7 @@ static void gradients_are_differences(bool two_sided)
         for (int64_t i = 0; i < p->n; i++) data[n][i] = 0.25 * (double)number(i);
         wrt[n++] = param_node(t.g, p);
     }
-    assert_int_equal(n, MOST); /* 32 = 16 2: two factors for u, two for k */
+    assert_int_equal(n, MOST); /* two factors for u, two for k */
     graph_grad(t.g, loss, NULL, wrt, n, grad);
     trial_check(&t);
     Graph64 *v = trial_reference(&t);
@@ -140,12 +146,17 @@ static void gradients_are_differences(bool two_sided)
 
 TEST(butterfly, causal_gradients_are_central_differences)
 {
-    gradients_are_differences(false);
+    gradients_are_differences(11, 9, false); /* 32 = 16 2 */
 }
 
 TEST(butterfly, gradients_both_ways_are_central_differences)
 {
-    gradients_are_differences(true);
+    gradients_are_differences(11, 9, true);
+}
+
+TEST(butterfly, gradients_through_two_levels_are_central_differences)
+{
+    gradients_are_differences(37, 20, true); /* 64 = 16 4 */
 }
 
 /* -- In a model */

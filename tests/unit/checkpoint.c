@@ -214,8 +214,8 @@ TEST(checkpoint, of_other_shapes_names_the_tensor)
     Error err = {0};
     memcpy(wide.folder, s.folder, sizeof s.folder);
     ASSERT_OK(save(&wide, &err), &err);
-    refused(&s,
-            arena_printf(s.model.arena, "tensor '%s' has another shape", s.params->first->name));
+    refused(&s, arena_printf(s.model.arena, "tensor '%s' is (6, 16), the model's is (5, 16)",
+                             s.params->first->name));
     done(&wide);
     done(&s);
 }

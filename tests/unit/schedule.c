@@ -41,6 +41,21 @@ TEST(schedule, constant_is_one)
     check_factors("constant", "{}", (double[TOTAL]){1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1});
 }
 
+/* Vaswani et al. 2017, section 5.3: lr(t) = base min(1, t / w) / sqrt(max(t, w)), here of base = sqrt(w). */
+TEST(schedule, inverse_sqrt_is_the_papers)
+{
+    double want[TOTAL];
+    for (int t = 0; t < TOTAL; t++) want[t] = t < 4 ? t / 4.0 : sqrt(4.0 / t);
+    check_factors("inverse_sqrt", "{warmup: 4}", want);
+}
+
+TEST(schedule, inverse_sqrt_without_a_warmup_starts_at_one)
+{
+    double want[TOTAL];
+    for (int t = 0; t < TOTAL; t++) want[t] = 1 / sqrt(t + 1.0);
+    check_factors("inverse_sqrt", "{}", want);
+}
+
 TEST(schedule, step_equals_StepLR)
 {
     static const double want[TOTAL] = {1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25,
