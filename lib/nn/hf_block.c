@@ -143,12 +143,13 @@ static double stretched(const HfRope *r, double frequency)
     return (1 - smooth) * frequency / r->factor + smooth * frequency;
 }
 
-/* As rope_table, with frequencies that may be stretched each by its own factor. */
-static Node *turns(Graph *g, const HfRope *r, int64_t steps, int64_t dims)
+Node *hf_rope_table(ModelBuild *b, const HfRope *r, int64_t steps, int64_t dims)
 {
+    Graph *g = b->graph;
     if (dims % 2 != 0)
         return graph_fail(g, "rotary positions need heads of even width, not %lld",
                           (long long)dims);
+    if (b->cache) steps = b->cache->max_steps;
     const int64_t half = dims / 2;
     float *table = arena_new_array(g->arena, float, steps *dims);
     for (int64_t i = 0; i < half; i++) {
@@ -158,10 +159,11 @@ static Node *turns(Graph *g, const HfRope *r, int64_t steps, int64_t dims)
             table[t * dims + half + i] = (float)real_sin_turns((double)t * frequency / TWO_PI);
         }
     }
-    return constant(g, shape(2, steps, dims), table);
+    Node *all = constant(g, shape(2, steps, dims), table);
+    return b->cache ? gather(g, all, b->cache->position) : all;
 }
 
-/* x (B, 1, H, D) turned by a row (1, D) of `turns`: as rope() does, whose table is a constant. */
+/* x (B, 1, H, D) turned by a row (1, D) of the table: as rope() does, whose table is a constant. */
 static Node *turned(Graph *g, Node *x, Node *row)
 {
     const int64_t half = x->shape.dim[3] / 2;
@@ -180,7 +182,7 @@ static Node *extended(Graph *g, const KvCache *c, Node *old, Node *new)
     return where(g, equal(g, place, to_float(g, c->position)), new, old);
 }
 
-static Node *cached_attention(ModelBuild *b, Node *const qkv[3], const HfRope *rope_how, Attend how)
+static Node *cached_attention(ModelBuild *b, Node *const qkv[3], Node *turns, Attend how)
 {
     Graph *g = b->graph;
     KvCache *c = b->cache;
@@ -189,10 +191,9 @@ static Node *cached_attention(ModelBuild *b, Node *const qkv[3], const HfRope *r
     if (c->n_layers == HF_MAX_LAYERS || s->dim[1] != 1)
         return graph_fail(g, "a cache of keys takes one step at a time, and at most %d layers",
                           HF_MAX_LAYERS);
-    if (rope_how) {
-        Node *row = gather(g, turns(g, rope_how, c->max_steps, s->dim[3]), c->position);
-        q = turned(g, q, row);
-        k = turned(g, k, row);
+    if (turns) {
+        q = turned(g, q, turns);
+        k = turned(g, k, turns);
     }
     const Shape all = shape(4, s->dim[0], c->max_steps, s->dim[2], s->dim[3]);
     KvLayer *layer = &c->layer[c->n_layers];
@@ -209,8 +210,7 @@ static Node *cached_attention(ModelBuild *b, Node *const qkv[3], const HfRope *r
                      how);
 }
 
-Node *hf_attention(ModelBuild *b, const char *name, Node *const qkv[3], const HfRope *rope_how,
-                   Attend how)
+Node *hf_attention(ModelBuild *b, const char *name, Node *const qkv[3], Node *turns, Attend how)
 {
     Graph *g = b->graph;
     const Shape *s = &qkv[0]->shape;
@@ -218,8 +218,8 @@ Node *hf_attention(ModelBuild *b, const char *name, Node *const qkv[3], const Hf
     if (!b->training) how.dropout = 0;
     how.seed = b->seed;
     how.stream = pcg_name(name);
-    if (b->cache) return reshape(g, cached_attention(b, qkv, rope_how, how), joined);
-    if (rope_how) how.rope = turns(g, rope_how, s->dim[1], s->dim[3]);
+    if (b->cache) return reshape(g, cached_attention(b, qkv, turns, how), joined);
+    how.rope = turns;
     return reshape(g, attention(g, qkv[0], qkv[1], qkv[2], how), joined);
 }
 

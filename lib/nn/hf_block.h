@@ -54,17 +54,20 @@ Node *hf_positions(ModelBuild *b, Node *table, int64_t steps);
 
 /* (B, T, heads D) to (B, T, heads, D). */
 Node *hf_heads(ModelBuild *b, Node *x, int64_t heads);
-/* Rotary positions of hf_attention; see llama.c. */
+/* How rotary positions turn: the wavelengths theta^(2i / D), stretched by `factor` where the type
+ * says so. */
 typedef struct HfRope {
     int type; /* 0: default, 1: linear, 2: llama3 */
     double theta, factor, low_freq_factor, high_freq_factor;
     int64_t original_steps;
 } HfRope;
+/* For hf_attention, one for all layers: rows of cosines and sines of the places of `steps` steps.
+ */
+Node *hf_rope_table(ModelBuild *b, const HfRope *rope, int64_t steps, int64_t dims);
 /* Attention of q (B, T, H, D) to its own sequence's k and v, joined to (B, T, H D). `name` names
- * the stream of dropout; rope may be NULL. In generation the keys of earlier steps come from the
- * cache. */
-Node *hf_attention(ModelBuild *b, const char *name, Node *const qkv[3], const HfRope *rope,
-                   Attend how);
+ * the stream of dropout; `turns`, of hf_rope_table, may be NULL. In generation the keys of earlier
+ * steps come from the cache. */
+Node *hf_attention(ModelBuild *b, const char *name, Node *const qkv[3], Node *turns, Attend how);
 
 /* What follows the last norm of a decoder: logits of the tokens where the task is to say what comes
  * next (the first n_classes of the vocabulary), by the weights `tied` or, NULL, lm_head.weight; of

@@ -249,9 +249,6 @@ static json_t *config_of(const Model *model, const void *options, const Task *ta
     return config;
 }
 
-/* Defined in hf_weights.c. */
-bool hf_weights_write(const char *path, const Params *params, Arena *a, Error *err) MUST_CHECK;
-
 bool hf_dir_write(const char *folder, const Model *model, const void *options, const Task *task,
                   const Params *params, Error *err)
 {
@@ -260,7 +257,7 @@ bool hf_dir_write(const char *folder, const Model *model, const void *options, c
     json_t *config = config_of(model, options, task, a);
     char *text = json_dumps(config, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_REAL_PRECISION(15));
     if (ok && !text) ok = fail(err, FAIL_RUN, NULL, "%s: no memory for config.json", folder);
-    ok = ok && hf_weights_write(arena_printf(a, "%s/model.safetensors", folder), params, a, err);
+    ok = ok && hf_dir_write_weights(folder, params, err);
     ok = ok && file_replace(arena_printf(a, "%s/config.json", folder), text, strlen(text), err);
     free(text);
     json_decref(config);

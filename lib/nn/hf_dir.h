@@ -31,5 +31,7 @@ bool hf_dir_hash(const char *folder, char hex[HASH_HEX], Error *err) MUST_CHECK;
  */
 bool hf_dir_write(const char *folder, const Model *model, const void *options, const Task *task,
                   const Params *params, Error *err) MUST_CHECK;
+/* Its model.safetensors alone, into a folder that is there. */
+bool hf_dir_write_weights(const char *folder, const Params *params, Error *err) MUST_CHECK;
 
 #endif

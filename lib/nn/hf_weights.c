@@ -228,10 +228,9 @@ bool hf_dir_hash(const char *folder, char hex[HASH_HEX], Error *err)
 
 /* -- Writing */
 
-bool hf_weights_write(const char *path, const Params *params, Arena *a, Error *err) MUST_CHECK;
-
-bool hf_weights_write(const char *path, const Params *params, Arena *a, Error *err)
+bool hf_dir_write_weights(const char *folder, const Params *params, Error *err)
 {
+    Arena *a = arena_new();
     StTensor *t = arena_new_array(a, StTensor, params->n);
     const char *metadata[1][2] = {
         {"format", "pt"}
@@ -246,5 +245,8 @@ bool hf_weights_write(const char *path, const Params *params, Arena *a, Error *e
                           .bytes = sizeof(float) * (size_t)p->n};
         memcpy(t[n].dim, p->shape.dim, sizeof p->shape.dim);
     }
-    return safetensors_write(path, t, n, metadata, 1, err);
+    const char *path = arena_printf(a, "%s/model.safetensors", folder);
+    const bool ok = safetensors_write(path, t, n, metadata, 1, err);
+    arena_free(a);
+    return ok;
 }

@@ -19,18 +19,17 @@ typedef struct Llama {
     int64_t original_max_position_embeddings;
 } Llama;
 
-static Node *self_attention(ModelBuild *b, const Llama *o, const char *layer, Node *x)
+static int64_t head_width(const Llama *o)
+{
+    return o->head_dim ? o->head_dim : o->hidden_size / o->num_attention_heads;
+}
+
+static Node *self_attention(ModelBuild *b, const Llama *o, const char *layer, Node *x, Node *turns)
 {
     static const char *const part[] = {"q_proj", "k_proj", "v_proj"};
     const int64_t heads = o->num_attention_heads;
     const int64_t shared = o->num_key_value_heads ? o->num_key_value_heads : heads;
-    const int64_t width = o->head_dim ? o->head_dim : o->hidden_size / heads;
-    const HfRope rope = {.type = o->rope_type,
-                         .theta = o->rope_theta,
-                         .factor = o->factor,
-                         .low_freq_factor = o->low_freq_factor,
-                         .high_freq_factor = o->high_freq_factor,
-                         .original_steps = o->original_max_position_embeddings};
+    const int64_t width = head_width(o);
     const char *name = model_name(b, "%s.self_attn", layer);
     Node *qkv[3];
     for (int i = 0; i < 3; i++) {
@@ -41,7 +40,7 @@ static Node *self_attention(ModelBuild *b, const Llama *o, const char *layer, No
                           n);
     }
     const Attend how = {.causal = true, .dropout = (float)o->attention_dropout};
-    return hf_linear(b, model_name(b, "%s.o_proj", name), hf_attention(b, name, qkv, &rope, how),
+    return hf_linear(b, model_name(b, "%s.o_proj", name), hf_attention(b, name, qkv, turns, how),
                      o->hidden_size, o->attention_bias, o->initializer_range);
 }
 
@@ -83,11 +82,18 @@ static Node *llama_build(ModelBuild *b, const void *options, Node *x)
     const int64_t vocabulary = hf_vocabulary(b, o->vocab_size);
     Node *table =
         hf_table(b, "model.embed_tokens", vocabulary, o->hidden_size, o->initializer_range);
+    const HfRope rope = {.type = o->rope_type,
+                         .theta = o->rope_theta,
+                         .factor = o->factor,
+                         .low_freq_factor = o->low_freq_factor,
+                         .high_freq_factor = o->high_freq_factor,
+                         .original_steps = o->original_max_position_embeddings};
+    Node *turns = hf_rope_table(b, &rope, x->shape.dim[1], head_width(o));
     Node *h = gather(g, table, x);
     for (int i = 0; i < o->num_hidden_layers; i++) {
         const char *layer = model_name(b, "model.layers.%d", i);
         Node *y = hf_rms_norm(b, model_name(b, "%s.input_layernorm", layer), h, o->rms_norm_eps);
-        h = add(g, h, self_attention(b, o, layer, y));
+        h = add(g, h, self_attention(b, o, layer, y, turns));
         y = hf_rms_norm(b, model_name(b, "%s.post_attention_layernorm", layer), h, o->rms_norm_eps);
         h = add(g, h, mlp(b, o, layer, y));
     }
