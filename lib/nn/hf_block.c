@@ -75,12 +75,13 @@ Node *hf_rms_norm(ModelBuild *b, const char *prefix, Node *x, double eps)
 bool hf_tokens(ModelBuild *b, const Node *x, int64_t max_steps)
 {
     Graph *g = b->graph;
+    const int64_t steps = b->cache ? b->cache->max_steps : x->shape.dim[x->shape.rank - 1];
     if (x->dtype != I32 || x->shape.rank != 2)
         (void)graph_fail(g, "the model reads one sequence of tokens%s",
                          b->task.pair ? ", not a pair" : "");
-    else if (max_steps > 0 && x->shape.dim[1] > max_steps)
+    else if (max_steps > 0 && steps > max_steps)
         (void)graph_fail(g, "a sequence of %lld steps, and positions for %lld",
-                         (long long)x->shape.dim[1], (long long)max_steps);
+                         (long long)steps, (long long)max_steps);
     else
         return true;
     return false;

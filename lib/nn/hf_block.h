@@ -41,8 +41,8 @@ Node *hf_table(ModelBuild *b, const char *prefix, int64_t rows, int64_t width, d
 Node *hf_layer_norm(ModelBuild *b, const char *prefix, Node *x, double eps);
 Node *hf_rms_norm(ModelBuild *b, const char *prefix, Node *x, double eps);
 
-/* That x is (B, T) tokens, T at most max_steps (0: any), and what the task asks fits a model of one
- * sequence; false after graph_fail. */
+/* That x is (B, T) tokens, and that T, or the steps of the cache, are at most max_steps (0: any);
+ * false after graph_fail. */
 bool hf_tokens(ModelBuild *b, const Node *x, int64_t max_steps);
 /* The rows of the token table: vocab_size or, where it is 0, what the data have. */
 int64_t hf_vocabulary(const ModelBuild *b, int64_t vocab_size);

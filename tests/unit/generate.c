@@ -241,3 +241,13 @@ TEST(generate, prompt_of_unknown_tokens_is_refused)
     decoder_free(&d);
     test_hf_free(&m);
 }
+
+TEST(generate, room_past_the_positions_is_refused)
+{
+    Error err = {0};
+    Decoder d;
+    TestHf m = test_hf("gpt2", LANGUAGE, "{}");
+    ASSERT_FAILS(decoder_new(&d, m.model, m.options, &m.build, 1, 33, &err), &err, FAIL_CONFIG,
+                 "a sequence of 33 steps, and positions for 32");
+    test_hf_free(&m);
+}

@@ -5,6 +5,7 @@
 
 #include "base/realmath.h"
 #include "io/file.h"
+#include "nn/generate.h"
 #include "nn/hf_dir.h"
 #include "nn/llama2c.h"
 
@@ -163,4 +164,22 @@ TEST(llama2c, heads_that_do_not_divide_the_width_are_refused)
 {
     static const int32_t header[] = {10, 3, 1, 3, 1, 2, 1};
     is_refused(header, sizeof header, "is no llama2.c checkpoint: 1 layers of width 10 with 3");
+}
+
+TEST(llama2c, greedy_text_behind_a_cache_is_the_reference_programs)
+{
+    static Expected e;
+    Error err = {0};
+    Decoder d;
+    int32_t out[STEPS];
+    int64_t n;
+    if (!read_expected(&e)) skip();
+    TestHf m = imported("data/tinyllama_260k/stories260K.bin", e.id, 1);
+    const GenerateOptions o = {.max_new_tokens = e.n, .num_beams = 1, .eos_token_id = -1};
+    ASSERT_OK(decoder_new(&d, m.model, m.options, &m.build, 1, e.n, &err), &err);
+    ASSERT_OK(generate(&d, &o, e.id, 1, out, &n, &err), &err);
+    assert_int_equal(n, e.n);
+    for (int i = 0; i < e.n; i++) assert_int_equal(out[i], e.best[i]);
+    decoder_free(&d);
+    test_hf_free(&m);
 }
