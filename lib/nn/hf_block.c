@@ -72,16 +72,21 @@ Node *hf_rms_norm(ModelBuild *b, const char *prefix, Node *x, double eps)
 
 /* -- Tokens */
 
+bool hf_stepping(const ModelBuild *b)
+{
+    return b->cache && !b->cache->encode;
+}
+
 bool hf_tokens(ModelBuild *b, const Node *x, int64_t max_steps)
 {
     Graph *g = b->graph;
-    const int64_t steps = b->cache ? b->cache->max_steps : x->shape.dim[x->shape.rank - 1];
+    const int64_t steps = hf_stepping(b) ? b->cache->max_steps : x->shape.dim[x->shape.rank - 1];
     if (x->dtype != I32 || x->shape.rank != 2)
         (void)graph_fail(g, "the model reads one sequence of tokens%s",
                          b->task.pair ? ", not a pair" : "");
     else if (max_steps > 0 && steps > max_steps)
-        (void)graph_fail(g, "a sequence of %lld steps, and positions for %lld",
-                         (long long)steps, (long long)max_steps);
+        (void)graph_fail(g, "a sequence of %lld steps, and positions for %lld", (long long)steps,
+                         (long long)max_steps);
     else
         return true;
     return false;
@@ -119,8 +124,8 @@ Node *hf_lengths(ModelBuild *b, Node *x, int64_t steps, int64_t pad_token_id)
 
 Node *hf_positions(ModelBuild *b, Node *table, int64_t steps)
 {
-    return b->cache ? gather(b->graph, table, b->cache->position)
-                    : slice(b->graph, table, 0, 0, steps);
+    return hf_stepping(b) ? gather(b->graph, table, b->cache->position)
+                          : slice(b->graph, table, 0, 0, steps);
 }
 
 /* -- Attention */
@@ -150,7 +155,7 @@ Node *hf_rope_table(ModelBuild *b, const HfRope *r, int64_t steps, int64_t dims)
     if (dims % 2 != 0)
         return graph_fail(g, "rotary positions need heads of even width, not %lld",
                           (long long)dims);
-    if (b->cache) steps = b->cache->max_steps;
+    if (hf_stepping(b)) steps = b->cache->max_steps;
     const int64_t half = dims / 2;
     float *table = arena_new_array(g->arena, float, steps *dims);
     for (int64_t i = 0; i < half; i++) {
@@ -161,7 +166,7 @@ Node *hf_rope_table(ModelBuild *b, const HfRope *r, int64_t steps, int64_t dims)
         }
     }
     Node *all = constant(g, shape(2, steps, dims), table);
-    return b->cache ? gather(g, all, b->cache->position) : all;
+    return hf_stepping(b) ? gather(g, all, b->cache->position) : all;
 }
 
 /* x (B, 1, H, D) turned by a row (1, D) of the table: as rope() does, whose table is a constant. */
@@ -219,7 +224,7 @@ Node *hf_attention(ModelBuild *b, const char *name, Node *const qkv[3], Node *tu
     if (!b->training) how.dropout = 0;
     how.seed = b->seed;
     how.stream = pcg_name(name);
-    if (b->cache) return reshape(g, cached_attention(b, qkv, turns, how), joined);
+    if (hf_stepping(b)) return reshape(g, cached_attention(b, qkv, turns, how), joined);
     how.rope = turns;
     return reshape(g, attention(g, qkv[0], qkv[1], qkv[2], how), joined);
 }
@@ -246,7 +251,7 @@ Node *hf_decoder_logits(ModelBuild *b, Node *ids, Node *hidden, const HfHead *he
     const int64_t batch = hidden->shape.dim[0], steps = hidden->shape.dim[1],
                   width = hidden->shape.dim[2], source = b->task.source_steps;
     if (b->task.per_step) {
-        if (source > 0 && !b->cache) hidden = slice(g, hidden, 1, source, steps - source);
+        if (source > 0 && !hf_stepping(b)) hidden = slice(g, hidden, 1, source, steps - source);
         if (!b->task.causal)
             return hf_linear(b, head->token_head, hidden, b->task.n_classes, true, head->deviation);
         Node *table = head->tied

@@ -22,11 +22,23 @@ typedef struct KvLayer {
  * kept. hf_attention fills the layers. */
 typedef struct KvCache {
     int64_t max_steps;
-    Node *position; /* input I32 (1): of the new step, from 0 */
-    Node *lengths;  /* input I32 (B): position + 1 */
+    Node *position;  /* input I32 (1): of the new step, from 0 */
+    Node *lengths;   /* input I32 (B): position + 1 */
+    Node *distances; /* input I32 (max_steps): from the new step back to each; 0 where not back */
     KvLayer layer[HF_MAX_LAYERS];
     int n_layers;
+    /* Of a model with an encoder. First it is built with `encode` for one source (1, S): what its
+     * decoder's layers read of that are k_new and v_new of `cross` (1, S, heads, D), and
+     * source_lengths I32 (1), or NULL. Then they are inputs: k_old and v_old (B, S, heads, D), and
+     * source_lengths (B). */
+    bool encode;
+    KvLayer cross[HF_MAX_LAYERS];
+    int n_cross;
+    Node *source_lengths;
 } KvCache;
+
+/* True while the model is built for one new step. */
+bool hf_stepping(const ModelBuild *b);
 
 #define HF_ACTIVATIONS "silu|gelu|gelu_new|gelu_pytorch_tanh|relu|tanh"
 Node *hf_activation(ModelBuild *b, int activation, Node *x);

@@ -57,15 +57,20 @@ static int32_t bucket_of(const T5 *o, bool decoder, int64_t distance)
     return (int32_t)(first + (far < n ? far : n - 1));
 }
 
+static Node *distance_table(ModelBuild *b, const T5 *o, const Stack *s)
+{
+    const char *name =
+        model_name(b, "%s.block.0.layer.0.SelfAttention.relative_attention_bias", s->name);
+    return hf_table(b, name, o->relative_attention_num_buckets, o->num_heads,
+                    o->initializer_factor / real_sqrt((double)o->d_model));
+}
+
 /* (H, T, T) to add to the scores of query i and key j. */
 static Node *distances(ModelBuild *b, const T5 *o, const Stack *s, int64_t steps)
 {
     static const int heads_first[] = {2, 0, 1};
     Graph *g = b->graph;
-    Node *table = hf_table(
-        b, model_name(b, "%s.block.0.layer.0.SelfAttention.relative_attention_bias", s->name),
-        o->relative_attention_num_buckets, o->num_heads,
-        o->initializer_factor / real_sqrt((double)o->d_model));
+    Node *table = distance_table(b, o, s);
     int32_t *bucket = arena_new_array(g->arena, int32_t, steps * steps);
     for (int64_t i = 0; i < steps; i++)
         for (int64_t j = 0; j < steps; j++) bucket[i * steps + j] = bucket_of(o, s->decoder, j - i);
@@ -73,23 +78,78 @@ static Node *distances(ModelBuild *b, const T5 *o, const Stack *s, int64_t steps
                    heads_first);
 }
 
-static Node *t5_attention(ModelBuild *b, const T5 *o, const char *name, Node *x, Node *source,
-                          Attend how)
+/* The same of the new step alone: (H, 1, max_steps). */
+static Node *distances_back(ModelBuild *b, const T5 *o, const Stack *s)
 {
-    static const char *const part[] = {"q", "k", "v"};
-    const int64_t inner = o->num_heads * o->d_kv;
-    Node *qkv[3];
-    for (int i = 0; i < 3; i++) {
-        const double fan = (double)o->d_model * (i == 0 ? (double)o->d_kv : 1);
-        qkv[i] = hf_heads(
-            b,
-            t5_linear(b, o, model_name(b, "%s.%s", name, part[i]), i == 0 ? x : source, inner, fan),
-            o->num_heads);
-    }
+    static const int heads_first[] = {1, 0};
+    Graph *g = b->graph;
+    const int64_t steps = b->cache->max_steps;
+    int32_t *bucket = arena_new_array(g->arena, int32_t, steps);
+    for (int64_t i = 0; i < steps; i++) bucket[i] = bucket_of(o, true, -i);
+    Node *back = gather(g, distance_table(b, o, s), constant_index(g, shape(1, steps), bucket));
+    back = permute(g, gather(g, back, b->cache->distances), heads_first);
+    return reshape(g, back, shape(3, o->num_heads, INT64_C(1), steps));
+}
+
+/* Part 0, 1, 2: queries, keys or values (B, T, H, D). */
+static Node *project(ModelBuild *b, const T5 *o, const char *name, int part, Node *x)
+{
+    static const char *const word[] = {"q", "k", "v"};
+    const double fan = (double)o->d_model * (part == 0 ? (double)o->d_kv : 1);
+    Node *y =
+        t5_linear(b, o, model_name(b, "%s.%s", name, word[part]), x, o->num_heads * o->d_kv, fan);
+    return hf_heads(b, y, o->num_heads);
+}
+
+static Node *attend(ModelBuild *b, const T5 *o, const char *name, Node *const qkv[3], Attend how)
+{
     how.scale = 1;
     how.dropout = (float)o->dropout_rate;
-    Node *y = hf_attention(b, name, qkv, NULL, how);
-    return t5_linear(b, o, model_name(b, "%s.o", name), y, o->d_model, (double)inner);
+    return hf_attention(b, name, qkv, NULL, how);
+}
+
+static Node *self_attention(ModelBuild *b, const T5 *o, const Stack *s, const char *name, Node *x)
+{
+    Node *qkv[3];
+    for (int i = 0; i < 3; i++) qkv[i] = project(b, o, name, i, x);
+    const Attend how = {
+        .causal = s->decoder, .lengths = s->decoder ? NULL : s->lengths, .bias = s->distances};
+    return attend(b, o, name, qkv, how);
+}
+
+/* What the new step reads of the source was computed before: see KvCache. */
+static Node *attend_kept(ModelBuild *b, const T5 *o, Node *q, Attend how)
+{
+    Graph *g = b->graph;
+    KvCache *c = b->cache;
+    const int64_t batch = q->shape.dim[0];
+    const Shape all = shape(4, batch, b->task.source_steps, o->num_heads, o->d_kv);
+    KvLayer *l = &c->cross[c->n_cross];
+    l->k_old = input(g, model_name(b, "source.%d.k", c->n_cross), F32, all);
+    l->v_old = input(g, model_name(b, "source.%d.v", c->n_cross), F32, all);
+    c->n_cross++;
+    how.scale = 1;
+    return reshape(g, attention(g, q, l->k_old, l->v_old, how),
+                   shape(3, batch, INT64_C(1), o->num_heads * o->d_kv));
+}
+
+static Node *cross_attention(ModelBuild *b, const T5 *o, const Stack *s, const char *name, Node *x)
+{
+    const Attend how = {.lengths = s->lengths};
+    Node *q = project(b, o, name, 0, x);
+    if (hf_stepping(b)) return attend_kept(b, o, q, how);
+    Node *qkv[3] = {q, project(b, o, name, 1, s->source), project(b, o, name, 2, s->source)};
+    return attend(b, o, name, qkv, how);
+}
+
+/* To the stack's own steps, or to those of the source. */
+static Node *t5_attention(ModelBuild *b, const T5 *o, const Stack *s, const char *layer, bool own,
+                          Node *x)
+{
+    const char *name = model_name(b, own ? "%s.SelfAttention" : "%s.EncDecAttention", layer);
+    Node *y = own ? self_attention(b, o, s, name, x) : cross_attention(b, o, s, name, x);
+    return t5_linear(b, o, model_name(b, "%s.o", name), y, o->d_model,
+                     (double)(o->num_heads * o->d_kv));
 }
 
 /* In the order of feed_forward_proj: the last three are gated. A gated gelu is the tanh one. */
@@ -117,16 +177,11 @@ static Node *block(ModelBuild *b, const T5 *o, const Stack *s, int i, Node *x)
     int part = 0;
     const char *name = model_name(b, "%s.block.%d.layer.%d", s->name, i, part++);
     Node *y = hf_rms_norm(b, model_name(b, "%s.layer_norm", name), x, eps);
-    const Attend own = {
-        .causal = s->decoder, .lengths = s->decoder ? NULL : s->lengths, .bias = s->distances};
-    y = t5_attention(b, o, model_name(b, "%s.SelfAttention", name), y, y, own);
-    x = plus(b, o, name, x, y);
+    x = plus(b, o, name, x, t5_attention(b, o, s, name, true, y));
     if (s->decoder) {
         name = model_name(b, "%s.block.%d.layer.%d", s->name, i, part++);
         y = hf_rms_norm(b, model_name(b, "%s.layer_norm", name), x, eps);
-        const Attend cross = {.lengths = s->lengths};
-        y = t5_attention(b, o, model_name(b, "%s.EncDecAttention", name), y, s->source, cross);
-        x = plus(b, o, name, x, y);
+        x = plus(b, o, name, x, t5_attention(b, o, s, name, false, y));
     }
     name = model_name(b, "%s.block.%d.layer.%d", s->name, i, part);
     y = hf_rms_norm(b, model_name(b, "%s.layer_norm", name), x, eps);
@@ -136,10 +191,34 @@ static Node *block(ModelBuild *b, const T5 *o, const Stack *s, int i, Node *x)
 static Node *stack(ModelBuild *b, const T5 *o, Stack *s, Node *x)
 {
     x = layer_dropout(b, model_name(b, "%s.embedded", s->name), x, o->dropout_rate);
-    s->distances = distances(b, o, s, x->shape.dim[1]);
+    s->distances = hf_stepping(b) ? distances_back(b, o, s) : distances(b, o, s, x->shape.dim[1]);
     for (int i = 0; i < s->n_layers; i++) x = block(b, o, s, i, x);
     x = hf_rms_norm(b, model_name(b, "%s.final_layer_norm", s->name), x, o->layer_norm_epsilon);
     return layer_dropout(b, model_name(b, "%s.out", s->name), x, o->dropout_rate);
+}
+
+static Node *answer(ModelBuild *b, const T5 *o, Node *table, Node *h)
+{
+    const bool scaled =
+        o->scale_decoder_outputs == 0 ? o->tie_word_embeddings : o->scale_decoder_outputs == 1;
+    if (scaled) h = affine(b->graph, h, (float)(1 / real_sqrt((double)o->d_model)), 0);
+    if (!o->tie_word_embeddings)
+        table = model_param(b, "lm_head.weight", table->shape, ROLE_WEIGHT,
+                            (Init){.kind = INIT_NORMAL, .a = o->initializer_factor});
+    return hf_token_logits(b, h, table, NULL);
+}
+
+/* For the steps that follow, the decoder's keys and values of the source. */
+static Node *keep_source(ModelBuild *b, const T5 *o, const Stack *decoder)
+{
+    KvCache *c = b->cache;
+    c->source_lengths = decoder->lengths;
+    for (int i = 0; i < decoder->n_layers; i++) {
+        const char *name = model_name(b, "decoder.block.%d.layer.1.EncDecAttention", i);
+        c->cross[c->n_cross++] = (KvLayer){.k_new = project(b, o, name, 1, decoder->source),
+                                           .v_new = project(b, o, name, 2, decoder->source)};
+    }
+    return decoder->source;
 }
 
 static Node *t5_build(ModelBuild *b, const void *options, Node *x)
@@ -148,28 +227,24 @@ static Node *t5_build(ModelBuild *b, const void *options, Node *x)
     Graph *g = b->graph;
     const int64_t source = b->task.source_steps;
     if (!hf_tokens(b, x, 0)) return x;
-    if (!b->task.per_step || source < 1 || source >= x->shape.dim[1] || b->cache)
+    if (!b->task.per_step || source < 1 || (!b->cache && source >= x->shape.dim[1]))
         return graph_fail(g, "the model makes a target of a source; the data have no target");
-    const int64_t vocabulary = hf_vocabulary(b, o->vocab_size);
-    Node *table = hf_table(b, "shared", vocabulary, o->d_model, o->initializer_factor);
+    Node *table =
+        hf_table(b, "shared", hf_vocabulary(b, o->vocab_size), o->d_model, o->initializer_factor);
     Node *all = gather(g, table, x);
-    Stack encoder = {.name = "encoder",
-                     .n_layers = o->num_layers,
-                     .lengths = hf_lengths(b, x, source, o->pad_token_id)};
-    Node *steps = stack(b, o, &encoder, slice(g, all, 1, 0, source));
     Stack decoder = {.name = "decoder",
                      .decoder = true,
-                     .n_layers = o->num_decoder_layers ? o->num_decoder_layers : o->num_layers,
-                     .lengths = encoder.lengths,
-                     .source = steps};
-    Node *h = stack(b, o, &decoder, slice(g, all, 1, source, x->shape.dim[1] - source));
-    const bool scaled =
-        o->scale_decoder_outputs == 0 ? o->tie_word_embeddings : o->scale_decoder_outputs == 1;
-    if (scaled) h = affine(g, h, (float)(1 / real_sqrt((double)o->d_model)), 0);
-    if (!o->tie_word_embeddings)
-        table = model_param(b, "lm_head.weight", shape(2, vocabulary, o->d_model), ROLE_WEIGHT,
-                            (Init){.kind = INIT_NORMAL, .a = o->initializer_factor});
-    return hf_token_logits(b, h, table, NULL);
+                     .n_layers = o->num_decoder_layers ? o->num_decoder_layers : o->num_layers};
+    if (hf_stepping(b)) {
+        decoder.lengths = b->cache->source_lengths;
+        return answer(b, o, table, stack(b, o, &decoder, all));
+    }
+    decoder.lengths = hf_lengths(b, x, source, o->pad_token_id);
+    Stack encoder = {.name = "encoder", .n_layers = o->num_layers, .lengths = decoder.lengths};
+    decoder.source = stack(b, o, &encoder, slice(g, all, 1, 0, source));
+    if (b->cache) return keep_source(b, o, &decoder);
+    all = slice(g, all, 1, source, x->shape.dim[1] - source);
+    return answer(b, o, table, stack(b, o, &decoder, all));
 }
 
 // clang-format off

@@ -226,6 +226,26 @@ TEST(generate, three_beams_of_t5_are_the_librarys)
     row_is(&m, 8, 2, third, 8);
 }
 
+/* The second example, whose source ends in padding. */
+TEST(generate, cache_of_t5_gives_the_logits_of_whole_sequences)
+{
+    Error err = {0};
+    Decoder d;
+    TestHf m = test_hf("t5_gated", TRANSLATION, "{}");
+    const int64_t all = m.input->dim[1], steps = m.expected->dim[1];
+    const int32_t *x = (const int32_t *)m.input->data + all;
+    ASSERT_OK(decoder_new(&d, m.model, m.options, &m.build, 1, steps, &err), &err);
+    decoder_start(&d, x);
+    for (int64_t t = 0; t < steps; t++) {
+        const float *logits = decoder_step(&d, x + d.source_steps + t);
+        for (int64_t k = 0; k < d.vocabulary; k++)
+            assert_true(fabs((double)logits[k] - (double)m.logits[(steps + t) * d.vocabulary + k]) <
+                        1e-4);
+    }
+    decoder_free(&d);
+    test_hf_free(&m);
+}
+
 TEST(generate, prompt_of_unknown_tokens_is_refused)
 {
     static const int32_t prompt[] = {5, 40};
