@@ -15,7 +15,7 @@ MATH := -fno-math-errno -fno-trapping-math -ffp-contract=off
 VERSION := $(shell cat VERSION)
 FREETYPE := -isystem /usr/include/freetype2
 CPPFLAGS += -Ilib -I. $(FREETYPE) -D_GNU_SOURCE -DSEQLAB_VERSION='"$(VERSION)"'
-LIBS := -lyaml -ljansson -lfreetype -lpng -lz -ldeflate -lnettle -lm -lpthread
+LIBS := -lyaml -ljansson -lutf8proc -lfreetype -lpng -lz -ldeflate -lnettle -lm -lpthread
 
 ifeq ($(MODE),asan)
 OPT := -O1 -g -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all -fno-omit-frame-pointer

@@ -47,13 +47,15 @@ static void print_share(const char *name, int64_t part, int64_t whole)
                  whole);
 }
 
-static void print_text(const Evaluation *e, const Dataset *d)
+static void print_text(const Evaluation *e, const Dataset *d, const Pass *pass)
 {
     print_share("top1", e->n_top1, e->n);
     if (e->n_classes > 5) print_share("top5", e->n_top5, e->n);
     (void)printf("loss %.4f\n", e->loss);
     if (d->task.per_step) (void)printf("perplexity %.4f\n", perplexity(e->loss));
     if (e->bits_per_byte > 0) (void)printf("bits_per_byte %.4f\n", e->bits_per_byte);
+    for (int i = 0; i < pass->n_metrics; i++)
+        (void)printf("%s %.4f\n", pass->metrics[i].name, e->metric[i]);
     if (!e->confusion) return;
     (void)printf("\n%-20s %8s %9s  most often taken for\n", "class", "n", "top1");
     for (int c = 0; c < e->n_classes; c++) {
@@ -68,7 +70,8 @@ static void print_text(const Evaluation *e, const Dataset *d)
     }
 }
 
-static void print_json(const Evaluation *e, const Dataset *d, const char *split, const char *png)
+static void print_json(const Evaluation *e, const Dataset *d, const Pass *pass, const char *split,
+                       const char *png)
 {
     Json j = {0};
     double n = e->n > 0 ? (double)e->n : 1;
@@ -81,6 +84,8 @@ static void print_json(const Evaluation *e, const Dataset *d, const char *split,
     json_add_real(&j, "loss", e->loss);
     if (d->task.per_step) json_add_real(&j, "perplexity", perplexity(e->loss));
     if (e->bits_per_byte > 0) json_add_real(&j, "bits_per_byte", e->bits_per_byte);
+    for (int i = 0; i < pass->n_metrics; i++)
+        json_add_real(&j, pass->metrics[i].name, e->metric[i]);
     json_begin(&j, "classes", '[');
     for (int c = 0; e->confusion && c < e->n_classes; c++) {
         char text[16];
@@ -169,13 +174,14 @@ static const char *png_path(const Target *t, const Invocation *in)
     return !own ? NULL : arena_printf(in->arena, "%s/confusion.png", t->folder);
 }
 
-static bool report(const Target *t, const Invocation *in, const Evaluation *e, Error *err)
+static bool report(const Target *t, const Invocation *in, const Evaluation *e, const Pass *pass,
+                   Error *err)
 {
     const char *png = png_path(t, in);
     if (in->flags.json)
-        print_json(e, t->data, split_name[in->flags.split], png);
+        print_json(e, t->data, pass, split_name[in->flags.split], png);
     else
-        print_text(e, t->data);
+        print_text(e, t->data, pass);
     if (!png || !e->confusion) return true;
     TRY(confusion_png(png, e, t->data->class_names, err));
     if (!in->flags.quiet) (void)fprintf(stderr, "confusion matrix: %s\n", png);
@@ -193,7 +199,7 @@ static bool eval_target(const Target *t, const Invocation *in, Error *err)
     Network n = {0};
     Evaluation result;
     TRY(network_new(&n, e, &o, in->arena, err));
-    bool ok = evaluate_split(t, in, &n, &result, err) && report(t, in, &result, err);
+    bool ok = evaluate_split(t, in, &n, &result, err) && report(t, in, &result, &n.eval, err);
     network_free(&n);
     return ok;
 }

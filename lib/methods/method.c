@@ -7,7 +7,7 @@
 #define METHODS(M) \
     M(label_smoothing) \
     M(magnitude_mask) \
-    M(smooth) M(squash) M(kernel_dropout)
+    M(smooth) M(squash) M(kernel_dropout) M(kernel_roughness)
 
 #define DECLARE(name) extern const Method method_##name;
 METHODS(DECLARE)

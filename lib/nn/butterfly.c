@@ -28,6 +28,7 @@
 #include "nn/butterfly.h"
 
 #include "base/realmath.h"
+#include "nn/kernel_param.h"
 
 enum { BLOCK = 16, LARGEST = 32, LEAST = 32, MAX_LEVELS = 16 };
 
@@ -107,13 +108,8 @@ static Wave factor(Graph *g, const Factors *t, int64_t size)
     Wave f = roots(g, size, size, size, false);
     if (!t->prefix) return f;
     const char *name = model_name(b, "%s.mat_%lld", t->prefix, (long long)size);
-    Node *w = model_param(b, name, shape(3, INT64_C(2), size, size), ROLE_KERNEL,
-                          (Init){.kind = INIT_ZEROS});
-    Param *p = params_find(b->params, name);
-    if (p) {
-        p->lr_multiplier = (float)t->lr;
-        p->weight_decay_multiplier = 0;
-    }
+    Node *w =
+        kernel_param(b, name, shape(3, INT64_C(2), size, size), (Init){.kind = INIT_ZEROS}, t->lr);
     const Shape s = shape(2, size, size);
     return (Wave){add(g, f.re, reshape(g, slice(g, w, 0, 0, 1), s)),
                   add(g, f.im, reshape(g, slice(g, w, 0, 1, 1), s))};

@@ -126,6 +126,7 @@ bool decoder_new(Decoder *d, const Model *model, const void *options, const Mode
     *d = (Decoder){.batch = batch, .max_steps = max_steps, .vocabulary = like->task.n_classes};
     b.training = false;
     b.observe = NULL;
+    b.metric = NULL;
     b.task.per_step = b.task.causal = true;
     if ((b.task.source_steps == 0 || build_encoder(d, model, options, b, err)) &&
         build_step(d, model, options, b, err))

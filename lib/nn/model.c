@@ -13,7 +13,7 @@
     M(vgg11) M(vgg16) M(vgg19) \
     M(mobilenet_v2) M(efficientnet_b0) \
     M(shufflenet_v2_x0_5) M(shufflenet_v2_x1_0) M(shufflenet_v2_x1_5) M(shufflenet_v2_x2_0) \
-    M(longconv) M(s4d) M(transformer) M(lstm_classifier) \
+    M(longconv) M(s4d) M(h3) M(transformer) M(lstm_classifier) M(cnn1d) \
     M(llama) M(gpt2) M(bert) M(vit) M(t5)
 
 #define DECLARE(name) extern const Model model_##name;
@@ -51,6 +51,11 @@ Node *model_param(ModelBuild *b, const char *name, Shape s, ParamRole role, Init
 Param *model_buffer(ModelBuild *b, const char *name, Shape s, Init init)
 {
     return params_get(b->params, b->graph, name, s, ROLE_BUFFER, false, init);
+}
+
+void model_metric(const ModelBuild *b, const char *name, Node *value)
+{
+    if (b->metric) b->metric(b->metrics, name, value);
 }
 
 /* In the order of MODEL_INIT_CHOICES. */

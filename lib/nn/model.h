@@ -32,6 +32,9 @@ struct ModelBuild {
     /* One new step of a sequence whose earlier keys and values are kept (hf_block.h); NULL: whole
      * sequences. */
     struct KvCache *cache;
+    /* Takes what model_metric reports; NULL where nothing is measured: in training. */
+    void (*metric)(void *metrics, const char *name, Node *value);
+    void *metrics;
 };
 
 /* The effective node of the parameter `name`: `init` unless it is a weight and b->init says
@@ -39,6 +42,9 @@ struct ModelBuild {
 Node *model_param(ModelBuild *b, const char *name, Shape s, ParamRole role, Init init);
 /* A buffer (running statistics): never trained, saved with the model. */
 Param *model_buffer(ModelBuild *b, const char *name, Shape s, Init init);
+/* A number to report with every evaluation, under a name such as "kernel.roughness" (static text):
+ * the mean of what is given under one name, and over the batches. `value` has one element. */
+void model_metric(const ModelBuild *b, const char *name, Node *value);
 /* "prefix.suffix" in the graph's arena. */
 const char *model_name(const ModelBuild *b, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

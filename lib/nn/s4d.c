@@ -13,6 +13,7 @@
  * that zero is where they begin. C is complex normal with E|C|^2 = 1. A and dt, one a unit, learn
  * at state_lr times the optimizer's rate (the paper: 1e-3 beside 1e-2) and do not decay. */
 #include "nn/conv_backbone.h"
+#include "nn/kernel_param.h"
 
 #include "base/realmath.h"
 
@@ -46,13 +47,7 @@ static Complex exponential_of(Graph *g, Complex x)
 static Node *state_param(ModelBuild *b, const S4d *o, const char *name, Shape s, double spread)
 {
     const Init uniform = {.kind = INIT_UNIFORM, .a = spread}, zeros = {.kind = INIT_ZEROS};
-    Node *w = model_param(b, name, s, ROLE_KERNEL, spread > 0 ? uniform : zeros);
-    Param *p = params_find(b->params, name);
-    if (p) {
-        p->lr_multiplier = (float)o->state_lr;
-        p->weight_decay_multiplier = 0;
-    }
-    return w;
+    return kernel_param(b, name, s, spread > 0 ? uniform : zeros, o->state_lr);
 }
 
 /* Im A at the start, (1, N). */

@@ -50,6 +50,13 @@ static void add_label(Evaluation *out, const float *logits, int32_t label, doubl
         out->confusion[label * out->n_classes + predicted_class(logits, out->n_classes)]++;
 }
 
+/* NaN without the sign, which the CPU chooses. */
+static double ratio(double sum, int64_t n)
+{
+    const double mean = sum / (double)n;
+    return isnan(mean) ? (double)NAN : mean;
+}
+
 bool evaluate(Network *n, Loader *loader, Evaluation *out, Error *err)
 {
     const int64_t steps = loader_steps_per_epoch(loader);
@@ -58,6 +65,7 @@ bool evaluate(Network *n, Loader *loader, Evaluation *out, Error *err)
     Pass *pass = &n->eval;
     double loss_sum = 0;
     out->n = out->n_top1 = out->n_top5 = 0;
+    memset(out->metric, 0, sizeof out->metric);
     if (out->confusion)
         memset(out->confusion, 0, sizeof out->confusion[0] * (size_t)classes * (size_t)classes);
     for (int64_t step = 0; step < steps; step++) {
@@ -71,9 +79,12 @@ bool evaluate(Network *n, Loader *loader, Evaluation *out, Error *err)
         for (int64_t i = 0; i < batch.n * n_labels; i++)
             if (batch.label[i] >= 0)
                 add_label(out, logits + i * classes, batch.label[i], &loss_sum, loss[i]);
+        for (int i = 0; i < pass->n_metrics; i++)
+            out->metric[i] +=
+                (double)*(const float *)plan_value(pass->plan, pass->metrics[i].value);
     }
     out->bits_per_byte = bits_per_byte(loss_sum, loader_text_bytes(loader));
-    out->loss = loss_sum / (double)out->n;
-    if (isnan(out->loss)) out->loss = (double)NAN; /* without the sign, which the CPU chooses */
+    out->loss = ratio(loss_sum, out->n);
+    for (int i = 0; i < pass->n_metrics; i++) out->metric[i] = ratio(out->metric[i], steps);
     return true;
 }

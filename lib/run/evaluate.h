@@ -10,6 +10,7 @@ typedef struct Evaluation {
     double loss; /* mean natural-log loss; the sum runs over examples in order, whatever the batch
                     size */
     double bits_per_byte; /* the loss as a cost of the text, whatever its tokens are; 0: no text */
+    double metric[PASS_METRICS_MAX]; /* in the order of the pass's, means over the batches */
     int n_classes;
     int64_t
         *confusion; /* (true, predicted), n_classes^2, or NULL when not asked for; the caller's */

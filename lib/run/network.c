@@ -6,6 +6,8 @@
 #include "nn/init.h"
 #include "run/checkpoint.h"
 
+#include <string.h>
+
 static const double LSUV_TOLERANCE = 0.05;
 
 /* The methods that have something to say about a parameter, in the order of the file. */
@@ -30,6 +32,34 @@ static ModelBuild start_build(Network *n, Graph *g, const NetworkOptions *o, boo
                         .init = e->model->init(e->model_options),
                         .parametrize = parametrize,
                         .owner = n};
+}
+
+static void collect_metric(void *metrics, const char *name, Node *value)
+{
+    Pass *pass = metrics;
+    Graph *g = pass->graph;
+    int i = 0;
+    while (i < pass->n_metrics && strcmp(pass->metrics[i].name, name) != 0) i++;
+    PassMetric *m = &pass->metrics[i];
+    if (i == PASS_METRICS_MAX || shape_count(&value->shape) != 1) {
+        (void)graph_fail(
+            g, i == PASS_METRICS_MAX ? "metric %s is one too many" : "metric %s is not one number",
+            name);
+        return;
+    }
+    value = reshape(g, value, shape(0));
+    if (i == pass->n_metrics)
+        pass->metrics[pass->n_metrics++] = (PassMetric){name, value, 1};
+    else
+        *m = (PassMetric){name, add(g, m->value, value), m->n + 1};
+}
+
+static void average_metrics(Pass *pass)
+{
+    for (int i = 0; i < pass->n_metrics; i++) {
+        PassMetric *m = &pass->metrics[i];
+        if (m->n > 1) m->value = divide(pass->graph, m->value, scalar(pass->graph, (float)m->n));
+    }
 }
 
 static Shape batch_shape(const Shape *sample, int64_t batch)
@@ -67,11 +97,16 @@ static bool build_pass(Network *n, Pass *pass, const NetworkOptions *o, bool tra
     Graph *g = pass->graph = graph_new(n->arena);
     g->bf16 = e->train.compute == COMPUTE_BF16;
     ModelBuild b = start_build(n, g, o, training);
+    if (!training) {
+        b.metric = collect_metric;
+        b.metrics = pass;
+    }
     pass->x = input(g, "x", o->task.dtype, batch_shape(&o->task.sample, pass->batch_size));
     pass->label = input(g, "label", I32,
                         o->task.per_step ? shape(2, pass->batch_size, task_n_labels(&o->task))
                                          : shape(1, pass->batch_size));
     pass->logits = e->model->build(&b, e->model_options, pass->x);
+    average_metrics(pass);
     if (o->task.dtype == I32) check_tables(g, pass->x, o->task.n_tokens);
     pass->loss = cross_entropy(g, pass->logits, pass->label, 0, -1);
     if (training) {
@@ -90,12 +125,14 @@ static bool build_pass(Network *n, Pass *pass, const NetworkOptions *o, bool tra
 static bool plan_pass(Network *n, Pass *pass, bool training, bool allocate, Error *err)
 {
     const Params *ps = n->params;
-    PlanOutput *outputs = arena_new_array(n->arena, PlanOutput, ps->n + 2);
+    PlanOutput *outputs = arena_new_array(n->arena, PlanOutput, ps->n + 2 + PASS_METRICS_MAX);
     Node **wrt = arena_new_array(n->arena, Node *, ps->n);
     Node **grad = arena_new_array(n->arena, Node *, ps->n);
     int n_outputs = 0, n_wrt = 0;
     outputs[n_outputs++] = (PlanOutput){pass->loss, NULL};
     outputs[n_outputs++] = (PlanOutput){pass->logits, NULL};
+    for (int i = 0; i < pass->n_metrics; i++)
+        outputs[n_outputs++] = (PlanOutput){pass->metrics[i].value, NULL};
     if (training) {
         for (Param *p = ps->first; p; p = p->next)
             if (p->trainable) wrt[n_wrt++] = param_node(pass->graph, p);

@@ -6,6 +6,14 @@
 #include "graph/plan.h"
 #include "run/experiment.h"
 
+/* What model_metric reported, by name: of an evaluation pass. */
+enum { PASS_METRICS_MAX = 8 };
+typedef struct PassMetric {
+    const char *name;
+    Node *value; /* the mean of what was given under the name; a sum of `n` until all is built */
+    int n;
+} PassMetric;
+
 /* One graph and its plan; unused nodes are NULL. */
 typedef struct Pass {
     Graph *graph;
@@ -16,6 +24,8 @@ typedef struct Pass {
     Node *loss; /* training: the scalar that is minimised; evaluation: losses shaped as the label,
                    without methods' terms */
     int64_t batch_size;
+    PassMetric metrics[PASS_METRICS_MAX];
+    int n_metrics;
 } Pass;
 
 typedef struct NetworkOptions {

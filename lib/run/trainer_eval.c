@@ -36,6 +36,17 @@ static bool evaluate_split(Training *t, SplitId split, Evaluation *out, MetricLi
     return true;
 }
 
+/* What the model and the methods report of themselves: of the validation split where there is one.
+ */
+static void add_reported(const Training *t, const Evaluation *valid, const Evaluation *test,
+                         MetricLine *line)
+{
+    const Pass *pass = &t->network.eval;
+    const Evaluation *e = t->eval_loader[SPLIT_VALID] ? valid : test;
+    if (!t->eval_loader[SPLIT_VALID] && !t->eval_loader[SPLIT_TEST]) return;
+    for (int i = 0; i < pass->n_metrics; i++) metric_add(line, pass->metrics[i].name, e->metric[i]);
+}
+
 /* With the averaged weights in place where there are any. */
 static bool keep_best(Training *t, const Evaluation *valid, Error *err)
 {
@@ -90,6 +101,7 @@ bool training_evaluate(Training *t, Error *err)
     if (t->eval_loader[SPLIT_VALID]) ok = evaluate_split(t, SPLIT_VALID, &valid, &line, err);
     if (ok && t->eval_loader[SPLIT_TEST]) ok = evaluate_split(t, SPLIT_TEST, &test, &line, err);
     if (ok) ok = keep_best(t, &valid, err);
+    if (ok) add_reported(t, &valid, &test, &line);
     optimizer_swap_ema(&t->optimizer);
     TRY(ok);
     TRY(write_lines(t, &line, clock_s() - before, err) && training_write_histograms(t, err));

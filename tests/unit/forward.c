@@ -382,3 +382,38 @@ TEST(forward, lstm_classifier_mean_of_steps_equals_torch)
     logits_are("lstm_classifier", "{d_model: 5}", 9, 8,
                (double[]){0.07786429, 0.05256596, -0.0769182, 0.0570477, 0.01679384, -0.09304291});
 }
+
+/* Convolutions of h3 are double sums over steps and taps, those of cnn1d torch's conv1d. */
+TEST(forward, h3_equals_torch)
+{
+    logits_are("h3", "{n_layers: 2, d_model: 6}", 9, 8,
+               (double[]){-0.076335, 0.2903151, -0.2825791, 0.09542577, 0.3619099, -0.01715799});
+}
+
+TEST(forward, h3_short_first_with_attention_equals_torch)
+{
+    logits_are("h3",
+               "{n_layers: 3, d_model: 6, first: short, short_length: 3, kernel_length: 20, "
+               "attention_layers: [1], n_heads: 2, d_mlp: 10, pool: last}",
+               9, 8, (double[]){-1.383606, 1.715092, 1.081104, -0.7560202, -0.292648, -0.5305679});
+}
+
+TEST(forward, h3_with_outer_products_equals_torch)
+{
+    logits_are("h3", "{n_layers: 1, d_model: 6, head_dim: 3}", 9, 8,
+               (double[]){0.1624542, -0.6359655, -0.9075677, 0.2441042, -0.2695774, -0.4601322});
+}
+
+TEST(forward, cnn1d_equals_torch)
+{
+    logits_are("cnn1d", "{n_layers: 3, d_model: 6}", 9, 8,
+               (double[]){0.3597353, 0.2662303, -1.054209, 0.4113062, 0.2018323, -0.8934605});
+}
+
+TEST(forward, cnn1d_of_an_even_kernel_equals_torch)
+{
+    logits_are("cnn1d",
+               "{n_layers: 3, d_model: 6, kernel_size: 4, dilation_cycle: 2, norm: layer, "
+               "pool: last}",
+               9, 8, (double[]){0.5596151, 1.450626, -5.154996, 1.005492, 0.1111755, -3.419393});
+}

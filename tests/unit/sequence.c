@@ -88,6 +88,19 @@ TEST(sequence, padding_changes_no_last_step_of_an_lstm)
     padding_changes_nothing("lstm_classifier", "{d_model: 8, pool: last}");
 }
 
+TEST(sequence, padding_changes_no_mean_of_h3)
+{
+    padding_changes_nothing("h3", "{n_layers: 2, d_model: 8, n_heads: 2, attention_layers: [1], "
+                                  "kernel_length: 5}");
+}
+
+TEST(sequence, padding_changes_no_cnn1d)
+{
+    padding_changes_nothing("cnn1d", "{n_layers: 3, d_model: 8, norm: layer}");
+    padding_changes_nothing("cnn1d", "{n_layers: 2, d_model: 8, norm: layer, kernel_size: 4, "
+                                     "pool: last}");
+}
+
 TEST(sequence, without_a_pad_id_padding_counts)
 {
     static const int32_t rows[BATCH * SHORT] = {1, 4, 2, 0, 0, 3, 5, 1, 0, 0};

@@ -15,6 +15,6 @@ bool needs_long_kernel(const MethodCall *c, Error *err)
     for (const Param *p = c->params->first; p; p = p->next)
         if (is_long_kernel(p)) return true;
     return fail(err, FAIL_CONFIG, NULL,
-                "method '%s': the model has no long-convolution kernels (longconv has)",
+                "method '%s': the model has no long-convolution kernels (longconv and h3 have)",
                 c->method->name);
 }
