@@ -50,7 +50,8 @@ typedef struct Network {
 bool network_new(Network *n, const Experiment *e, const NetworkOptions *o, Arena *a,
                  Error *err) MUST_CHECK;
 /* First values from train.seed, LSUV where asked (x: one training batch, may be NULL otherwise);
- * or, unless it is "", from `base`, a safetensors file or a Hugging Face folder; then the methods' transform hooks. */
+ * or, unless it is "", from `base`, a safetensors file or a Hugging Face folder; then the methods'
+ * transform hooks. */
 bool network_init(Network *n, const float *x, const char *base, Error *err) MUST_CHECK;
 /* The methods' after_step hooks; `step` counts the updates done. No allocation. */
 void network_after_step(Network *n, int64_t step);

@@ -131,6 +131,28 @@ TEST(hf, t5_gradients_are_torchs)
     gradients_are("t5", (Task){.per_step = true, .causal = true, .source_steps = 14});
 }
 
+/* -- Sources */
+
+TEST(hf, decoder_answers_for_what_follows_a_source)
+{
+    TestHf m = test_hf_config("llama", "{}");
+    const int64_t steps = m.input->dim[1], classes = 40, asked = 5;
+    m.build.task = (Task){.sample = shape(1, steps),
+                          .per_step = true,
+                          .causal = true,
+                          .n_classes = (int)classes,
+                          .source_steps = steps - asked};
+    assert_int_equal(task_n_labels(&m.build.task), asked);
+    test_hf_run(&m, test_hf_folder("llama"));
+    assert_int_equal(shape_count(&m.output->shape), m.input->dim[0] * asked * classes);
+    for (int64_t row = 0; row < m.input->dim[0]; row++)
+        for (int64_t i = 0; i < asked * classes; i++)
+            assert_true(fabs((double)m.logits[row * asked * classes + i] -
+                             (double)m.expected_logits[((row + 1) * steps - asked) * classes + i]) <
+                        1e-4);
+    test_hf_free(&m);
+}
+
 /* -- Causality */
 
 /* Another token at `step` leaves the logits before it alone, bit by bit, and changes those from it
@@ -290,8 +312,9 @@ TEST(hf, tensor_without_a_parameter_is_named)
     b.task.n_tokens = 40;
     (void)m.model->build(&b, options, input(b.graph, "x", I32, shape(2, (int64_t)1, (int64_t)4)));
     ASSERT_OK(params_allocate(other, &err), &err);
-    ASSERT_FAILS(hf_dir_weights(test_hf_folder("gpt2"), other, &err), &err, FAIL_DATA,
-                 "gpt2: the model has no parameter for tensor 'transformer.h.1.attn.c_attn.weight'");
+    ASSERT_FAILS(
+        hf_dir_weights(test_hf_folder("gpt2"), other, &err), &err, FAIL_DATA,
+        "gpt2: the model has no parameter for tensor 'transformer.h.1.attn.c_attn.weight'");
     params_free(other);
     test_hf_free(&m);
 }
