@@ -139,14 +139,25 @@ Node *param_node(Graph *g, Param *p)
     return n;
 }
 
-Node *constant(Graph *g, Shape s, const float *data)
+static Node *constant_of(Graph *g, DType dtype, const Shape *s, const void *data)
 {
-    Node *n = graph_node(g, &op_constant, NULL, 0, NULL, &s);
+    Node *n = graph_node(g, &op_constant, NULL, 0, NULL, s);
     size_t bytes = sizeof(float) * (size_t)shape_count(&n->shape);
     void *copy = arena_alloc(g->arena, bytes);
     if (bytes > 0) memcpy(copy, data, bytes);
     n->data = copy;
+    n->dtype = dtype;
     return n;
+}
+
+Node *constant(Graph *g, Shape s, const float *data)
+{
+    return constant_of(g, F32, &s, data);
+}
+
+Node *constant_index(Graph *g, Shape s, const int32_t *data)
+{
+    return constant_of(g, I32, &s, data);
 }
 
 Node *scalar(Graph *g, float value)

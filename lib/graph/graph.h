@@ -152,7 +152,8 @@ void graph_grad(Graph *g, Node *y, Node *seed, Node *const wrt[], int n, Node *o
 
 Node *input(Graph *g, const char *name, DType dtype, Shape s); /* bound by plan_bind before a run */
 Node *param_node(Graph *g, Param *p);
-Node *constant(Graph *g, Shape s, const float *data); /* data is copied */
+Node *constant(Graph *g, Shape s, const float *data);         /* data is copied */
+Node *constant_index(Graph *g, Shape s, const int32_t *data); /* I32, for gather; copied */
 Node *scalar(Graph *g, float value);
 Node *full(Graph *g, Shape s, float value); /* a broadcast scalar */
 

@@ -13,7 +13,8 @@
     M(vgg11) M(vgg16) M(vgg19) \
     M(mobilenet_v2) M(efficientnet_b0) \
     M(shufflenet_v2_x0_5) M(shufflenet_v2_x1_0) M(shufflenet_v2_x1_5) M(shufflenet_v2_x2_0) \
-    M(longconv) M(s4d) M(h3) M(transformer) M(lstm_classifier) M(cnn1d)
+    M(longconv) M(s4d) M(h3) M(transformer) M(lstm_classifier) M(cnn1d) \
+    M(llama) M(gpt2) M(bert) M(vit) M(t5)
 
 #define DECLARE(name) extern const Model model_##name;
 MODELS(DECLARE)

@@ -61,6 +61,9 @@ struct ModelBuild {
      * built: LSUV, probes. */
     void (*observe)(void *owner, const char *layer, Param *weight, Node *output);
     void *observer;
+    /* One new step of a sequence whose earlier keys and values are kept (hf_block.h); NULL: whole
+     * sequences. */
+    struct KvCache *cache;
     /* Takes what model_metric reports; NULL where nothing is measured: in training. */
     void (*metric)(void *metrics, const char *name, Node *value);
     void *metrics;

@@ -50,7 +50,7 @@ const TopKey experiment_keys[] = {
     {"search",    MAYBE_MAP,              false, "which setting of the swept keys is the best: {by: valid.top1, over: [optimizer.lr], ...}"},
     {"plots",     MAYBE_LIST,             false, "what is drawn of the results: [{kind: curve, metric: valid.loss}, ...]"},
     {"slurm",     MAYBE_MAP,              false, "how the jobs of a sweep are submitted"},
-    {"base",      MAYBE_MAP | MAYBE_WORD, true,  "the experiment whose trained weights are started from: a file, or {file: ..., set: {key: value}, same: [key, ...], checkpoint: last or best}"},
+    {"base",      MAYBE_MAP | MAYBE_WORD, true,  "what is started from: a Hugging Face folder, or the experiment whose trained weights are: a file, or {file: ..., set: {key: value}, same: [key, ...], checkpoint: last or best}"},
     {"teacher",   MAYBE_MAP | MAYBE_WORD, true,  "the experiment whose trained model teaches: as base"},
     {"extends",   0,                      true,  "a file, or a list of files, that this one adds to: maps are merged key by key, all else is replaced"},
     {NULL, 0, false, NULL},
@@ -187,6 +187,7 @@ static bool choose_block(const Experiment *e, ComponentKind kind, const char *st
 static bool choose_all(Experiment *e, Arena *a, Error *err)
 {
     Component data, model, optimizer, schedule;
+    TRY(experiment_pretrained(e, a, err));
     bool ok = choose_block(e, COMPONENT_DATA, NULL, a, &data, &e->dataset_options, err);
     ok &= choose_block(e, COMPONENT_MODEL, NULL, a, &model, &e->model_options, err);
     ok &= choose_methods(e, a, yaml_get(e->root, "methods"), err);

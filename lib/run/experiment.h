@@ -48,9 +48,14 @@ typedef struct Experiment Experiment;
  *   base: {file: pretrain.yaml, set: {train.steps: 5ep}, same: [train.seed], checkpoint: best}
  *
  * `same` names keys that take this experiment's own values. A method may have a base of its own:
- * this experiment with some of the method's options set otherwise (Method.predecessor). */
+ * this experiment with some of the method's options set otherwise (Method.predecessor). A `base`
+ * may also be a folder as Hugging Face's libraries write it (nn/hf_dir.h): its config.json then
+ * gives the model and those of its options that the file does not, and its tensors enter the id by
+ * their content. */
 typedef struct Reference {
     Experiment *experiment; /* NULL: none */
+    const char *folder;     /* of Hugging Face, NULL: none; experiment is NULL then */
+    char sha256[HASH_HEX];  /* of its tensors, after experiment_references */
     const char *file;       /* its path, as messages call it */
     bool best;              /* its best checkpoint, not the last */
     const char **words;     /* key=value: what set and same say, as for a command line */
@@ -142,6 +147,9 @@ const char *experiment_value(const Experiment *e, Arena *a, const char *dotted);
 
 /* That every key at the top is known and of a kind that fits. */
 bool experiment_check_keys(const Yaml *root, Error *err) MUST_CHECK;
+/* When `base:` is a Hugging Face folder: sets e->base.folder, and in e->root the model that it is.
+ */
+bool experiment_pretrained(Experiment *e, Arena *a, Error *err) MUST_CHECK;
 /* Loads the experiments that `base:` and `teacher:` of e->root name, and those that they name. */
 bool experiment_references(Experiment *e, Arena *a, Error *err) MUST_CHECK;
 

@@ -20,9 +20,12 @@ static void add_source(Writer *w, size_t line_start, const char *dotted)
         size_t n = w->out.n - line_start;
         text_addf(&w->out, "%*s# ", n < COLUMN - 1 ? (int)(COLUMN - n) : 1, "");
         const Yaml *y = yaml_path(w->experiment->root, dotted);
+        const bool typed = y && y->at.line == 0;
         if (!y || y->kind == YAML_NULL)
             text_add(&w->out, "default");
-        else if (y->at.line == 0)
+        else if (typed && y->at.file && strncmp(y->at.file, "command line", 12) != 0)
+            text_add(&w->out, y->at.file); /* the config.json of a pretrained model */
+        else if (typed)
             text_add(&w->out, "command line");
         else
             text_addf(&w->out, "%s:%d", y->at.file, y->at.line);
@@ -74,6 +77,7 @@ static void add_component(Writer *w, ComponentKind kind, int i)
 static void add_reference(Writer *w, const char *word, const Reference *r)
 {
     const Experiment *other = r->experiment;
+    if (r->folder) add_pair(w, "", word, yaml_new_scalar(w->arena, r->folder, true), word);
     if (!other) return;
     const char *path = arena_printf(w->arena, "%s/%s/config.yaml", other->name, other->id);
     for (const char *p = w->experiment->name; p; p = strchr(p + 1, '/'))

@@ -1,6 +1,10 @@
-/* experiment_reference -- `base:` and `teacher:`: the other experiments that one needs. */
+/* experiment_reference -- `base:` and `teacher:`: the other experiments that one needs, or the
+ * pretrained model. */
+#include "nn/hf_dir.h"
 #include "run/experiment.h"
 
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* A chain of them ends; one that does not is a circle. */
@@ -88,11 +92,11 @@ static bool follow_method(const Experiment *e, int i, const MethodSetting set[],
 static bool is_meant(const Experiment *e, int i, const MethodSetting set[], int n, Arena *a,
                      Error *err)
 {
-    const Experiment *base = e->base.experiment;
+    const Experiment *base = e->base.experiment; /* NULL: a folder */
     const Method *method = e->methods[i].method;
     for (int k = 0; k < n; k++) {
         const char *key = arena_printf(a, "methods.%d.%s", i, set[k].option);
-        const char *value = i < base->n_methods && base->methods[i].method == method
+        const char *value = base && i < base->n_methods && base->methods[i].method == method
                                 ? experiment_value(base, a, key)
                                 : NULL;
         if (!value || strcmp(value, set[k].value) != 0)
@@ -112,8 +116,9 @@ static bool read_base(Experiment *e, int depth, Arena *a, Error *err)
         const Method *m = e->methods[i].method;
         const int n = m->predecessor ? m->predecessor(e->methods[i].options, a, set) : 0;
         if (n == 0) continue;
-        return e->base.experiment ? is_meant(e, i, set, n, a, err)
-                                  : follow_method(e, i, set, n, depth, a, &e->base, err);
+        return e->base.experiment || e->base.folder
+                   ? is_meant(e, i, set, n, a, err)
+                   : follow_method(e, i, set, n, depth, a, &e->base, err);
     }
     return true;
 }
@@ -127,7 +132,7 @@ static bool read_reference(const Experiment *e, const char *word, int depth, Are
                            Reference *out, Error *err)
 {
     const Yaml *y = yaml_get(e->root, word), *file = y;
-    if (!y || y->kind == YAML_NULL) return true;
+    if (!y || y->kind == YAML_NULL || out->folder) return true;
     if (depth == CHAIN_MAX)
         return yaml_fail(y, err, "%s: over %d experiments, each needing the next; is it a circle?",
                          word, CHAIN_MAX);
@@ -155,7 +160,43 @@ static bool read_reference(const Experiment *e, const char *word, int depth, Are
     return true;
 }
 
+/* -- A pretrained model */
+
+/* What the folder says, then what the file says: later keys win. */
+static bool merge_model(Experiment *e, Arena *a, Error *err)
+{
+    const Model *model;
+    Yaml *map, *own = yaml_get(e->root, "model");
+    const Yaml *name = yaml_get(own, "name");
+    TRY(hf_dir_config(e->base.folder, a, &model, &map, err));
+    if (own && own->kind == YAML_SCALAR) return true; /* a mistake that is found later */
+    if (name && name->kind == YAML_SCALAR && strcmp(name->text, model->name) != 0)
+        return yaml_fail(name, err, "model '%.80s': base %s is a '%s'", name->text, e->base.folder,
+                         model->name);
+    Yaml *word = yaml_new_scalar(a, model->name, false);
+    word->at.file = word->key_at.file = arena_printf(a, "%s/config.json", e->base.folder);
+    yaml_set(a, map, "name", word);
+    for (const Yaml *y = own ? own->first : NULL; y; y = y->next)
+        if (y->kind != YAML_NULL) yaml_set(a, map, y->key, yaml_copy(a, y));
+    if (own) map->at = own->at;
+    yaml_set(a, e->root, "model", map);
+    return true;
+}
+
+bool experiment_pretrained(Experiment *e, Arena *a, Error *err)
+{
+    const Yaml *y = yaml_get(e->root, "base");
+    const char *path;
+    char whole[PATH_MAX];
+    if (!y || y->kind != YAML_SCALAR || !read_file(y, a, &path, NULL) || !hf_dir_is(path))
+        return true;
+    e->base.file = path;
+    e->base.folder = realpath(path, whole) ? arena_string(a, whole) : path;
+    return merge_model(e, a, err);
+}
+
 bool experiment_references(Experiment *e, Arena *a, Error *err)
 {
+    if (e->base.folder) TRY(hf_dir_hash(e->base.folder, e->base.sha256, err));
     return read_references(e, 0, a, err);
 }

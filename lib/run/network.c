@@ -2,6 +2,7 @@
 #include "run/network.h"
 
 #include "graph/op.h"
+#include "nn/hf_dir.h"
 #include "nn/init.h"
 #include "run/checkpoint.h"
 
@@ -105,7 +106,7 @@ static bool build_pass(Network *n, Pass *pass, const NetworkOptions *o, bool tra
     }
     pass->x = input(g, "x", o->task.dtype, batch_shape(&o->task.sample, pass->batch_size));
     pass->label = input(g, "label", I32,
-                        o->task.per_step ? shape(2, pass->batch_size, o->task.sample.dim[0])
+                        o->task.per_step ? shape(2, pass->batch_size, task_n_labels(&o->task))
                                          : shape(1, pass->batch_size));
     pass->logits = e->model->build(&b, e->model_options, pass->x);
     for (int i = 0; i < e->n_methods; i++)
@@ -215,7 +216,8 @@ bool network_first_values(Network *n, const float *x, const char *base, Error *e
     const Experiment *e = n->experiment;
     params_init(n->params, (uint64_t)e->train.seed);
     if (*base && !n->reshaped) {
-        TRY(checkpoint_load_weights(base, n->params, err));
+        TRY(hf_dir_is(base) ? hf_dir_weights(base, n->params, err)
+                            : checkpoint_load_weights(base, n->params, err));
     } else if (model_wants_lsuv(e->model_options)) {
         ModelBuild like = start_build(n, n->train.graph, &n->options, true);
         TRY(lsuv_init(e->model, e->model_options, &like, x, n->train.batch_size, LSUV_TOLERANCE,

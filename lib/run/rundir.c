@@ -59,6 +59,8 @@ bool rundir_base_weights(const char *folder, const Experiment *e, char out[PATH_
     const Experiment *base = e->base.experiment;
     char results[PATH_MAX_BYTES], path[PATH_MAX_BYTES];
     *out = '\0';
+    if (e->base.folder && snprintf(out, PATH_MAX_BYTES, "%s", e->base.folder) >= PATH_MAX_BYTES)
+        return fail(err, FAIL_RUN, NULL, "%.60s...: path too long", e->base.folder);
     if (!base) return true;
     if (!results_of(folder, e->name, results))
         return fail(err, FAIL_RUN, NULL, "%s: is not the folder of a run of %s", folder, e->name);
