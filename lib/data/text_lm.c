@@ -48,7 +48,7 @@ typedef struct Part {
 } Part;
 
 typedef struct TextSource {
-    TextUnits units;
+    TextUnits units; /* while the set is opened */
     Part part[N_SPLITS];
 } TextSource;
 
@@ -185,7 +185,7 @@ static bool encode_part(Dataset *d, SplitId id, const Stretch *text, TextSource 
     if (text->n == 0 && id != SPLIT_TRAIN) return true;
     TRY(dataset_memory(d, &memory, text->n * sizeof(uint16_t), err));
     Part *p = &source->part[id];
-    p->n = text_units_encode(&source->units, text->bytes, text->n, memory);
+    TRY(text_units_encode(&source->units, text->bytes, text->n, memory, &p->n, err));
     p->token = memory;
     if (p->n < need)
         return fail(err, FAIL_DATA, NULL,
@@ -219,9 +219,11 @@ static bool open_joined(Dataset *d, Joined text[N_SPLITS], unsigned splits, Aren
                      .n_classes = (int)source->units.n_tokens,
                      .per_step = true,
                      .causal = true};
-    for (int s = 0; s < N_SPLITS; s++)
-        if (splits & 1u << s) TRY(encode_part(d, (SplitId)s, &part[s], source, err));
-    return true;
+    bool ok = true;
+    for (int s = 0; ok && s < N_SPLITS; s++)
+        if (splits & 1u << s) ok = encode_part(d, (SplitId)s, &part[s], source, err);
+    text_units_free(&source->units);
+    return ok;
 }
 
 static bool open_paths(Dataset *d, const PathList *path, unsigned splits, Arena *a, Error *err)

@@ -1,7 +1,10 @@
 /* text_units -- see text_units.h. */
 #include "data/text_units.h"
 
-enum { CODE_POINTS = 0x110000, MAX_TOKENS = 65536, PADDING = 0, UNKNOWN };
+#include "tokenizer/tokenizer_train.h"
+
+enum { CODE_POINTS = 0x110000, MAX_TOKENS = 65536, BYTES = 256, PADDING = 0, UNKNOWN };
+static const size_t CHUNK = (size_t)1 << 26; /* bytes that a tokenizer is given at once */
 
 int32_t text_code_point(const unsigned char *text, size_t n, size_t *bytes)
 {
@@ -56,27 +59,73 @@ static bool learn_chars(TextUnits *u, const unsigned char *text, size_t n, Arena
 bool text_units_learn(TextUnits *u, TextUnit unit, int64_t vocabulary, const unsigned char *text,
                       size_t n, Arena *a, Error *err)
 {
-    *u = (TextUnits){.unit = unit, .n_tokens = BPE_BYTES};
+    *u = (TextUnits){.unit = unit, .n_tokens = 1 + BYTES};
     if (unit == UNIT_CHAR) return learn_chars(u, text, n, a, err);
     if (unit == UNIT_BYTE) return true;
-    u->bpe = text_bpe_learn(text, n, vocabulary, a);
-    u->n_tokens = text_bpe_n_tokens(u->bpe);
+    const TokenTraining how = {
+        .family = TOKENS_BYTE_BPE, .n_ids = (int32_t)vocabulary - 1, .min_frequency = 2};
+    TRY(tokenizer_train(&u->tokenizer, &how, (const char *)text, n, err));
+    u->n_tokens = 1 + tokenizer_n_ids(u->tokenizer);
     return true;
 }
 
-int64_t text_units_encode(const TextUnits *u, const unsigned char *text, size_t n, uint16_t *token)
+void text_units_free(TextUnits *u)
 {
-    int64_t n_tokens = 0;
-    if (u->unit == UNIT_BPE) return text_bpe_encode(u->bpe, text, n, token);
+    tokenizer_free(u->tokenizer);
+    u->tokenizer = NULL;
+}
+
+/* How much of n bytes makes a chunk: up to the start of a line, where no word of GPT-2's pattern
+ * goes across. */
+static size_t chunk_of(const unsigned char *text, size_t n)
+{
+    size_t end = CHUNK;
+    if (n <= CHUNK) return n;
+    while (end < n && !(text[end - 1] == '\n' && text[end] > ' ')) end++;
+    return end;
+}
+
+static bool encode_pieces(const TextUnits *u, const unsigned char *text, size_t n, uint16_t *token,
+                          int64_t *n_tokens, Error *err)
+{
+    TokenEncoder *encoder = token_encoder_new(u->tokenizer);
+    TokenIds part;
+    bool ok = true;
+    *n_tokens = 0;
+    for (size_t at = 0, bytes; ok && at < n; at += bytes) {
+        bytes = chunk_of(text + at, n - at);
+        ok = token_encode(encoder, (const char *)text + at, bytes, false, &part, err);
+        for (int64_t i = 0; ok && i < part.n; i++)
+            token[(*n_tokens)++] = (uint16_t)(1 + part.ids[i]);
+    }
+    token_encoder_free(encoder);
+    return ok;
+}
+
+bool text_units_encode(const TextUnits *u, const unsigned char *text, size_t n, uint16_t *token,
+                       int64_t *n_tokens, Error *err)
+{
+    if (u->unit == UNIT_BPE) return encode_pieces(u, text, n, token, n_tokens, err);
+    *n_tokens = 0;
     for (size_t i = 0, bytes = 1; i < n; i += bytes) {
         if (u->unit == UNIT_BYTE) {
-            token[n_tokens++] = (uint16_t)(text[i] + 1);
+            token[(*n_tokens)++] = (uint16_t)(text[i] + 1);
         } else {
             const int32_t c = text_code_point(text + i, n - i, &bytes);
-            token[n_tokens++] = c < 0 ? (uint16_t)UNKNOWN : u->char_id[c];
+            token[(*n_tokens)++] = c < 0 ? (uint16_t)UNKNOWN : u->char_id[c];
         }
     }
-    return n_tokens;
+    return true;
+}
+
+/* Its own text has a character for every byte that it stands for. */
+static int64_t bytes_of_piece(const TextUnits *u, uint16_t token)
+{
+    size_t n = 0;
+    int64_t sum = 0;
+    const char *text = tokenizer_token(u->tokenizer, token - 1, &n);
+    for (size_t i = 0; text && i < n; i++) sum += ((unsigned char)text[i] & 0xC0) != 0x80;
+    return sum;
 }
 
 int64_t text_units_bytes(const TextUnits *u, const unsigned char *text, const uint16_t *token,
@@ -93,7 +142,7 @@ int64_t text_units_bytes(const TextUnits *u, const unsigned char *text, const ui
             (void)text_code_point(text + at, LONGEST, &bytes);
         return (int64_t)at;
     case UNIT_BPE:
-        for (int64_t i = 0; i < n_tokens; i++) sum += text_bpe_bytes(u->bpe, token[i]);
+        for (int64_t i = 0; i < n_tokens; i++) sum += bytes_of_piece(u, token[i]);
         return sum;
     }
     return 0;

@@ -3,13 +3,14 @@
  *   byte  the byte's value plus 1: 257 tokens with the padding
  *   char  a character of UTF-8: 1 for those that the text learned from lacks, then the text's own
  * in the order of their code points
+ *   bpe   1 plus the id of a byte-level tokenizer as GPT-2's, trained on the text
  *
  * Token 0 is padding and stands for nothing in the text. */
 #ifndef SEQLAB_DATA_TEXT_UNITS_H
 #define SEQLAB_DATA_TEXT_UNITS_H
 
 #include "base/error.h"
-#include "data/text_bpe.h"
+#include "tokenizer/tokenizer.h"
 
 /* In the order of TEXT_UNIT_CHOICES. */
 typedef enum TextUnit { UNIT_BYTE, UNIT_CHAR, UNIT_BPE } TextUnit;
@@ -19,17 +20,19 @@ typedef struct TextUnits {
     TextUnit unit;
     int64_t n_tokens;        /* tokens are 0..n_tokens-1, at most 65536 */
     const uint16_t *char_id; /* UNIT_CHAR: by code point */
-    const TextBpe *bpe;      /* UNIT_BPE */
+    Tokenizer *tokenizer;    /* UNIT_BPE; owned */
 } TextUnits;
 
 /* Learns `unit` from n bytes; UNIT_BPE: at most `vocabulary` tokens. Fails where there are more
- * characters than 16 bits tell apart. */
+ * characters than 16 bits tell apart. Free with text_units_free. */
 bool text_units_learn(TextUnits *u, TextUnit unit, int64_t vocabulary, const unsigned char *text,
                       size_t n, Arena *a, Error *err) MUST_CHECK;
+void text_units_free(TextUnits *u);
 
-/* Writes the tokens of n bytes, at most n of them; returns how many. UNIT_CHAR: the text must be
- * UTF-8. */
-int64_t text_units_encode(const TextUnits *u, const unsigned char *text, size_t n, uint16_t *token);
+/* Writes the tokens of n bytes, at most n of them, and how many. UNIT_CHAR: the text must be UTF-8.
+ */
+bool text_units_encode(const TextUnits *u, const unsigned char *text, size_t n, uint16_t *token,
+                       int64_t *n_tokens, Error *err) MUST_CHECK;
 
 /* How many bytes of `text` the first n_tokens of its tokens stand for. */
 int64_t text_units_bytes(const TextUnits *u, const unsigned char *text, const uint16_t *token,

@@ -205,7 +205,8 @@ TEST(text_lm, its_hash_tells_what_is_trained_on)
     assert_string_not_equal(hash[1], hash[2]);
 }
 
-/* "the" and " the" are learned; the test's labels are the tokens after the first. */
+/* "the" and " the" are learned; the test's labels are the tokens after the first. GPT-2's alphabet
+ * begins with '!', after which come the printable signs of ASCII. */
 TEST(text_lm, pieces_are_learned_from_the_training_part)
 {
     char text[200];
@@ -213,7 +214,7 @@ TEST(text_lm, pieces_are_learned_from_the_training_part)
     text[167] = 'n';
     text[168] = '\0';
     Opened *o = open_good(text, ", unit: bpe, vocabulary: 260, block: 4, valid: 0, test: 0.0476");
-    static const int32_t x[] = {258, 259, 0, 0}, label[] = {259, 'n' + 1, -1, -1};
+    static const int32_t x[] = {258, 259, 0, 0}, label[] = {259, 1 + 'n' - '!', -1, -1};
     assert_int_equal(o->data.task.n_tokens, 260);
     example_is(o, SPLIT_TEST, 0, 4, x, label);
     assert_int_equal(o->data.split[SPLIT_TEST].text_bytes, 5); /* " the" and "n" */
