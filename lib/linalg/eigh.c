@@ -84,7 +84,7 @@ static void finish(int64_t n, double *values, double *vectors)
 
 bool eigh_jacobi(double *a, int64_t n, double *values, double *vectors, Error *err)
 {
-    int exponent, sweeps = 0;
+    int exponent = 0, sweeps = 0;
     TRY(load(a, n, &exponent, err));
     memset(vectors, 0, sizeof *vectors * (size_t)(n * n));
     for (int64_t i = 0; i < n; i++) vectors[i * n + i] = 1;

@@ -48,7 +48,7 @@ typedef struct SvdTruncated {
 /* Randomised subspace iteration (Halko, Martinsson & Tropp, SIAM Review 53, 2011, algorithms 4.4
  * and 5.1): products with A in float, everything else in double. The expected 2-norm of A - U S V^T
  * is, with l = q - rank >= 2, i iterations and t_j the singular values of A past the first `rank`,
- *   t_1 + ((1 + sqrt(rank / (l - 1))) t_1^e + e sqrt(q) / l |t^e|_2)^(1 / e),   e = 2 i + 1
+ *   t_1 + ((1 + sqrt(rank / (l - 1))) t_1^d + exp(1) sqrt(q) / l |t^d|_2)^(1 / d),   d = 2 i + 1
  * (their theorem 9.3 and corollary 10.10), where the products' rounding adds some 1e-6 s[0].
  * Exact up to that rounding when q = min(m, n) or A has at most rank q. Any scale of A is safe.
  * 4 m n q (i + 1) operations in products, 8 (m + n) q^2 (i + 1) in QR on one thread.

@@ -50,12 +50,13 @@ static void load(const SvdThin *p, const Work *w, int exponent)
         }
 }
 
-/* All pairs once; how many were not orthogonal. */
+/* How many pairs were turned. One pass over all, unless a turn moves columns past each other: so
+ * only a pass without a turn has seen every pair. */
 static int64_t sweep(const Work *w)
 {
     const int64_t k = w->k;
     const double tolerance = sqrt((double)k) * DBL_EPSILON;
-    int64_t n_rotated = 0;
+    int64_t n_turned = 0;
     for (int64_t i = 0; i < k - 1; i++)
         for (int64_t j = i + 1; j < k; j++) {
             double *x = w->wt + i * k, *y = w->wt + j * k;
@@ -64,13 +65,13 @@ static int64_t sweep(const Work *w)
             const bool rotated =
                 a > NOTHING && b > NOTHING && fabs(d) > tolerance * sqrt(a) * sqrt(b);
             if (rotated) r = jacobi_rotation(a, b, d);
-            n_rotated += rotated;
             if (a < b) r = (Rotation){r.s, -r.c, 0}; /* and a quarter turn: y goes first */
-            if (r.s == 0) continue;
+            if (!rotated && a >= b) continue;
+            n_turned++;
             jacobi_rotate(x, y, k, r.c, r.s);
             jacobi_rotate(w->vt + i * k, w->vt + j * k, k, r.c, r.s);
         }
-    return n_rotated;
+    return n_turned;
 }
 
 /* Row `row` of x (k, k) becomes a unit vector orthogonal to the rows before it: the axis that these
@@ -133,7 +134,7 @@ bool svd_jacobi(const SvdThin *p, void *scratch, Error *err)
     const Work w = cut(p->m, p->n, scratch);
     const int64_t k = w.k;
     const int max_sweeps = p->max_sweeps ? p->max_sweeps : JACOBI_SWEEPS;
-    int exponent, sweeps = 0;
+    int exponent = 0, sweeps = 0;
     TRY(jacobi_exponent(p->a, p->m, p->n, &exponent, err));
     load(p, &w, exponent);
     qr_thin(w.q, w.tall, k, w.r, w.qr);

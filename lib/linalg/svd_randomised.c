@@ -13,7 +13,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { LINE = 64 };
+enum { LINE = 64, EXPONENT_MAX = 96 };
 
 typedef struct Work {
     int64_t q;
@@ -102,7 +102,9 @@ static bool find_exponent(const SvdTruncated *p, int *exponent, Error *err)
         return jacobi_not_finite((double)p->a[i], i, p->n, err);
     }
     (void)frexp((double)size, exponent);
-    if (*exponent < -120) *exponent = -120; /* 2^-exponent is a float */
+    /* 2^-exponent times Q stays a normal float, and A times that does not overflow */
+    if (*exponent < -EXPONENT_MAX) *exponent = -EXPONENT_MAX;
+    if (*exponent > EXPONENT_MAX) *exponent = EXPONENT_MAX;
     return true;
 }
 
@@ -140,7 +142,7 @@ bool svd_randomised(const SvdTruncated *p, void *scratch, Error *err)
         return fail(err, FAIL_CONFIG, NULL,
                     "rank %lld of a %lld x %lld matrix is outside [1, %lld]", (long long)p->rank,
                     (long long)p->m, (long long)p->n, (long long)most);
-    int exponent;
+    int exponent = 0;
     TRY(find_exponent(p, &exponent, err));
     const double scale = ldexp(1, -exponent);
     const Work w = cut(p, scratch);
