@@ -30,7 +30,8 @@ typedef struct SvdThin {
  * About 4 m n^2 + 100 n^3 operations, m >= n: for n up to some hundreds.
  * Also fails with FAIL_RUN when max_sweeps were not enough.
  * scratch: svd_jacobi_scratch(m, n) bytes, aligned to 8. */
-bool svd_jacobi(const SvdThin *p, void *scratch, Error *err) MUST_CHECK;
+bool svd_jacobi(const SvdThin *p, void *scratch, Error *err) MUST_CHECK
+    __attribute__((nonnull(1, 2)));
 size_t svd_jacobi_scratch(int64_t m, int64_t n);
 
 /* The leading `rank` triplets, approximately. */
@@ -54,7 +55,8 @@ typedef struct SvdTruncated {
  * 4 m n q (i + 1) operations in products, 8 (m + n) q^2 (i + 1) in QR on one thread.
  * Fails with FAIL_CONFIG when rank is not in 1..min(m, n).
  * scratch: svd_randomised_scratch(p) bytes, 64-byte aligned; p->rank need not be valid. */
-bool svd_randomised(const SvdTruncated *p, void *scratch, Error *err) MUST_CHECK;
+bool svd_randomised(const SvdTruncated *p, void *scratch, Error *err) MUST_CHECK
+    __attribute__((nonnull(1, 2)));
 size_t svd_randomised_scratch(const SvdTruncated *p);
 
 #endif
