@@ -298,6 +298,28 @@ TEST(filter_prune, as_many_filters_stay_as_without_so_many_blocks)
     finish(&filters);
 }
 
+/* As few multiply-adds, and by one filter more: the network's own, which layer_table counts. */
+TEST(filter_prune, as_few_multiply_adds_as_without_so_many_blocks)
+{
+    Case layers, filters;
+    LayerTable fewer, thin;
+    start(&layers, model, "{name: layer_lottery, criterion: l1, p: 2}", "");
+    start(&filters, model, "{name: filter_prune, criterion: l1, match_blocks: 2, match: macs}", "");
+    const Case *cases[] = {&layers, &filters};
+    LayerTable *tables[] = {&fewer, &thin};
+    for (int i = 0; i < 2; i++) {
+        Error err = {0};
+        ASSERT_OK(layer_table(cases[i]->experiment.model, cases[i]->experiment.model_options,
+                              &cases[i]->network.like, cases[i]->network.architecture,
+                              cases[i]->arena, tables[i], &err),
+                  &err);
+    }
+    assert_true(thin.macs <= fewer.macs);
+    assert_true((double)thin.macs > 0.97 * (double)fewer.macs);
+    finish(&layers);
+    finish(&filters);
+}
+
 TEST(filter_prune, a_layer_keeps_one_filter)
 {
     Case c;

@@ -5,9 +5,10 @@
  *
  * Only channels between the convolutions of a block can: those of a residual stream are tied by its
  * additions. A filter goes with its norm and with what the next convolution makes of it; the slices
- * that stay keep their weights. A layer keeps at least one filter. match_blocks: p takes as many
- * filters as layer_lottery would take with p blocks by the same criterion; counts are of all
- * convolutions. Equals go by (layer, filter). */
+ * that stay keep their weights. A layer keeps at least one filter. match_blocks: p goes as far as
+ * layer_lottery would with p blocks by the same criterion: as many filters of all convolutions are
+ * left, as the paper has it, or, since a filter within a block takes twice the multiply-adds of a
+ * filter of a block with it, no more multiply-adds. Equals go by (layer, filter). */
 #include "methods/prune/block_score.h"
 
 #include "base/pcg.h"
@@ -18,7 +19,14 @@
 typedef struct FilterPrune {
     BlockScoring scoring;
     int64_t filters, match_blocks;
+    int match; /* 1: macs */
 } FilterPrune;
+
+/* When enough is gone. */
+typedef struct Goal {
+    int64_t filters; /* that go */
+    int64_t macs;    /* that are left, at most; 0: any number */
+} Goal;
 
 /* A width within a block. */
 typedef struct Inner {
@@ -113,9 +121,9 @@ static bool filter_scores(const MethodCall *c, const LayerTable *t, const Filter
 
 /* -- The choice */
 
-/* The filters that layer_lottery would take with as many blocks. */
-static bool filters_of_blocks(const MethodCall *c, const LayerTable *t,
-                              const Architecture *architecture, Arena *a, int64_t *out, Error *err)
+/* As far as layer_lottery goes with so many blocks. */
+static bool goal_of_blocks(const MethodCall *c, const LayerTable *t,
+                           const Architecture *architecture, Arena *a, Goal *out, Error *err)
 {
     const FilterPrune *o = c->options;
     Blocks blocks;
@@ -130,8 +138,28 @@ static bool filters_of_blocks(const MethodCall *c, const LayerTable *t,
         if (!architecture_leave_out(smaller, blocks.at[chosen[k]].name))
             return fail(err, FAIL_CONFIG, NULL, "more than %d blocks", NAME_LIST_MAX);
     TRY(layer_table(c->model, c->model_options, c->like, smaller, a, &without, err));
-    *out = count_filters(t) - count_filters(&without);
+    if (o->match == 1)
+        *out = (Goal){.macs = without.macs};
+    else
+        *out = (Goal){.filters = count_filters(t) - count_filters(&without)};
     return true;
+}
+
+/* Of `macs`, those left where the width on one side of a layer has lost channels. */
+static int64_t left_of(const Filters *f, int64_t macs, int width)
+{
+    for (int i = 0; i < f->n; i++)
+        if (f->at[i].width == width) return macs / f->at[i].n * f->at[i].left;
+    return macs;
+}
+
+static bool reached(const Filters *f, const LayerTable *t, Goal goal, int64_t gone)
+{
+    int64_t macs = 0;
+    if (goal.macs == 0) return gone >= goal.filters;
+    for (int i = 0; i < t->n_rows; i++)
+        macs += left_of(f, left_of(f, t->rows[i].macs, t->rows[i].out), t->rows[i].in);
+    return macs <= goal.macs;
 }
 
 /* The lowest filter that may go; false when there is none. */
@@ -149,16 +177,19 @@ static bool lowest(const Filters *f, int *layer, int64_t *channel)
     return *layer >= 0;
 }
 
-static bool choose(const Filters *f, const LayerTable *t, int64_t n, int64_t *gone, Error *err)
+static bool choose(const Filters *f, const LayerTable *t, Goal goal, int64_t *gone, Error *err)
 {
     int layer;
     int64_t channel;
-    for (*gone = 0; *gone < n; *gone += filters_each(t, f->at[layer].width)) {
-        if (!lowest(f, &layer, &channel))
+    for (*gone = 0; !reached(f, t, goal, *gone); *gone += filters_each(t, f->at[layer].width)) {
+        if (!lowest(f, &layer, &channel) && goal.macs > 0)
+            return fail(err, FAIL_CONFIG, NULL,
+                        "one filter a layer still has more multiply-adds than match_blocks leaves");
+        if (layer < 0)
             return fail(
                 err, FAIL_CONFIG, NULL,
                 "%lld filters are to go, but only %lld within blocks may: a layer keeps one",
-                (long long)n, (long long)*gone);
+                (long long)goal.filters, (long long)*gone);
         f->at[layer].gone[channel] = true;
         f->at[layer].left--;
     }
@@ -191,12 +222,13 @@ static bool remove_filters(const MethodCall *c, Reshape *out, Arena *a, Error *e
     const FilterPrune *o = c->options;
     LayerTable before, after;
     Filters filters;
-    int64_t n = o->filters, gone;
+    Goal goal = {.filters = o->filters};
+    int64_t gone;
     TRY(layer_table(c->model, c->model_options, c->like, &out->architecture, a, &before, err));
     find_filters(&before, a, &filters);
-    if (o->match_blocks > 0) TRY(filters_of_blocks(c, &before, &out->architecture, a, &n, err));
+    if (o->match_blocks > 0) TRY(goal_of_blocks(c, &before, &out->architecture, a, &goal, err));
     TRY(filter_scores(c, &before, &filters, err));
-    TRY(choose(&filters, &before, n, &gone, err));
+    TRY(choose(&filters, &before, goal, &gone, err));
     TRY(set_widths(&filters, out, err));
     TRY(layer_table(c->model, c->model_options, c->like, &out->architecture, a, &after, err));
     out->note = arena_printf(
@@ -225,7 +257,8 @@ static bool filter_prune_reshape(const MethodCall *c, Reshape *out, Error *err)
 static const Option filter_prune_options[] = {
     OPT_ENUM(BlockScoring, criterion, WEIGHT_CRITERIA, "grasp", "what says how important a filter is; the lowest go"),
     OPT_INT(FilterPrune, filters, 0, 0, 1000000, "filters that go"),
-    OPT_INT(FilterPrune, match_blocks, 0, 0, NAME_LIST_MAX, "instead: as many as layer_lottery takes with so many blocks"),
+    OPT_INT(FilterPrune, match_blocks, 0, 0, NAME_LIST_MAX, "instead: go as far as layer_lottery does with so many blocks"),
+    OPT_ENUM(FilterPrune, match, "filters|macs", "filters", "match_blocks: as many filters are left as there, or at most as many multiply-adds"),
     BLOCK_SCORING_OPTIONS,
 };
 // clang-format on
