@@ -27,9 +27,10 @@ TEST(block_score, rank_counts_rows_that_are_no_sums_of_others)
 
 TEST(block_score, rank_does_not_count_what_rounding_leaves)
 {
-    double a[64];
-    for (int i = 0; i < 64; i++)
-        a[i] = (double)(float)((1.0 / (3 + i / 8)) * (1.7 + i % 8)); /* of rank 1, in float32 */
+    double a[64]; /* of rank 1, but for float32 */
+    int64_t n = 0;
+    for (int i = 0; i < 8; i++)
+        for (int j = 0; j < 8; j++) a[n++] = (double)(float)((1.7 + j) / (3 + i));
     assert_int_equal(matrix_rank(a, 8, 8), 1);
 }
 
@@ -47,7 +48,7 @@ TEST(block_score, cka_does_not_see_scale_or_rotation)
     double x[24], turned[24];
     for (int i = 0; i < 24; i++) x[i] = (double)test_number("x", i);
     centre_columns(x, 12, 2);
-    for (int i = 0; i < 12; i++) {
+    for (int64_t i = 0; i < 12; i++) {
         turned[2 * i] = 5 * (0.6 * x[2 * i] - 0.8 * x[2 * i + 1]);
         turned[2 * i + 1] = 5 * (0.8 * x[2 * i] + 0.6 * x[2 * i + 1]);
     }
@@ -141,8 +142,10 @@ TEST(block_score, stages_of_inverted_residuals_begin_where_the_shape_changes)
 /* Stages of four with scores of their place, the last stage lowest. */
 static void made_up(Block at[12], Blocks *blocks)
 {
-    for (int i = 0; i < 12; i++)
-        at[i] = (Block){.name = "b", .stage = i / 4, .candidate = i % 4 > 0, .score = -(i / 4)};
+    for (int i = 0; i < 12; i++) {
+        const int stage = i / 4;
+        at[i] = (Block){.name = "b", .stage = stage, .candidate = i % 4 > 0, .score = -stage};
+    }
     *blocks = (Blocks){.at = at, .n = 12, .n_candidates = 9};
 }
 
