@@ -44,7 +44,7 @@ static const Flag flag_table[] = {
     {"best",       0,   FLAG_SWITCH, IN(best),       NULL,                0, 0, "the run's best checkpoint instead of its last"},
     {"split",      0,   FLAG_CHOICE, IN(split),      "train|valid|test",  0, 0, "examples to evaluate on (default: test)"},
     {"robustness", 0,   FLAG_SWITCH, IN(robustness), NULL,                0, 0, "accuracy on corrupted and attacked images, as the eval: block asks, else a standard table"},
-    {"kind",       0,   FLAG_CHOICE, IN(kind),       "curve|sweep|pareto|histogram|images|confusion", 0, 0, "the one plot to draw"},
+    {"kind",       0,   FLAG_CHOICE, IN(kind),       "curve|sweep|pareto|histogram|images|confusion|density", 0, 0, "the one plot to draw"},
     {"metric",     0,   FLAG_TEXT,   IN(metric),     "NAME",              0, 0, "what to draw, such as valid.loss or run.step_ms"},
     {"x",          0,   FLAG_TEXT,   IN(x),          "NAME",              0, 0, "against what: step, epoch, a swept key, run.parameters"},
     {"group",      0,   FLAG_TEXT,   IN(group),      "KEY",               0, 0, "a line for each value of this key (default: for each setting)"},

@@ -78,6 +78,7 @@ static bool build(Chart *c, const PlotRuns *r, const PlotSpec *spec, Error *err)
         [PLOT_CURVE] = plot_curve,   [PLOT_SWEEP] = plot_sweep,
         [PLOT_PARETO] = plot_pareto, [PLOT_HISTOGRAM] = plot_histogram,
         [PLOT_IMAGES] = plot_images, [PLOT_CONFUSION] = plot_confusion,
+        [PLOT_DENSITY] = plot_density,
     };
     return builders[spec->kind](c, r, spec, err);
 }
@@ -86,7 +87,7 @@ static bool build(Chart *c, const PlotRuns *r, const PlotSpec *spec, Error *err)
 static const char *stem_of(const Plots *p, const PlotRuns *r, const PlotSpec *spec)
 {
     static const char *const kinds[] = {"curve",     "sweep",  "pareto",
-                                        "histogram", "images", "confusion"};
+                                        "histogram", "images", "confusion", "density"};
     Arena *a = r->arena;
     const char *what = spec->kind == PLOT_HISTOGRAM ? spec->tensor : spec->metric;
     const char *x = spec->kind == PLOT_SWEEP ? plot_short_key(spec->x, a) : NULL;
