@@ -130,8 +130,7 @@ static bool place_values(XValues *v, const PlotSpec *spec, Error *err)
     if (!spec->x_values) return true;
     for (int k = 0; k < v->n; k++) {
         const Yaml *y = yaml_get(spec->x_values, v->names[k]);
-        if (!y)
-            return yaml_fail(spec->x_values, err, "x_values: '%.60s' is missing", v->names[k]);
+        if (!y) return yaml_fail(spec->x_values, err, "x_values: '%.60s' is missing", v->names[k]);
         TRY(yaml_real(y, &v->numbers[k], err));
     }
     v->numeric = true;

@@ -91,7 +91,8 @@ static bool read_one(PlotSpec *spec, Arena *a, const Yaml *y, Error *err)
         ok = yaml_fail(spec->x_values, err, "x_values: expected a map such as {0: 100, 1: 80.04}");
     if (spec->at_by && metric_is_test(spec->at_by))
         ok = yaml_fail(yaml_get(y, "at_by"), err,
-                       "at_by = '%.60s': the best step is never chosen by a test metric", spec->at_by);
+                       "at_by = '%.60s': the best step is never chosen by a test metric",
+                       spec->at_by);
     if (!ok) return false;
     bool by_key = spec->kind == PLOT_SWEEP;
     if (by_key && !spec->x)

@@ -32,9 +32,8 @@ enum { PLOT_OVER = 16 };
 
 typedef struct PlotSpec {
     int kind, x_scale, y_scale, band, split;
-    const char *title, *metric, *x, *group, *tensor, *unit,
-        *x_label;      /* NULL: not given */
-    const char *at_by; /* the evaluation at which this is best; NULL: the last */
+    const char *title, *metric, *x, *group, *tensor, *unit, *x_label; /* NULL: not given */
+    const char *at_by;    /* the evaluation at which this is best; NULL: the last */
     const Yaml *x_values; /* NULL: the key's own */
     int64_t smooth, bins, n;
     double scale;

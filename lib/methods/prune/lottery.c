@@ -213,6 +213,8 @@ static int lottery_predecessor(const void *options, Arena *a, MethodSetting out[
     const int64_t before = o->one_shot ? 0 : o->level - 1;
     out[0] = (MethodSetting){"level", arena_printf(a, "%lld", (long long)before)};
     out[1] = (MethodSetting){"control", "none"};
+    if (o->one_shot && o->control == CONTROL_NONE) /* level 0 is the same run as without */
+        out[1] = (MethodSetting){"one_shot", "false"};
     return 2;
 }
 
