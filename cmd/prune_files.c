@@ -108,7 +108,7 @@ bool prune_dry_run(const Invocation *in, Target *t, Error *err)
     for (int i = 0; i < e->n_methods; i++)
         if (strcmp(e->methods[i].method->name, "lottery") == 0) {
             TRY(yaml_override(in->arena, e->root,
-                              arena_printf(in->arena, "methods.%d.one_shot=true", i), err));
+                              arena_printf(in->arena, "methods.%d.control=one_shot", i), err));
             TRY(experiment_from_tree(e, in->arena, e->path, e->root, err));
         }
     if (!prune_network(t, "", in->arena, &n, err)) {

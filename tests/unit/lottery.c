@@ -91,7 +91,7 @@ TEST(lottery, a_level_leaves_the_counts_of_the_papers_rates)
         char blocks[256];
         (void)snprintf(blocks, sizeof blocks,
                        "model: {name: lenet_300_100}\nmethods: [{name: lottery, level: %d, "
-                       "rate_output: 0.1, one_shot: true}]\n",
+                       "rate_output: 0.1, control: one_shot}]\n",
                        cases[k].level);
         load(&c, blocks);
         ASSERT_OK(start(&c), &c.err);

@@ -9,9 +9,9 @@
  *
  *   m_j = m_{j-1} without the round(rate n) smallest |w|, n = sum m_{j-1};  w = m_j w_k
  *
- * Step, data order and schedule go on from step k; the optimizer starts anew. one_shot takes the
- * same number of weights away at once, from level 0's. The controls: `reinit` trains the ticket's
- * mask from new first values and step 0, `random_mask` deals each layer's mask anew.
+ * Step, data order and schedule go on from step k; the optimizer starts anew. The controls:
+ * `reinit` trains the ticket's mask from new first values and step 0, `random_mask` deals each
+ * layer's mask anew, `one_shot` takes as many weights away at once, from level 0's.
  *
  * What a run must remember is in buffers: `<name>_mask`, and `<name>_rewind` when k > 0. */
 #include "methods/prune/mask.h"
@@ -19,7 +19,12 @@
 
 #include <string.h>
 
-typedef enum Control { CONTROL_NONE, CONTROL_REINIT, CONTROL_RANDOM_MASK } Control;
+typedef enum Control {
+    CONTROL_NONE,
+    CONTROL_REINIT,
+    CONTROL_RANDOM_MASK,
+    CONTROL_ONE_SHOT
+} Control;
 typedef enum RewindWhat { REWIND_WEIGHTS, REWIND_SCHEDULE } RewindWhat;
 enum { LEVEL_MAX = 60, NAME_BYTES = 300 };
 
@@ -29,7 +34,6 @@ typedef struct Lottery {
     int scope; /* 0: layer, 1: global */
     Steps rewind;
     int rewind_what, control;
-    bool one_shot;
 } Lottery;
 
 static int64_t rewind_step(const MethodCall *c)
@@ -115,7 +119,7 @@ static double rate_of(const Lottery *o, const Param *p, bool is_output)
 static void take_masks(const MethodCall *c)
 {
     const Lottery *o = c->options;
-    const int64_t levels = o->one_shot ? o->level : 1;
+    const int64_t levels = o->control == CONTROL_ONE_SHOT ? o->level : 1;
     Param *output = NULL;
     for (Param *p = c->params->first; p; p = p->next)
         if (is_prunable(p)) output = p;
@@ -210,11 +214,9 @@ static int lottery_predecessor(const void *options, Arena *a, MethodSetting out[
 {
     const Lottery *o = options;
     if (o->level == 0) return 0;
-    const int64_t before = o->one_shot ? 0 : o->level - 1;
+    const int64_t before = o->control == CONTROL_ONE_SHOT ? 0 : o->level - 1;
     out[0] = (MethodSetting){"level", arena_printf(a, "%lld", (long long)before)};
     out[1] = (MethodSetting){"control", "none"};
-    if (o->one_shot && o->control == CONTROL_NONE) /* level 0 is the same run as without */
-        out[1] = (MethodSetting){"one_shot", "false"};
     return 2;
 }
 
@@ -227,8 +229,7 @@ static const Option lottery_options[] = {
     OPT_ENUM(Lottery, scope, "layer|global", "layer", "the smallest weights of each layer, or of all layers together"),
     OPT_STEPS(Lottery, rewind, "0", "step of level 0 that a level goes back to"),
     OPT_ENUM(Lottery, rewind_what, "weights|schedule", "weights", "weights and schedule, or the schedule alone: learning-rate rewinding"),
-    OPT_ENUM(Lottery, control, "none|reinit|random_mask", "none", "train the ticket's mask from other first values, or another mask of as many weights a layer"),
-    OPT_BOOL(Lottery, one_shot, false, "take away at once, from level 0, what the levels would take"),
+    OPT_ENUM(Lottery, control, "none|reinit|random_mask|one_shot", "none", "the ticket's mask with other first values; another mask of as many weights a layer; as many weights taken away at once, from level 0"),
 };
 // clang-format on
 
