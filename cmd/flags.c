@@ -4,6 +4,7 @@
 #include "base/text.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,11 +41,14 @@ static const Flag flag_table[] = {
     {"orphans",    0,   FLAG_SWITCH, IN(orphans),    NULL,                0, 0, "only runs to which no experiment leads any more"},
     {"remove",     0,   FLAG_SWITCH, IN(remove),     NULL,                0, 0, "remove the chosen runs' folders; says which, and does it with --yes"},
     {"yes",        0,   FLAG_SWITCH, IN(yes),        NULL,                0, 0, "do remove"},
+    {"method",     0,   FLAG_TEXT,   IN(method),     "NAME",              0, 0, "of weights in a file: prune, precrop, ... (default: prune)"},
+    {"ratio",      0,   FLAG_REAL,   IN(ratio),      "SHARE",             0, 0.9999, "share of the weights that is taken away"},
+    {"density",    0,   FLAG_REAL,   IN(density),    "SHARE",             1e-6, 1, "share of the weights that is kept: 1 - ratio"},
     {"checkpoint", 0,   FLAG_TEXT,   IN(checkpoint), "X.safetensors",     0, 0, "weights to use instead of the run's own"},
     {"best",       0,   FLAG_SWITCH, IN(best),       NULL,                0, 0, "the run's best checkpoint instead of its last"},
     {"split",      0,   FLAG_CHOICE, IN(split),      "train|valid|test",  0, 0, "examples to evaluate on (default: test)"},
     {"robustness", 0,   FLAG_SWITCH, IN(robustness), NULL,                0, 0, "accuracy on corrupted and attacked images, as the eval: block asks, else a standard table"},
-    {"kind",       0,   FLAG_CHOICE, IN(kind),       "curve|sweep|pareto|histogram|images|confusion", 0, 0, "the one plot to draw"},
+    {"kind",       0,   FLAG_CHOICE, IN(kind),       "curve|sweep|pareto|histogram|images|confusion|density", 0, 0, "the one plot to draw"},
     {"metric",     0,   FLAG_TEXT,   IN(metric),     "NAME",              0, 0, "what to draw, such as valid.loss or run.step_ms"},
     {"x",          0,   FLAG_TEXT,   IN(x),          "NAME",              0, 0, "against what: step, epoch, a swept key, run.parameters"},
     {"group",      0,   FLAG_TEXT,   IN(group),      "KEY",               0, 0, "a line for each value of this key (default: for each setting)"},
@@ -77,8 +81,14 @@ static const Flag flag_table[] = {
 // clang-format on
 enum { N_FLAGS = sizeof flag_table / sizeof flag_table[0] };
 
-static const Flags flag_defaults = {
-    .split = 2, .kind = -1, .manual = -1, .log_every = 30, .time = 0.15, .results = "results"};
+static const Flags flag_defaults = {.split = 2,
+                                    .kind = -1,
+                                    .manual = -1,
+                                    .log_every = 30,
+                                    .ratio = (double)NAN,
+                                    .density = (double)NAN,
+                                    .time = 0.15,
+                                    .results = "results"};
 static const char every_command[] = "quiet verbose color help";
 static const Place place = {.file = "command line"};
 

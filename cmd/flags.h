@@ -35,9 +35,11 @@ typedef struct Flags {
     int manual;             /* ManualFormat; -1: not given */
     int format;             /* TableFormat, and one more */
     int64_t threads;        /* 0: from the environment */
+    double ratio, density;  /* NaN: not given */
     int64_t jobs;           /* 0: as many as there are threads */
     double log_every, time; /* seconds */
     const char *results, *checkpoint, *output, *filter, *isa;
+    const char *method;
     const char *metric, *x, *group, *tensor;
 } Flags;
 

@@ -11,10 +11,12 @@
 #include <string.h>
 
 /* What makes the run alone. */
-static const char *command_of(const SweepRun *run, Arena *a)
+static const char *command_of(const Sweep *s, const SweepRun *run, Arena *a)
 {
+    const Yaml *of = yaml_get(s->file, "run");
     Text text = {0};
-    text_add(&text, "seqlab train ");
+    text_addf(&text, "seqlab %s ",
+              of && of->text && strcmp(of->text, "prune") == 0 ? "prune" : "train");
     text_add_shell(&text, run->file);
     for (int i = 0; i < run->n_words; i++) {
         text_add(&text, " ");
@@ -42,7 +44,7 @@ static void json_run(Json *j, const Sweep *s, int i, RunStatus status, Arena *a)
     json_begin(j, "needs", '[');
     for (int k = 0; k < run->n_needs; k++) json_add_text(j, NULL, s->runs[run->needs[k]].id);
     json_end(j, ']');
-    json_add_text(j, "command", command_of(run, a));
+    json_add_text(j, "command", command_of(s, run, a));
     json_end(j, '}');
 }
 

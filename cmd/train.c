@@ -126,7 +126,8 @@ static bool train_needed(Target *t, Experiment *e, const Invocation *in, Error *
     return ok;
 }
 
-static bool train_target(Target *t, const Invocation *in, Error *err)
+bool train_make(Target *t, const Invocation *in, Profile *profile, TrainOutcome *outcome,
+                RunRecord *record, Error *err)
 {
     Console console = console_new(&in->flags, t->label);
     TrainReport report = {.owner = &console, .progress = on_progress, .line = on_line};
@@ -135,26 +136,33 @@ static bool train_target(Target *t, const Invocation *in, Error *err)
                       .force = in->flags.force,
                       .resume = in->flags.resume,
                       .rich_events = in->flags.events == 1,
-                      .profile = in->flags.profile ? profile_new(in->arena) : NULL};
-    TrainOutcome outcome;
-    RunRecord record = {0};
+                      .profile = profile};
     stop_install();
     TRY(train_needed(t, t->experiment.base.experiment, in, err));
-    bool ok = train_run(&t->experiment, t->data, &how, &report, &outcome, &record, err);
+    bool ok = train_run(&t->experiment, t->data, &how, &report, outcome, record, err);
     if (console.held[0]) print_line(&console, console.held);
     progress_clear(&console.bar);
     if (!ok) {
         if (err->kind != FAIL_STOPPED) return false;
-        error_note(err, "'seqlab train %s' goes on", t->folder);
+        error_note(err, "'seqlab %s %s' goes on", t->experiment.run, t->folder);
         requeue_after_warning(err);
         return false;
     }
-    const char *more = how.profile ? " and profiles it" : "";
-    if (outcome == TRAIN_ALREADY_DONE && !in->flags.quiet)
+    const char *more = profile ? " and profiles it" : "";
+    if (*outcome == TRAIN_ALREADY_DONE && !in->flags.quiet)
         (void)fprintf(stderr, "%s  already done; --force computes it again%s\n", t->label, more);
-    if (outcome == TRAIN_ALREADY_DONE) how.profile = NULL;
-    TRY(profile_limits(how.profile, err));
-    print_result(t, &in->flags, outcome, &record, how.profile);
+    return true;
+}
+
+static bool train_target(Target *t, const Invocation *in, Error *err)
+{
+    TrainOutcome outcome;
+    RunRecord record = {0};
+    Profile *profile = in->flags.profile ? profile_new(in->arena) : NULL;
+    TRY(train_make(t, in, profile, &outcome, &record, err));
+    if (outcome == TRAIN_ALREADY_DONE) profile = NULL;
+    TRY(profile_limits(profile, err));
+    print_result(t, &in->flags, outcome, &record, profile);
     return true;
 }
 

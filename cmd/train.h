@@ -4,7 +4,11 @@
 
 #include "cmd/json_write.h"
 #include "cmd/target.h"
-#include "run/profile.h"
+#include "run/trainer.h"
+
+/* Makes the runs that `t` starts from, as far as they are not there, then t's own. */
+bool train_make(Target *t, const Invocation *in, Profile *profile, TrainOutcome *outcome,
+                RunRecord *record, Error *err) MUST_CHECK;
 
 /* Prints what the run would do and cost; `t` has its data open. */
 bool train_dry_run(const Target *t, const Invocation *in, Error *err) MUST_CHECK;

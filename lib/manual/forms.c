@@ -30,6 +30,7 @@ static const Form forms[] = {
     {"map of keys and values",             OBJECT},
     {"map of keys and rules",              "{\"$ref\": \"#/$defs/sweep.sample\"}"},
     {"map of values and texts",            OBJECT},
+    {"map of values and numbers",          OBJECT},
     {"map of columns and rows",            OBJECT},
     {"list of maps",                       "{\"type\": \"array\", \"minItems\": 1, \"items\": {\"type\": \"object\", \"minProperties\": 1}}"},
     {"list of values",                     SOME("{}")},

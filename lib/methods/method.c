@@ -6,7 +6,7 @@
 // clang-format off
 #define METHODS(M) \
     M(label_smoothing) \
-    M(magnitude_mask) M(prune) M(precrop) M(lottery) \
+    M(magnitude_mask) M(prune) M(precrop) M(lottery) M(layer_lottery) M(filter_prune) \
     M(smooth) M(squash) M(kernel_dropout) M(kernel_roughness)
 
 #define DECLARE(name) extern const Method method_##name;

@@ -35,12 +35,23 @@ typedef struct LossCall {
     bool training;
 } LossCall;
 
+/* Channels that stay of a width, by their numbers, which ascend. */
+typedef struct KeptChannels {
+    const char *width;
+    const int64_t *channel;
+    int64_t n;
+} KeptChannels;
+
 /* What a reshape hook chooses. */
 typedef struct Reshape {
     Architecture architecture; /* starts as the file has it, or as the method before left it */
     /* Parameters whose name and shape stay keep the values that they have now, instead of first
      * values of their own. */
     bool keep_weights;
+    /* With keep_weights, the widths whose channels are some of those that the network has now:
+     * tensors that only differ by them keep these slices. */
+    const KeptChannels *kept;
+    int n_kept;
     const char *note; /* what came of it, for the log: one line; or NULL */
     Arena *arena;     /* for the names and the note */
 } Reshape;

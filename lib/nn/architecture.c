@@ -70,6 +70,12 @@ bool model_block(ModelBuild *b, const char *name, bool removable)
     return there;
 }
 
+Node *model_block_output(const ModelBuild *b, const char *name, Node *y)
+{
+    if (b->observe_block) b->observe_block(b->observer, name, y);
+    return y;
+}
+
 const Architecture *model_common_architecture(const void *options)
 {
     const ModelShape *shape = options;

@@ -100,7 +100,8 @@ static Node *block(ModelBuild *b, const Block *k, Node *x)
     const ConvLayer narrow = {.out = model_width(b, k->stream, k->out), .kernel = 1};
     model_member(b, model_name(b, "%s.0", narrowing), k->stream, narrow.out);
     y = conv_norm(b, narrowing, 0, y, narrow, NULL);
-    return k->adds ? add(g, x, skipped_at_random(b, prefix, y, k->skipped)) : y;
+    if (k->adds) y = add(g, x, skipped_at_random(b, prefix, y, k->skipped));
+    return model_block_output(b, k->name, y);
 }
 
 /* How far the building has come. */

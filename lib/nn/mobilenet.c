@@ -69,7 +69,7 @@ static Node *inverted_residual(ModelBuild *b, const Block *k, Node *x)
     const ConvLayer narrow = {.out = model_width(b, k->stream, k->out), .kernel = 1};
     model_member(b, narrowing, k->stream, narrow.out);
     y = conv_norm(b, model_name(b, "%s.conv", k->name), place, y, narrow, NULL);
-    return k->adds ? add(g, x, y) : y;
+    return model_block_output(b, k->name, k->adds ? add(g, x, y) : y);
 }
 
 static Node *build(ModelBuild *b, const void *options, Node *x)

@@ -60,7 +60,9 @@ struct ModelBuild {
     /* Called with every named activation (layer outputs before their nonlinearity) as the model is
      * built: LSUV, probes. */
     void (*observe)(void *owner, const char *layer, Param *weight, Node *output);
-    void *observer;
+    /* The same with the output of every block that is there. */
+    void (*observe_block)(void *owner, const char *block, Node *output);
+    void *observer; /* of both */
     /* One new step of a sequence whose earlier keys and values are kept (hf_block.h); NULL: whole
      * sequences. */
     struct KvCache *cache;
@@ -84,6 +86,8 @@ void model_member(ModelBuild *b, const char *layer, const char *stream, int64_t 
 /* Whether the block `name` is to be built. One that is not `removable` always is: to leave it out
  * is a mistake that model_parts_check reports. */
 bool model_block(ModelBuild *b, const char *name, bool removable);
+/* y, the output of the block `name`, once it is built. */
+Node *model_block_output(const ModelBuild *b, const char *name, Node *y);
 /* A number to report with every evaluation, under a name such as "kernel.roughness" (static text):
  * the mean of what is given under one name, and over the batches. `value` has one element. */
 void model_metric(const ModelBuild *b, const char *name, Node *value);

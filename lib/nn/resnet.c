@@ -85,7 +85,7 @@ static Node *block(ModelBuild *b, const Block *k, Node *x)
         through = conv_norm(b, conv, model_name(b, "%s.downsample.1", k->prefix), x,
                             (ConvLayer){.out = out, .kernel = 1, .stride = k->stride});
     }
-    return relu(g, add(g, y, through));
+    return model_block_output(b, k->prefix, relu(g, add(g, y, through)));
 }
 
 static Node *stem(ModelBuild *b, const Resnet *o, Node *x, bool bottleneck)

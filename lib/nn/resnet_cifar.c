@@ -73,7 +73,8 @@ static Node *block(ModelBuild *b, const ResnetCifar *o, int stage, int i, Node *
     y = relu(g, layer_batch_norm(b, model_name(b, "%s.bn1", prefix), y));
     y = layer_conv(b, conv2, y, second, &he_init);
     y = layer_batch_norm(b, model_name(b, "%s.bn2", prefix), y);
-    return relu(g, add(g, y, grows ? shortcut(b, o, prefix, x, second.out) : x));
+    y = relu(g, add(g, y, grows ? shortcut(b, o, prefix, x, second.out) : x));
+    return model_block_output(b, prefix, y);
 }
 
 static Node *resnet_cifar(ModelBuild *b, const ResnetCifar *o, Node *x, int depth)

@@ -66,12 +66,14 @@ static Node *unit(ModelBuild *b, const char *prefix, Node *x, int64_t inner, int
 {
     Graph *g = b->graph;
     if (!model_block(b, prefix, !halves)) return x;
-    if (!halves)
-        return shuffled(g, slice(g, x, 3, 0, half),
-                        branch2(b, prefix, slice(g, x, 3, half, half), inner, half, 1));
+    if (!halves) {
+        Node *right = branch2(b, prefix, slice(g, x, 3, half, half), inner, half, 1);
+        return model_block_output(b, prefix, shuffled(g, slice(g, x, 3, 0, half), right));
+    }
     const char *name = model_name(b, "%s.branch1", prefix);
     Node *left = depthwise_norm(b, name, 0, x, 3, 2, &layer_init_torch);
-    return shuffled(g, mixed(b, name, 2, left, half), branch2(b, prefix, x, inner, half, 2));
+    Node *right = branch2(b, prefix, x, inner, half, 2);
+    return model_block_output(b, prefix, shuffled(g, mixed(b, name, 2, left, half), right));
 }
 
 static Node *shufflenet(ModelBuild *b, const Shufflenet *o, Node *x, const Widths *w)

@@ -5,13 +5,16 @@
 #include "report/plot_runs.h"
 
 /* All memory is the runs' arena's. Each fails with FAIL_DATA (or at the spec's place) where there
- * is nothing to draw. plot_curves.c, plot_pareto.c, plot_pictures.c. */
+ * is nothing to draw. plot_curves.c, plot_pareto.c, plot_pictures.c, plot_density.c. */
 bool plot_curve(Chart *c, const PlotRuns *r, const PlotSpec *spec, Error *err) MUST_CHECK;
 bool plot_sweep(Chart *c, const PlotRuns *r, const PlotSpec *spec, Error *err) MUST_CHECK;
 bool plot_pareto(Chart *c, const PlotRuns *r, const PlotSpec *spec, Error *err) MUST_CHECK;
 bool plot_histogram(Chart *c, const PlotRuns *r, const PlotSpec *spec, Error *err) MUST_CHECK;
 bool plot_images(Chart *c, const PlotRuns *r, const PlotSpec *spec, Error *err) MUST_CHECK;
 bool plot_confusion(Chart *c, const PlotRuns *r, const PlotSpec *spec, Error *err) MUST_CHECK;
+bool plot_density(Chart *c, const PlotRuns *r, const PlotSpec *spec, Error *err) MUST_CHECK;
+/* The run's value of the metric at the evaluation that the spec asks for. */
+double plot_value(const PlotRuns *r, const PlotRun *run, const PlotSpec *spec, const char *metric);
 
 /* Values that belong to one x, and what is drawn of them. */
 typedef struct PlotPair {

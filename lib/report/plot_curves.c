@@ -124,10 +124,23 @@ static XValues x_values(const PlotRuns *r, const char *key, const int *setting)
     return v;
 }
 
+/* Puts the key's values where `x_values` says. */
+static bool place_values(XValues *v, const PlotSpec *spec, Error *err)
+{
+    if (!spec->x_values) return true;
+    for (int k = 0; k < v->n; k++) {
+        const Yaml *y = yaml_get(spec->x_values, v->names[k]);
+        if (!y) return yaml_fail(spec->x_values, err, "x_values: '%.60s' is missing", v->names[k]);
+        TRY(yaml_real(y, &v->numbers[k], err));
+    }
+    v->numeric = true;
+    return true;
+}
+
 static void label_sweep(Chart *c, const PlotRuns *r, const PlotSpec *spec, const char *metric,
                         const XValues *v)
 {
-    c->x = (ChartAxis){.label = spec->x};
+    c->x = (ChartAxis){.label = spec->x_label ? spec->x_label : spec->x};
     if (v->numeric) {
         c->x.is_log = plot_is_log(spec->x_scale, v->numbers, v->n, PLOT_X_SPAN);
     } else {
@@ -153,12 +166,13 @@ bool plot_sweep(Chart *c, const PlotRuns *r, const PlotSpec *spec, Error *err)
         return plot_fail(
             spec, err,
             arena_printf(r->arena, "no run of %s has the key '%.60s'", r->name, spec->x));
+    TRY(place_values(&v, spec, err));
     for (int k = 0; k < settings.n; k++) {
         PlotPairs pairs = {.arena = r->arena};
         for (int i = 0; i < r->n; i++)
             if (settings.of_run[i] == k && v.of_run[i] >= 0)
                 plot_pair_add(&pairs, v.numeric ? v.numbers[v.of_run[i]] : v.of_run[i],
-                              plot_run_number(&r->at[i], metric) * spec->scale);
+                              plot_value(r, &r->at[i], spec, metric) * spec->scale);
         PlotPoints points = plot_points(r->arena, pairs.at, pairs.n, (PlotBand)spec->band);
         if (points.n == 0) continue;
         series[c->n_series] = series_of(&points, settings.names[k], c->n_series);

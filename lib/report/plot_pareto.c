@@ -63,7 +63,7 @@ static bool pareto_point(ParetoPoint *out, const PlotRuns *r, const PlotSpec *sp
     for (int i = 0; i < r->n; i++) {
         if (settings->of_run[i] != k) continue;
         double x = plot_run_number(&r->at[i], metrics[0]);
-        double y = plot_run_number(&r->at[i], metrics[1]) * spec->scale;
+        double y = plot_value(r, &r->at[i], spec, metrics[1]) * spec->scale;
         if (!isfinite(x) || !isfinite(y)) continue;
         x_sum += x;
         plot_pair_add(&values, 0, y);

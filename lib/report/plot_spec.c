@@ -1,16 +1,21 @@
 /* plot_spec -- see plot_spec.h. */
 #include "report/plot_spec.h"
 
+#include "run/metric_lines.h"
+
 #include <stddef.h>
 
-const char plot_kinds[] = "curve|sweep|pareto|histogram|images|confusion";
+const char plot_kinds[] = "curve|sweep|pareto|histogram|images|confusion|density";
 
 // clang-format off
 static const Option rows[] = {
     OPT_ENUM(PlotSpec, kind, plot_kinds, "curve", "what is drawn; required"),
     OPT_STRING(PlotSpec, title, "", "above the plot; default: made from the rest"),
-    OPT_STRING(PlotSpec, metric, "", "a metric of metrics.jsonl or, as run.NAME, a number of run.json; default: train.loss for curves, else the test or valid metric"),
+    OPT_STRING(PlotSpec, metric, "", "a metric of metrics.jsonl or, as run.NAME, a number of run.json; default: train.loss for curves, else the test or valid metric; density: density, channels or weights of each layer"),
     OPT_STRING(PlotSpec, x, "", "curve: step or epoch; sweep: a swept key; pareto: as metric, default run.parameters"),
+    OPT_STRING(PlotSpec, x_label, "", "sweep: under the x axis; default: the key"),
+    OPT_TREE(x_values, "map of values and numbers", "", "sweep: where the key's values stand on the x axis: {0: 100, 1: 80.04}"),
+    OPT_STRING(PlotSpec, at_by, "", "sweep, pareto: the metric is that of the evaluation at which this one is best, such as valid.loss; never a test metric; default: of the last"),
     OPT_STRING(PlotSpec, group, "", "a key: a series for each of its values; default: one for each setting"),
     OPT_TREE(over,  "key or list of keys", "train.seed", "what is averaged over"),
     OPT_TREE(paper, "number or map of names and numbers", "", "the paper's values, drawn as lines: 0.91 or {ResNet-20: 0.9125}"),
@@ -81,6 +86,13 @@ static bool read_one(PlotSpec *spec, Arena *a, const Yaml *y, Error *err)
     if (!yaml_get(y, "kind")) ok = yaml_fail(y, err, "kind is missing: one of %s", plot_kinds);
     ok &= read_over(spec, yaml_get(y, "over"), err);
     ok &= read_paper(spec, a, yaml_get(y, "paper"), err);
+    spec->x_values = yaml_get(y, "x_values");
+    if (spec->x_values && spec->x_values->kind != YAML_MAP)
+        ok = yaml_fail(spec->x_values, err, "x_values: expected a map such as {0: 100, 1: 80.04}");
+    if (spec->at_by && metric_is_test(spec->at_by))
+        ok = yaml_fail(yaml_get(y, "at_by"), err,
+                       "at_by = '%.60s': the best step is never chosen by a test metric",
+                       spec->at_by);
     if (!ok) return false;
     bool by_key = spec->kind == PLOT_SWEEP;
     if (by_key && !spec->x)

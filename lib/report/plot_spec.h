@@ -6,7 +6,8 @@
  *     - {kind: pareto, x: run.parameters, metric: test.top1, paper: {ResNet-20: 0.9125}}
  *     - {kind: histogram, tensor: conv1.weight, y_scale: log}
  *     - {kind: images, n: 20}
- *     - {kind: confusion, split: test} */
+ *     - {kind: confusion, split: test}
+ *     - {kind: density, metric: channels} */
 #ifndef SEQLAB_REPORT_PLOT_SPEC_H
 #define SEQLAB_REPORT_PLOT_SPEC_H
 
@@ -19,7 +20,8 @@ typedef enum PlotKind {
     PLOT_PARETO,
     PLOT_HISTOGRAM,
     PLOT_IMAGES,
-    PLOT_CONFUSION
+    PLOT_CONFUSION,
+    PLOT_DENSITY
 } PlotKind;
 extern const char plot_kinds[]; /* "curve|sweep|..." */
 
@@ -30,7 +32,9 @@ enum { PLOT_OVER = 16 };
 
 typedef struct PlotSpec {
     int kind, x_scale, y_scale, band, split;
-    const char *title, *metric, *x, *group, *tensor, *unit; /* NULL: not given */
+    const char *title, *metric, *x, *group, *tensor, *unit, *x_label; /* NULL: not given */
+    const char *at_by;    /* the evaluation at which this is best; NULL: the last */
+    const Yaml *x_values; /* NULL: the key's own */
     int64_t smooth, bins, n;
     double scale;
     const char *over[PLOT_OVER];

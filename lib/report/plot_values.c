@@ -112,6 +112,22 @@ void plot_pair_add(PlotPairs *p, double x, double y)
     p->at[p->n++] = (PlotPair){x, y};
 }
 
+double plot_value(const PlotRuns *r, const PlotRun *run, const PlotSpec *spec, const char *metric)
+{
+    const char *names[] = {metric, spec->at_by};
+    MetricLog log;
+    Error ignored = {0};
+    int best = -1;
+    if (!spec->at_by || strncmp(metric, "run.", 4) == 0) return plot_run_number(run, metric);
+    if (!metric_log_read(&log, r->arena, run->folder, names, 2, &ignored)) return (double)NAN;
+    const double sign = metric_less_is_better(spec->at_by) ? -1 : 1;
+    for (int i = 0; i < log.n; i++) {
+        const double by = log.column[1][i];
+        if (!isnan(by) && (best < 0 || sign * by > sign * log.column[1][best])) best = i;
+    }
+    return best < 0 ? (double)NAN : log.column[0][best];
+}
+
 void plot_references(Chart *c, const PlotSpec *spec)
 {
     c->references = spec->references;

@@ -75,9 +75,10 @@ static void choose(SpecList *list, const PlotRuns *r)
 static bool build(Chart *c, const PlotRuns *r, const PlotSpec *spec, Error *err)
 {
     static bool (*const builders[])(Chart *, const PlotRuns *, const PlotSpec *, Error *) = {
-        [PLOT_CURVE] = plot_curve,   [PLOT_SWEEP] = plot_sweep,
-        [PLOT_PARETO] = plot_pareto, [PLOT_HISTOGRAM] = plot_histogram,
-        [PLOT_IMAGES] = plot_images, [PLOT_CONFUSION] = plot_confusion,
+        [PLOT_CURVE] = plot_curve,     [PLOT_SWEEP] = plot_sweep,
+        [PLOT_PARETO] = plot_pareto,   [PLOT_HISTOGRAM] = plot_histogram,
+        [PLOT_IMAGES] = plot_images,   [PLOT_CONFUSION] = plot_confusion,
+        [PLOT_DENSITY] = plot_density,
     };
     return builders[spec->kind](c, r, spec, err);
 }
@@ -85,8 +86,8 @@ static bool build(Chart *c, const PlotRuns *r, const PlotSpec *spec, Error *err)
 /* "sweep-lr-test.top1"; a number behind where another one has that name. */
 static const char *stem_of(const Plots *p, const PlotRuns *r, const PlotSpec *spec)
 {
-    static const char *const kinds[] = {"curve",     "sweep",  "pareto",
-                                        "histogram", "images", "confusion"};
+    static const char *const kinds[] = {"curve",  "sweep",     "pareto", "histogram",
+                                        "images", "confusion", "density"};
     Arena *a = r->arena;
     const char *what = spec->kind == PLOT_HISTOGRAM ? spec->tensor : spec->metric;
     const char *x = spec->kind == PLOT_SWEEP ? plot_short_key(spec->x, a) : NULL;

@@ -97,7 +97,9 @@ char *experiment_canonical(const Experiment *e, Arena *a, const char *data_sha25
 {
     Text out = {0};
     text_addf(&out, "numerics %d\n", NUMERICS_REVISION);
-    if (strcmp(e->run, "train") != 0) text_addf(&out, "run %s\n", e->run);
+    /* prune trains as train does: the same run */
+    const bool trains = strcmp(e->run, "train") == 0 || strcmp(e->run, "prune") == 0;
+    if (!trains) text_addf(&out, "run %s\n", e->run);
     add_component(&out, e, COMPONENT_DATA, 0, a, data_sha256);
     add_component(&out, e, COMPONENT_MODEL, 0, a, NULL);
     for (int i = 0; i < e->n_methods; i++) add_component(&out, e, COMPONENT_METHOD, i, a, NULL);

@@ -53,6 +53,53 @@ static bool ask(Network *n, int i, Network *now, Reshape *out, Error *err)
     return first_values(now, err) && now->calls[i].method->reshape(&now->calls[i], out, err);
 }
 
+/* The element of the larger tensor that comes to element i of the smaller one: along an axis that
+ * differs, which has as many numbers for each channel in both. */
+static int64_t kept_from(const Param *to, const Param *from, int64_t i, const KeptChannels *k)
+{
+    int64_t at = 0, step = 1;
+    for (int d = to->shape.rank - 1; d >= 0; d--) {
+        const int64_t each = to->shape.dim[d] / k->n, j = i % to->shape.dim[d];
+        const bool cut = to->shape.dim[d] != from->shape.dim[d];
+        at += step * (cut ? k->channel[j / each] * each + j % each : j);
+        step *= from->shape.dim[d];
+        i /= to->shape.dim[d];
+    }
+    return at;
+}
+
+/* n->inherited with fewer channels of one width. Which axes of which tensors have that width is
+ * seen by their shapes, since no other changes at the same time. `widths` collects those done. */
+static bool cut_width(Network *n, Architecture *widths, const KeptChannels *k, Error *err)
+{
+    Network *cut = arena_new_array(n->arena, Network, 1);
+    NetworkOptions o = n->options;
+    o.train = o.params_only = true;
+    o.eval = o.allocate = false;
+    o.architecture = widths;
+    if (!architecture_set_width(widths, k->width, k->n))
+        return fail(err, FAIL_CONFIG, NULL, "more than %d widths", COUNT_MAP_MAX);
+    TRY(network_new(cut, n->experiment, &o, n->arena, err));
+    for (Param *p = cut->params->first; p; p = p->next) {
+        const Param *from = params_find(n->inherited, p->name);
+        for (int64_t i = 0; from && i < p->n; i++)
+            p->data[i] = from->data[kept_from(p, from, i, k)];
+    }
+    params_free(n->inherited);
+    n->inherited = cut->params;
+    cut->params = NULL;
+    network_free(cut);
+    return true;
+}
+
+static bool cut_widths(Network *n, const Reshape *r, Error *err)
+{
+    Architecture *widths = arena_new_array(n->arena, Architecture, 1);
+    *widths = *n->architecture;
+    for (int i = 0; i < r->n_kept; i++) TRY(cut_width(n, widths, &r->kept[i], err));
+    return true;
+}
+
 bool network_reshape(Network *n, Error *err)
 {
     const Experiment *e = n->experiment;
@@ -72,7 +119,7 @@ bool network_reshape(Network *n, Error *err)
             now->params = NULL;
         }
         network_free(now);
-        if (!ok) return false;
+        if (!ok || (r->keep_weights && !cut_widths(n, r, err))) return false;
         n->architecture = &r->architecture;
         n->reshaped = true;
         n->notes[i] = r->note;

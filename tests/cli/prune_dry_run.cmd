@@ -1,0 +1,1 @@
+$SEQLAB prune --dry-run tests/cli/prune_lottery.yaml; ls $T

@@ -1,0 +1,1 @@
+$SEQLAB prune tests/cli/small.yaml

@@ -1,0 +1,1 @@
+$SEQLAB prune -q --json --results $T/results tests/cli/prune_lottery.yaml | python3 -c "import json, sys; d = json.load(sys.stdin); print([r[\"run\"] for r in d[\"runs\"]], d[\"kept\"], d[\"before\"][\"weights\"])"

@@ -1,0 +1,1 @@
+$SEQLAB prune x.safetensors --ratio 0.5
