@@ -341,6 +341,7 @@ TEST(experiment, id_ignores_how_a_run_is_computed)
     id_stays("  checkpoint_every: 5\n", true);
     id_stays("  best_by: valid.loss\n", true);
     id_stays("name: other\n", true);
+    id_stays("run: prune\n", true);
     id_stays("  compute: f32\n", true);
     id_stays("optimizer: {name: adam}\nschedule: {name: constant}\nmethods: []\n", true);
 }
@@ -354,7 +355,6 @@ TEST(experiment, id_sees_what_a_run_computes)
     id_stays("optimizer: {name: adamw}\n", false);
     id_stays("optimizer: {weight_decay: 0.1}\n", false);
     id_stays("methods: [{name: label_smoothing}]\n", false);
-    id_stays("run: prune\n", false);
 }
 
 TEST(experiment, id_sees_the_data)
