@@ -1,5 +1,6 @@
 /* layer_lottery, filter_prune -- networks from which blocks or filters are gone, against the same
  * networks with these set to zero. */
+#include "tests/case.h"
 #include "tests/test.h"
 
 #include "data/loader.h"
@@ -10,31 +11,18 @@
 #include <math.h>
 #include <string.h>
 
-typedef struct Case {
-    Arena *arena;
-    Error err;
-    Experiment experiment;
-    Dataset data;
-    Network network;
-} Case;
-
 enum { BATCH = 10, CLASSES = 10 };
 
 static void load(Case *c, const char *of, const char *method)
 {
     char text[1024];
-    *c = (Case){.arena = arena_new()};
     (void)snprintf(text, sizeof text,
                    "name: a/b\n"
                    "data: {name: shapes, size: 8, n_train: 60, n_test: 10}\n"
                    "train: {steps: 6, batch_size: 10, eval_every: 6}\n"
                    "model: {%s}\nmethods: [%s]\n",
                    of, method);
-    ASSERT_OK(experiment_parse(&c->experiment, c->arena, text, strlen(text), &c->err), &c->err);
-    ASSERT_OK(dataset_open(&c->data, c->experiment.dataset, c->experiment.dataset_options, ".",
-                           SPLITS_ALL, c->arena, &c->err),
-              &c->err);
-    experiment_identify(&c->experiment, c->arena, c->data.sha256);
+    case_load(c, text);
 }
 
 static bool build(Case *c, const char *base)
@@ -53,13 +41,6 @@ static void start(Case *c, const char *of, const char *method, const char *base)
 {
     load(c, of, method);
     ASSERT_OK(build(c, base), &c->err);
-}
-
-static void finish(Case *c)
-{
-    network_free(&c->network);
-    dataset_close(&c->data);
-    arena_free(c->arena);
 }
 
 static Param *get(const Case *c, const char *name)
@@ -85,7 +66,7 @@ static const char *trained(const char *of, char path[4200])
               &c.err);
     ASSERT_OK(rundir_path(results, &c.experiment, folder, &c.err), &c.err);
     (void)snprintf(path, 4200, "%s/checkpoint/model.safetensors", folder);
-    finish(&c);
+    case_free(&c);
     return path;
 }
 
@@ -145,8 +126,8 @@ TEST(layer_lottery, a_network_without_blocks_is_the_one_where_their_branches_are
         assert_int_equal(without->n, 2);
         for (int k = 0; k < without->n; k++) silence(&dense, without->at[k].name, "bn2", -1);
         assert_say_the_same(&dense, &ticket);
-        finish(&dense);
-        finish(&ticket);
+        case_free(&dense);
+        case_free(&ticket);
     }
 }
 
@@ -190,7 +171,7 @@ TEST(layer_lottery, a_block_that_does_nothing_has_the_scores_of_nothing)
         assert_true(fabs(score - (ablates ? 0 : score_of(&blocks, "layer1.1"))) < 1e-9);
         assert_true(score_of(&blocks, "layer3.1") > 1e-9);
     }
-    finish(&c);
+    case_free(&c);
 }
 
 TEST(layer_lottery, weights_go_back_to_the_seeds_first_values_or_to_others)
@@ -206,9 +187,9 @@ TEST(layer_lottery, weights_go_back_to_the_seeds_first_values_or_to_others)
     const Param *w = get(&reinit, "layer3.2.conv1.weight");
     assert_true(w->data[0] != get(&fresh, w->name)->data[0]);
     assert_true(w->data[0] != 0);
-    finish(&fresh);
-    finish(&first);
-    finish(&reinit);
+    case_free(&fresh);
+    case_free(&first);
+    case_free(&reinit);
 }
 
 TEST(layer_lottery, the_guard_is_named)
@@ -218,7 +199,7 @@ TEST(layer_lottery, the_guard_is_named)
     ASSERT_FAILS(build(&c, ""), &c.err, FAIL_CONFIG,
                  "4 blocks are to go, but only 3 may: 2 stay in each stage; in method "
                  "'layer_lottery'");
-    finish(&c);
+    case_free(&c);
 }
 
 TEST(layer_lottery, first_values_that_depend_on_data_are_not_drawn_again)
@@ -227,7 +208,7 @@ TEST(layer_lottery, first_values_that_depend_on_data_are_not_drawn_again)
     load(&c, "name: resnet20, init: lsuv",
          "{name: layer_lottery, criterion: random, weights: first}");
     ASSERT_FAILS(build(&c, ""), &c.err, FAIL_CONFIG, "first values by lsuv depend on data");
-    finish(&c);
+    case_free(&c);
 }
 
 /* -- Filters */
@@ -273,8 +254,8 @@ TEST(filter_prune, a_network_without_filters_is_the_one_where_they_are_zero)
         }
         assert_int_equal(gone, 25);
         assert_say_the_same(&dense, &thin);
-        finish(&dense);
-        finish(&thin);
+        case_free(&dense);
+        case_free(&thin);
     }
 }
 
@@ -294,8 +275,8 @@ TEST(filter_prune, as_many_filters_stay_as_without_so_many_blocks)
           "{name: filter_prune, criterion: snip, match_blocks: 3, samples_per_class: 2}", "");
     assert_int_equal(filters_of(&layers), 196 - 2 * (4 + 8 + 16));
     assert_int_equal(filters_of(&filters), filters_of(&layers));
-    finish(&layers);
-    finish(&filters);
+    case_free(&layers);
+    case_free(&filters);
 }
 
 /* As few multiply-adds, and by one filter more: the network's own, which layer_table counts. */
@@ -316,8 +297,8 @@ TEST(filter_prune, as_few_multiply_adds_as_without_so_many_blocks)
     }
     assert_true(thin.macs <= fewer.macs);
     assert_true((double)thin.macs > 0.97 * (double)fewer.macs);
-    finish(&layers);
-    finish(&filters);
+    case_free(&layers);
+    case_free(&filters);
 }
 
 TEST(filter_prune, a_layer_keeps_one_filter)
@@ -326,9 +307,9 @@ TEST(filter_prune, a_layer_keeps_one_filter)
     load(&c, model, "{name: filter_prune, criterion: l1, filters: 76}");
     ASSERT_FAILS(build(&c, ""), &c.err, FAIL_CONFIG,
                  "76 filters are to go, but only 75 within blocks may: a layer keeps one");
-    finish(&c);
+    case_free(&c);
     load(&c, model, "{name: filter_prune, filters: 3, match_blocks: 1}");
     ASSERT_FAILS(build(&c, ""), &c.err, FAIL_CONFIG,
                  "filters and match_blocks both say how many filters go; in method 'filter_prune'");
-    finish(&c);
+    case_free(&c);
 }

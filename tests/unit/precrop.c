@@ -1,5 +1,6 @@
 /* precrop -- densities to channels against closed forms and laws, and whole runs of the networks
  * that come out. */
+#include "tests/case.h"
 #include "tests/model.h"
 #include "tests/test.h"
 
@@ -228,42 +229,22 @@ TEST(precrop, reshaping_at_equal_macs_keeps_both_budgets)
 
 /* -- The method */
 
-typedef struct Case {
-    Arena *arena;
-    Error err;
-    Experiment experiment;
-    Dataset data;
-    Network network;
-} Case;
-
 static void load(Case *c, const char *model, const char *method)
 {
     char text[1024];
-    *c = (Case){.arena = arena_new()};
     (void)snprintf(text, sizeof text,
                    "name: a/b\n"
                    "data: {name: shapes, size: 8, n_train: 60, n_test: 10}\n"
                    "train: {steps: 6, batch_size: 10, eval_every: 3}\n"
                    "model: {%s}\nmethods: [%s]\n",
                    model, method);
-    ASSERT_OK(experiment_parse(&c->experiment, c->arena, text, strlen(text), &c->err), &c->err);
-    ASSERT_OK(dataset_open(&c->data, c->experiment.dataset, c->experiment.dataset_options, ".",
-                           SPLITS_ALL, c->arena, &c->err),
-              &c->err);
-    experiment_identify(&c->experiment, c->arena, c->data.sha256);
+    case_load(c, text);
 }
 
 static bool build(Case *c)
 {
     const NetworkOptions o = {.task = c->data.task, .eval = true, .data = &c->data};
     return network_new(&c->network, &c->experiment, &o, c->arena, &c->err);
-}
-
-static void finish(Case *c)
-{
-    network_free(&c->network);
-    dataset_close(&c->data);
-    arena_free(c->arena);
 }
 
 static int64_t weights_of(const Case *c)
@@ -280,7 +261,7 @@ static int64_t cropped(const char *model, const char *method)
     load(&c, model, method);
     ASSERT_OK(build(&c), &c.err);
     const int64_t n = weights_of(&c);
-    finish(&c);
+    case_free(&c);
     return n;
 }
 
@@ -318,7 +299,7 @@ TEST(precrop, density_1_is_the_network_itself)
     load(&c, "name: resnet20", "{name: precrop, density: 1}");
     ASSERT_OK(build(&c), &c.err);
     assert_int_equal(c.network.architecture->widths.n, 0);
-    finish(&c);
+    case_free(&c);
 }
 
 /* Widths of a network with the density; of that order are the rows of the table. */
@@ -335,10 +316,10 @@ TEST(precrop, a_larger_budget_makes_no_width_smaller)
             ASSERT_OK(build(&now), &now.err);
             for (int i = 0; percent > 20 && i < now.network.parts.n; i++)
                 assert_true(now.network.parts.at[i].width >= before.network.parts.at[i].width);
-            if (percent > 20) finish(&before);
+            if (percent > 20) case_free(&before);
             before = now;
         }
-        finish(&before);
+        case_free(&before);
     }
 }
 
@@ -348,7 +329,7 @@ TEST(precrop, a_model_without_widths_says_so)
     load(&c, "name: longconv", "{name: precrop}");
     ASSERT_FAILS(build(&c), &c.err, FAIL_CONFIG,
                  "method 'precrop': model 'longconv' has no widths or blocks to choose");
-    finish(&c);
+    case_free(&c);
 }
 
 TEST(precrop, options_that_exclude_each_other_are_named)
@@ -357,11 +338,11 @@ TEST(precrop, options_that_exclude_each_other_are_named)
     load(&c, "name: resnet8", "{name: precrop, source: erk, mode: direct}");
     ASSERT_FAILS(build(&c), &c.err, FAIL_CONFIG,
                  "mode: direct looks at no densities: source must be synexp; in method 'precrop'");
-    finish(&c);
+    case_free(&c);
     load(&c, "name: resnet8", "{name: precrop, source: erk, expand: 2}");
     ASSERT_FAILS(build(&c), &c.err, FAIL_CONFIG,
                  "expand > 1 needs source: synexp and mode: direct");
-    finish(&c);
+    case_free(&c);
 }
 
 /* -- Whole runs */
@@ -412,7 +393,7 @@ TEST(precrop, a_resumed_run_has_the_bits_of_a_whole_one)
     assert_same_file(&c, whole, parts, "checkpoint/model.safetensors");
     assert_same_file(&c, whole, parts, "metrics.jsonl");
     assert_same_file(&c, whole, parts, "architecture.yaml");
-    finish(&c);
+    case_free(&c);
 }
 
 /* A checkpoint that lost its state, or its tensors: the run begins again, as it began. */
@@ -431,7 +412,7 @@ TEST(precrop, a_damaged_checkpoint_starts_the_same_run_again)
         train(&c, results, 0, parts);
         assert_same_file(&c, whole, parts, "checkpoint/model.safetensors");
         assert_same_file(&c, whole, parts, "architecture.yaml");
-        finish(&c);
+        case_free(&c);
     }
 }
 
@@ -454,7 +435,7 @@ TEST(precrop, the_checkpoint_says_what_was_chosen)
         checkpoint_load_weights(arena_printf(c.arena, "%s/checkpoint/model.safetensors", folder),
                                 c.network.params, &c.err),
         &c.err);
-    finish(&c);
+    case_free(&c);
 }
 
 /* architecture.yaml, extended, is a dense network that trains to the same bits: first values depend
@@ -475,6 +456,6 @@ TEST(precrop, the_architecture_file_makes_the_same_network)
     load(&again, model + 1, "");
     train(&again, test_folder(), 0, other);
     assert_same_file(&c, folder, other, "metrics.jsonl");
-    finish(&again);
-    finish(&c);
+    case_free(&again);
+    case_free(&c);
 }

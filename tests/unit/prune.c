@@ -1,5 +1,6 @@
 /* prune -- masks at the start of a run: their counts, what they do to training, and that a run with
  * them survives a kill. */
+#include "tests/case.h"
 #include "tests/test.h"
 
 #include "io/file.h"
@@ -13,29 +14,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* An experiment on generated images of 8x8, and its network. */
-typedef struct Case {
-    Arena *arena;
-    Error err;
-    Experiment experiment;
-    Dataset data;
-    Network network;
-} Case;
-
 static void load(Case *c, const char *blocks)
 {
     char text[1024];
-    *c = (Case){.arena = arena_new()};
     (void)snprintf(text, sizeof text,
                    "name: a/b\n"
                    "data: {name: shapes, size: 8, n_train: 60, n_test: 10}\n"
                    "train: {steps: 8, batch_size: 10, eval_every: 4, checkpoint_every: 2}\n%s",
                    blocks);
-    ASSERT_OK(experiment_parse(&c->experiment, c->arena, text, strlen(text), &c->err), &c->err);
-    ASSERT_OK(dataset_open(&c->data, c->experiment.dataset, c->experiment.dataset_options, ".",
-                           SPLITS_ALL, c->arena, &c->err),
-              &c->err);
-    experiment_identify(&c->experiment, c->arena, c->data.sha256);
+    case_load(c, text);
 }
 
 static bool try_start(Case *c)
@@ -55,13 +42,6 @@ static void start(Case *c, const char *method)
     (void)snprintf(text, sizeof text, "model: {name: lenet_300_100}\nmethods: [%s]\n", method);
     load(c, text);
     ASSERT_OK(try_start(c), &c->err);
-}
-
-static void finish(Case *c)
-{
-    network_free(&c->network);
-    dataset_close(&c->data);
-    arena_free(c->arena);
 }
 
 static int64_t kept(const Case *c, const char *name)
@@ -103,7 +83,7 @@ TEST(prune, every_score_keeps_exactly_the_density)
         start(&c, method);
         const int64_t n = weights_of(&c);
         assert_int_equal(all_kept(&c), n - (int64_t)floor(0.963 * (double)n + 0.5));
-        finish(&c);
+        case_free(&c);
     }
 }
 
@@ -115,7 +95,7 @@ TEST(prune, synflow_keeps_every_layer_alive)
     const int64_t n = weights_of(&c);
     assert_int_equal(all_kept(&c), n - (int64_t)floor(0.998 * (double)n + 0.5));
     for (int i = 0; i < 3; i++) assert_true(kept(&c, masks[i]) > 0);
-    finish(&c);
+    case_free(&c);
 }
 
 TEST(prune, scope_layer_keeps_the_same_share_of_each)
@@ -127,7 +107,7 @@ TEST(prune, scope_layer_keeps_the_same_share_of_each)
         const Param *mask = mask_of(c.network.params, p);
         assert_int_equal(kept(&c, mask->name), p->n - (int64_t)floor(0.75 * (double)p->n + 0.5));
     }
-    finish(&c);
+    case_free(&c);
 }
 
 /* (in + out) / (in out): 0.0190 of 64 pixels, 0.0133, and 0.11 of ten classes or more of fewer. */
@@ -141,7 +121,7 @@ TEST(prune, scope_erk_keeps_by_shape)
     const double third = (double)kept(&c, masks[2]) / (double)params_find(p, masks[2])->n;
     assert_true(second < first && first < third);
     assert_true(llabs(all_kept(&c) - (int64_t)(0.1 * (double)weights_of(&c))) <= 2);
-    finish(&c);
+    case_free(&c);
 }
 
 TEST(prune, rounds_only_ever_take_away)
@@ -154,8 +134,8 @@ TEST(prune, rounds_only_ever_take_away)
         const Param *b = params_find(more.network.params, masks[i]);
         for (int64_t k = 0; k < a->n; k++) assert_true(b->data[k] <= a->data[k]);
     }
-    finish(&one);
-    finish(&more);
+    case_free(&one);
+    case_free(&more);
 }
 
 TEST(prune, shuffling_keeps_the_sum_of_each_layer)
@@ -171,8 +151,8 @@ TEST(prune, shuffling_keeps_the_sum_of_each_layer)
         for (int64_t k = 0; k < a->n; k++) differ += a->data[k] != b->data[k];
     }
     assert_true(differ > 1000);
-    finish(&plain);
-    finish(&shuffled);
+    case_free(&plain);
+    case_free(&shuffled);
 }
 
 TEST(prune, reinit_keeps_the_mask_and_draws_new_weights)
@@ -191,8 +171,8 @@ TEST(prune, reinit_keeps_the_mask_and_draws_new_weights)
         equal += mask->data[i] != 0 && a->data[i] == b->data[i];
     }
     assert_int_equal(equal, 0);
-    finish(&plain);
-    finish(&again);
+    case_free(&plain);
+    case_free(&again);
 }
 
 TEST(prune, the_account_counts_what_is_kept)
@@ -209,7 +189,7 @@ TEST(prune, the_account_counts_what_is_kept)
     assert_int_equal(out.rows[1].kept, kept(&c, masks[1]));
     assert_true(fabs(out.sparse_macs - (double)out.kept) < 1e-6); /* of linear layers */
     assert_int_equal(out.after.macs, weights_of(&c));
-    finish(&c);
+    case_free(&c);
 }
 
 TEST(prune, scores_of_data_say_when_there_are_none)
@@ -220,7 +200,7 @@ TEST(prune, scores_of_data_say_when_there_are_none)
     ASSERT_OK(network_new(&c.network, &c.experiment, &o, c.arena, &c.err), &c.err);
     ASSERT_FAILS(network_init(&c.network, NULL, "", &c.err), &c.err, FAIL_DATA,
                  "there are no training examples to look at; in method 'prune'");
-    finish(&c);
+    case_free(&c);
 }
 
 /* -- Whole runs */
@@ -291,7 +271,7 @@ TEST(prune, masked_weights_are_zero_after_momentum_and_decay)
     }
     assert_true(zeros > 0 && moved > 0);
     safetensors_close(&t.model);
-    finish(&c);
+    case_free(&c);
 }
 
 /* Of 1000 weights, none is a millionth. */
@@ -313,8 +293,8 @@ TEST(prune, a_mask_of_ones_trains_to_the_bits_of_the_dense_run)
     for (int64_t i = 0; i < n; i++) assert_true(mask[i] == 1);
     safetensors_close(&a.model);
     safetensors_close(&b.model);
-    finish(&dense);
-    finish(&ones);
+    case_free(&dense);
+    case_free(&ones);
 }
 
 static void assert_same_file(Case *c, const Trained *a, const Trained *b, const char *name)
@@ -349,6 +329,6 @@ TEST(prune, a_resumed_run_keeps_its_masks_and_its_bits)
     assert_same_file(&whole, &a, &b, "metrics.jsonl");
     safetensors_close(&a.model);
     safetensors_close(&b.model);
-    finish(&whole);
-    finish(&parts);
+    case_free(&whole);
+    case_free(&parts);
 }
