@@ -74,6 +74,18 @@ Param *params_get(Params *ps, Graph *g, const char *name, Shape s, ParamRole rol
     return p;
 }
 
+void params_freeze(Params *ps, Param *p)
+{
+    if (ps->allocated || !p->trainable) return;
+    p->trainable = false;
+    ps->n_trainable = ps->n_other = 0;
+    for (Param *q = ps->first; q; q = q->next) {
+        int64_t *block = q->trainable ? &ps->n_trainable : &ps->n_other;
+        q->offset = *block;
+        *block += padded(q->n);
+    }
+}
+
 static bool take(float **block, int64_t n, Error *err)
 {
     void *memory = NULL;

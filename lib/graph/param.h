@@ -84,6 +84,8 @@ Params *params_new(Arena *arena);
 Param *params_get(Params *ps, Graph *g, const char *name, Shape s, ParamRole role, bool trainable,
                   Init init);
 Param *params_find(const Params *ps, const char *name);
+/* Before params_allocate: p is not trained, and has neither a gradient nor optimizer state. */
+void params_freeze(Params *ps, Param *p);
 bool params_allocate(Params *ps, Error *err) MUST_CHECK;
 void params_free(Params *ps); /* the three blocks; the records are the arena's */
 

@@ -5,7 +5,7 @@
 
 // clang-format off
 #define METHODS(M) \
-    M(label_smoothing) \
+    M(label_smoothing) M(lora) \
     M(magnitude_mask) M(prune) M(precrop) M(lottery) M(layer_lottery) M(filter_prune) \
     M(smooth) M(squash) M(kernel_dropout) M(kernel_roughness)
 

@@ -79,6 +79,9 @@ struct Method {
     /* A layer asks for its effective weight. Called while graphs are built (training and
      * evaluation). Returns w itself where the method has nothing to say about p. */
     Node *(*parametrize)(const MethodCall *c, const ModelBuild *b, Param *p, Node *w);
+    /* A linear layer's product, before its bias: y, as the model or the method before makes it, or
+     * what is to stand for it. Called as parametrize is. */
+    Node *(*product)(const MethodCall *c, const ModelBuild *b, const LinearProduct *l, Node *y);
     /* Once, after initialisation and before the first step (not after a resume). */
     bool (*transform)(const MethodCall *c, Error *err);
     /* The step (updates done) at which training starts, after transform; 0 where there is none. */

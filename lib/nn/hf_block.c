@@ -36,11 +36,12 @@ Node *hf_conv1d(ModelBuild *b, const char *prefix, Node *x, int64_t out, double 
 {
     const LayerInit init = normal(deviation);
     const int64_t in = x->shape.dim[x->shape.rank - 1];
-    Node *w = model_param(b, model_name(b, "%s.weight", prefix), shape(2, in, out), ROLE_WEIGHT,
-                          init.weight);
+    const char *name = model_name(b, "%s.weight", prefix);
+    Node *w = model_param(b, name, shape(2, in, out), ROLE_WEIGHT, init.weight);
     Node *bias =
         model_param(b, model_name(b, "%s.bias", prefix), shape(1, out), ROLE_BIAS, init.bias);
-    return add(b->graph, matmul(b->graph, x, w, false, false), bias);
+    const LinearProduct l = {.p = params_find(b->params, name), .w = w, .turned = true, .x = x};
+    return add(b->graph, model_product(b, &l), bias);
 }
 
 Node *hf_table(ModelBuild *b, const char *prefix, int64_t rows, int64_t width, double deviation)

@@ -185,8 +185,8 @@ static bool check_all(const Folder *f, const Params *params, const StTensor **fo
     for (const Param *p = params->first; p; p = p->next, i++) {
         found[i] = find(f, p->name);
         if (found[i] && !check_tensor(f, found[i], p, err)) ok = false;
-        if (found[i] || (is_head(p->name) && strcmp(p->name, "lm_head.weight") != 0) ||
-            n_missing++ >= SHOWN)
+        if (found[i] || p->may_lack ||
+            (is_head(p->name) && strcmp(p->name, "lm_head.weight") != 0) || n_missing++ >= SHOWN)
             continue;
         ok = fail(err, FAIL_DATA, NULL, "%s: parameter '%s' is not there", f->path, p->name);
     }

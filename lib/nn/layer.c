@@ -37,7 +37,8 @@ Node *layer_linear(ModelBuild *b, const char *prefix, Node *x, int64_t out, bool
     Param *p;
     Node *w = layer_weight(b, prefix, shape(2, out, in), init->weight, &p);
     Node *shift = bias ? layer_bias(b, prefix, out, in, init->bias) : NULL;
-    return observed(b, prefix, p, linear(b->graph, x, w, shift));
+    Node *y = model_product(b, &(LinearProduct){.p = p, .w = w, .x = x});
+    return observed(b, prefix, p, shift ? add(b->graph, y, shift) : y);
 }
 
 Node *layer_conv(ModelBuild *b, const char *prefix, Node *x, ConvLayer c, const LayerInit *init)

@@ -44,6 +44,7 @@ static bool build(const Model *model, const void *options, const ModelBuild *lik
     b.architecture = architecture;
     b.parts = &t->parts;
     b.parametrize = NULL;
+    b.product = NULL;
     b.observe = add_row;
     b.observer = t;
     Shape s = {.rank = like->task.sample.rank + 1, .dim = {1}};

@@ -45,7 +45,14 @@ Node *model_param(ModelBuild *b, const char *name, Shape s, ParamRole role, Init
     if (role == ROLE_WEIGHT && b->init != INIT_ZEROS) init = (Init){.kind = b->init};
     Param *p = params_get(b->params, b->graph, name, s, role, true, init);
     Node *w = param_node(b->graph, p);
-    return b->parametrize && p->trainable ? b->parametrize(b->owner, b, p, w) : w;
+    return b->parametrize ? b->parametrize(b->owner, b, p, w) : w;
+}
+
+Node *model_product(const ModelBuild *b, const LinearProduct *l)
+{
+    Node *y =
+        l->turned ? matmul(b->graph, l->x, l->w, false, false) : linear(b->graph, l->x, l->w, NULL);
+    return b->product ? b->product(b->owner, b, l, y) : y;
 }
 
 Param *model_buffer(ModelBuild *b, const char *name, Shape s, Init init)

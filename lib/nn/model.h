@@ -42,6 +42,14 @@ typedef struct ModelParts {
     int n, capacity;
 } ModelParts;
 
+/* A linear layer at work: x (..., in) by the weight p. */
+typedef struct LinearProduct {
+    Param *p;
+    Node *w;     /* what parametrize made of p: (out, in) */
+    bool turned; /* stored (in, out), as GPT-2's are: y = x W */
+    Node *x;
+} LinearProduct;
+
 typedef struct ModelBuild ModelBuild;
 struct ModelBuild {
     Graph *graph;
@@ -52,9 +60,12 @@ struct ModelBuild {
     /* Of all weights in place of the model's own choice, from the model option `init`; INIT_ZEROS
      * leaves the model's own. */
     InitKind init;
-    /* What to use in place of a trainable parameter's own node; NULL when no method asks. */
+    /* What to use in place of a parameter's own node, frozen ones too; NULL when no method asks. */
     Node *(*parametrize)(void *owner, const ModelBuild *b, Param *p, Node *w);
-    void *owner;
+    /* What a linear layer gives in place of y = x W^T, before its bias; NULL when no method asks.
+     */
+    Node *(*product)(void *owner, const ModelBuild *b, const LinearProduct *l, Node *y);
+    void *owner;                      /* of both */
     const Architecture *architecture; /* NULL: the published one */
     ModelParts *parts;                /* filled as the model is built; NULL: nobody asks */
     /* Called with every named activation (layer outputs before their nonlinearity) as the model is
@@ -74,6 +85,8 @@ struct ModelBuild {
 /* The effective node of the parameter `name`: `init` unless it is a weight and b->init says
  * otherwise. */
 Node *model_param(ModelBuild *b, const char *name, Shape s, ParamRole role, Init init);
+/* The product of a linear layer, (..., out), as the methods want it; biases are added to it. */
+Node *model_product(const ModelBuild *b, const LinearProduct *l);
 /* A buffer (running statistics): never trained, saved with the model. */
 Param *model_buffer(ModelBuild *b, const char *name, Shape s, Init init);
 /* The channels of the layer or stream `name`, `wanted` in the published network. Layers whose

@@ -21,6 +21,16 @@ static Node *parametrize(void *owner, const ModelBuild *b, Param *p, Node *w)
     return w;
 }
 
+static Node *product(void *owner, const ModelBuild *b, const LinearProduct *l, Node *y)
+{
+    const Network *n = owner;
+    for (int i = 0; i < n->experiment->n_methods; i++) {
+        const MethodCall *c = &n->calls[i];
+        if (c->method->product) y = c->method->product(c, b, l, y);
+    }
+    return y;
+}
+
 static ModelBuild start_build(Network *n, Graph *g, const NetworkOptions *o, bool training)
 {
     const Experiment *e = n->experiment;
@@ -32,6 +42,7 @@ static ModelBuild start_build(Network *n, Graph *g, const NetworkOptions *o, boo
                         .task = o->task,
                         .init = e->model->init(e->model_options),
                         .parametrize = parametrize,
+                        .product = product,
                         .owner = n};
 }
 

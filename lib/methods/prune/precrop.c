@@ -70,6 +70,7 @@ static bool copy_network(Copy *copy, Arena *a, Error *err)
     copy->like = *c->like;
     copy->like.params = copy->params;
     copy->like.parametrize = with_mask;
+    copy->like.product = NULL;
     copy->like.owner = copy;
     copy->masked = *c;
     copy->masked.params = copy->params;

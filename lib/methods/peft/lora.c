@@ -1,0 +1,73 @@
+/* lora -- low-rank adapters beside frozen weights (Hu et al. 2021, arXiv 2106.09685).
+ *
+ *   y = x W^T + s (x A^T) B^T,  A (r, in) uniform in (-1, 1) / sqrt(in),  B (out, r) = 0
+ *
+ * with s = alpha / r, or alpha / sqrt(r) (rsLoRA, arXiv 2312.03732). lr_ratio is LoRA+'s: B learns
+ * that many times faster than A (arXiv 2402.12354). The weight that B A stands for is never made:
+ * a step costs r (in + out) multiply-adds a token beside the frozen product. */
+#include "methods/peft/adapter.h"
+
+#include <math.h>
+
+typedef struct Lora {
+    AdapterSite site;
+    int64_t rank;
+    double alpha, lr_ratio;
+    bool rslora;
+} Lora;
+
+static double scaling(const Lora *o)
+{
+    const double rank = (double)o->rank;
+    return o->alpha / (o->rslora ? sqrt(rank) : rank);
+}
+
+static Node *lora_parametrize(const MethodCall *c, const ModelBuild *b, Param *p, Node *w)
+{
+    (void)b;
+    const Lora *o = c->options;
+    adapter_freeze(c, &o->site, p);
+    return w;
+}
+
+static Node *lora_product(const MethodCall *c, const ModelBuild *b, const LinearProduct *l, Node *y)
+{
+    const Lora *o = c->options;
+    if (!adapter_is_target(&o->site, l->p)) return y;
+    Graph *g = b->graph;
+    const Init uniform = {.kind = INIT_TORCH_DEFAULT}, zeros = {.kind = INIT_ZEROS};
+    Param *down =
+        adapter_param(c, b, l, ".lora_A.weight", shape(2, o->rank, adapter_in(l)), uniform);
+    Param *up = adapter_param(c, b, l, ".lora_B.weight", shape(2, adapter_out(l), o->rank), zeros);
+    up->lr_multiplier = (float)o->lr_ratio;
+    Node *low = affine(g, linear(g, l->x, param_node(g, down), NULL), (float)scaling(o), 0);
+    return add(g, linear(g, low, param_node(g, up), NULL), y);
+}
+
+static void lora_buffers(const MethodCall *c, Graph *g)
+{
+    const Lora *o = c->options;
+    adapter_check(c, &o->site, g);
+}
+
+// clang-format off
+static const Option lora_options[] = {
+    ADAPTER_OPTIONS,
+    OPT_INT(Lora, rank, 8, 1, 65536, "columns of B and rows of A"),
+    OPT_REAL(Lora, alpha, 8, 0, 1e6, "B A is scaled by alpha / rank"),
+    OPT_BOOL(Lora, rslora, false, "scale by alpha / sqrt(rank)"),
+    OPT_REAL(Lora, lr_ratio, 1, 0, 1e6, "learning rate of B over that of A (LoRA+: 16)"),
+};
+// clang-format on
+
+const Method method_lora = {
+    .name = "lora",
+    .family = "peft",
+    .paper = "arXiv:2106.09685",
+    .summary = "train low-rank factors beside frozen weights",
+    .revision = 1,
+    .options = OPTION_TABLE(Lora, lora_options),
+    .buffers = lora_buffers,
+    .parametrize = lora_parametrize,
+    .product = lora_product,
+};
