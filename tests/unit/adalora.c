@@ -249,7 +249,7 @@ TEST(adalora, a_resumed_run_keeps_its_bits)
     static const char text[] =
         "name: a/b\n"
         "data: {name: shapes, size: 8, n_train: 60, n_test: 10}\n"
-        "model: {name: lenet_300_100}\n"
+        "model: {name: mlp, hidden: [16, 8]}\n"
         "methods: [{name: adalora, rank: 4, target_rank: 2, tinit: 1, tfinal: 3, delta_t: 2}]\n"
         "optimizer: {name: adamw, lr: 0.01}\n"
         "train: {steps: 8, batch_size: 10, eval_every: 4, checkpoint_every: 1}\n";
@@ -283,7 +283,7 @@ TEST(adalora, a_run_ends_with_the_target_of_its_ranks)
     const char *results = test_folder();
     case_load(&c, "name: a/b\n"
                   "data: {name: shapes, size: 8, n_train: 60, n_test: 10}\n"
-                  "model: {name: lenet_300_100}\n"
+                  "model: {name: mlp, hidden: [16, 8]}\n"
                   "methods: [{name: adalora, rank: 4, target_rank: 2, tinit: 2, tfinal: 2}]\n"
                   "optimizer: {name: adamw, lr: 0.01}\n"
                   "train: {steps: 10, batch_size: 10, eval_every: 10}\n");
