@@ -29,7 +29,7 @@ typedef struct GradientCall {
      * belongs to the caller. False, with err set, ends it. The weight must not change while later
      * layers wait, or they see it: write what is to change it elsewhere. */
     bool (*take)(void *owner, const PlainLayer *l, const float *gradient, Error *err);
-    /* After every step of a run with every parameter that it read, or NULL: hf_dir_release. */
+    /* After every step of a run with every parameter that it read, or NULL: hf_map_release. */
     void (*after_read)(void *owner, const Param *p);
     void *owner;
 } GradientCall;

@@ -8,7 +8,8 @@
  *   pissa          W = U S V^T: A = sqrt(S_r / s) V_r^T, B = U_r sqrt(S_r / s)   arXiv 2404.02948
  *   olora          W = Q R: A the first rows of R, B the first columns of Q      arXiv 2406.01775
  *   lora_ga        from the gradient G = U S V^T of the loss to W                arXiv 2407.05000
- *   stable_output  A and B normal, with lora_ga's scale `stable`: its ablation "+SO"
+ *   stable_output  A and B normal, each row of A and column of B of mean square length c^2, c the
+ *                  scale `stable` below: the ablation "+SO" of lora_ga's paper
  *
  * lora_ga takes rows of V^T for A and columns of U for B, of the first 2 rank:
  *
@@ -21,7 +22,8 @@
  * Then the first step of gradient descent with a small lr changes W by -lr s^2 c^2 times the best
  * approximation of G of rank 2r, c being the scale. This is the code of the paper; variant `peft`
  * is Hugging Face's PEFT 0.21, where B is multiplied by its singular values too, `stable` scales
- * only B, and `random` takes the same for A and B.
+ * only B, weightS makes B's first singular value that of W, and `random` takes the same r for A and
+ * B.
  *
  * All is a function of (matrices, options, seed, name): draws come from streams of the layer's name
  * and do not depend on other layers, threads or the ISA. Singular vectors are exact (Jacobi) where
@@ -78,6 +80,8 @@ typedef struct LoraLayer {
 /* Whether s B A is to be taken from W: the kinds that do not start with B = 0. */
 bool lora_init_changes(const LoraInit *o);
 bool lora_init_needs_gradient(const LoraInit *o);
+/* The largest rank that a layer of this size can start with. */
+int64_t lora_init_max_rank(const LoraInit *o, int64_t out, int64_t in);
 
 typedef enum LoraInitResult {
     LORA_INIT_DONE,
