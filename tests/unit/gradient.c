@@ -53,7 +53,8 @@ typedef struct Taken {
 static bool all(void *owner, const PlainLayer *l)
 {
     (void)owner;
-    return strstr(l->weight->name, "classifier") == NULL;
+    return strstr(l->weight->name, "classifier") == NULL &&
+           strstr(l->weight->name, "score") == NULL;
 }
 
 static bool take(void *owner, const PlainLayer *l, const float *gradient, Error *err)
