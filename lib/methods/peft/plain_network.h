@@ -15,7 +15,7 @@ typedef struct PlainNetwork {
     Graph *graph;
     Node *x, *logits;
     PlainLayer *layers; /* in the order of the network; a weight that is used twice is there once */
-    int n_layers;
+    int n_layers, capacity;
 } PlainNetwork;
 
 /* Builds it as `like` was (parametrize, product and observers left out; `training` as it says
