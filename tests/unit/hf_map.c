@@ -222,7 +222,7 @@ TEST(hf_map, pass_that_gives_pages_back_holds_one_layer)
     ASSERT_OK(hf_dir_write_weights(folder, m.build.params, &err), &err);
     test_model_free(&m);
     if (resident(path) < 0) skip(); /* not Linux */
-    assert_true(pass(folder, path, false) >= HIDDEN * 1024);
+    assert_true(pass(folder, path, false) >= 1024L * HIDDEN);
     assert_true(pass(folder, path, true) <= 1024 + 256); /* the system maps up to 64 KiB around */
     arena_free(a);
 }

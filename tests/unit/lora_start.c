@@ -114,6 +114,12 @@ TEST(lora_start, no_direction_or_scale_does)
     }
 }
 
+TEST(lora_start, dora_starts_where_any_kind_left_the_network)
+{
+    check_identity(GPT2, "{name: lora, rank: 2, dora: true, init: pissa}");
+    check_identity(LLAMA, "{name: lora, rank: 2, dora: true, init: lora_ga}");
+}
+
 static const char *const module[] = {"transformer.h.0.mlp.c_fc", "model.layers.0.mlp.down_proj"};
 
 TEST(lora_start, weight_and_first_factors_add_up_to_the_weight_before)
