@@ -8,6 +8,7 @@
 #include "nn/generate.h"
 #include "nn/hf_dir.h"
 #include "nn/llama2c.h"
+#include "tokenizer/tokenizer.h"
 
 #include <math.h>
 #include <string.h>
@@ -126,6 +127,31 @@ TEST(llama2c, loss_of_a_text_is_the_references)
     }
     assert_true(fabs(sum / (N - 1) - 0.686628) < 2e-6);
     test_hf_free(&m);
+}
+
+/* The ids are MANIFEST.md's. */
+TEST(llama2c, tokenizer_of_the_written_folder_encodes_as_the_program)
+{
+    static const char text[] = "Once upon a time, there was a little dog named Max.";
+    static const int32_t want[] = {1,   403, 407, 261, 378, 432, 383, 286, 261,
+                                   376, 400, 428, 395, 392, 412, 444, 426};
+    enum { N = sizeof want / sizeof want[0] };
+    const char *from = test_shared("data/tinyllama_260k/tok512.bin");
+    Error err = {0};
+    Tokenizer *t;
+    TokenIds ids;
+    char folder[512], path[600];
+    if (!from) skip();
+    (void)snprintf(folder, sizeof folder, "%s/made", test_folder());
+    (void)snprintf(path, sizeof path, "%s/tokenizer.json", folder);
+    ASSERT_OK(llama2c_tokenizer(from, folder, &err), &err);
+    ASSERT_OK(tokenizer_open(&t, path, &err), &err);
+    TokenEncoder *e = token_encoder_new(t);
+    ASSERT_OK(token_encode(e, text, sizeof text - 1, true, &ids, &err), &err);
+    assert_int_equal(ids.n, N);
+    assert_memory_equal(ids.ids, want, sizeof want);
+    token_encoder_free(e);
+    tokenizer_free(t);
 }
 
 static void is_refused(const void *bytes, size_t n, const char *text)
