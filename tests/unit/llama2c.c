@@ -197,15 +197,17 @@ TEST(llama2c, greedy_text_behind_a_cache_is_the_reference_programs)
     static Expected e;
     Error err = {0};
     Decoder d;
-    int32_t out[STEPS];
+    int32_t tokens[STEPS];
     int64_t n;
+    const Prompt prompt = {e.id, 1};
+    Generated out = {.tokens = tokens, .n = &n, .room = STEPS};
     if (!read_expected(&e)) skip();
     TestHf m = imported("data/tinyllama_260k/stories260K.bin", e.id, 1);
-    const GenerateOptions o = {.max_new_tokens = e.n, .num_beams = 1, .eos_token_id = -1};
+    const GenerateOptions o = {.max_new_tokens = e.n, .num_beams = 1, .repetition_penalty = 1};
     ASSERT_OK(decoder_new(&d, m.model, m.options, &m.build, 1, e.n, &err), &err);
-    ASSERT_OK(generate(&d, &o, e.id, 1, out, &n, &err), &err);
+    ASSERT_OK(generate(&d, &o, &prompt, &out, &err), &err);
     assert_int_equal(n, e.n);
-    for (int i = 0; i < e.n; i++) assert_int_equal(out[i], e.best[i]);
+    for (int i = 0; i < e.n; i++) assert_int_equal(tokens[i], e.best[i]);
     decoder_free(&d);
     test_hf_free(&m);
 }
