@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* With more of them than this, classes are the words of a language. */
+/* With more of them than this, a table of classes says nothing. */
 enum { TABLE_CLASSES = 1024 };
 
 /* The counts of one class, out of the confusion matrix. */
@@ -115,7 +115,7 @@ static bool evaluate_split(const Target *t, const Invocation *in, Network *n, Ev
     if (!loader) return false;
     *out = (Evaluation){.n_classes = t->data->task.n_classes};
     int64_t cells = (int64_t)out->n_classes * out->n_classes;
-    if (out->n_classes <= TABLE_CLASSES)
+    if (out->n_classes <= TABLE_CLASSES && !t->data->text)
         out->confusion = arena_new_array(in->arena, int64_t, cells);
     bool ok = evaluate(n, loader, out, err);
     loader_free(loader);

@@ -38,6 +38,8 @@ typedef struct Flags {
     double ratio, density;  /* NaN: not given */
     int64_t jobs;           /* 0: as many as there are threads */
     int64_t batch;          /* prompts side by side */
+    int64_t vocab_size;     /* 0: not given */
+    int tokenizer_kind;     /* TokenFamily; -1: not given */
     double log_every, time; /* seconds */
     const char *results, *checkpoint, *output, *filter, *isa;
     const char *method, *prompt;

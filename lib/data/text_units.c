@@ -118,7 +118,8 @@ static bool encode_pieces(const TextUnits *u, const unsigned char *text, size_t 
     *n_tokens = 0;
     for (size_t at = 0, bytes; ok && at < n; at += bytes) {
         bytes = chunk_of(text + at, n - at);
-        ok = token_encode(encoder, (const char *)text + at, bytes, false, &part, err);
+        const bool special = u->unit == UNIT_GIVEN && at == 0;
+        ok = token_encode(encoder, (const char *)text + at, bytes, special, &part, err);
         if (ok && (size_t)(*n_tokens + part.n) > text_units_most(u, n))
             ok = fail(err, FAIL_DATA, NULL, "the tokenizer makes more than 4 tokens of a byte");
         for (int64_t i = 0; ok && i < part.n; i++)
@@ -165,7 +166,7 @@ static int64_t bytes_of_given(const TextUnits *u, const uint16_t *token, int64_t
         Arena *a = arena_new();
         size_t bytes;
         for (int64_t i = 0; i < n; i++) ids[i] = token[at + i];
-        (void)token_decode(u->tokenizer, a, ids, n, false, &bytes);
+        (void)token_decode(u->tokenizer, a, ids, n, true, &bytes);
         sum += (int64_t)bytes;
         arena_free(a);
     }

@@ -105,6 +105,7 @@ static bool open_network(Generator *g, const Network *n, const Dataset *data, Er
                     "%s: %s asks for no text: the model was not trained to write", e->path,
                     data->kind->name);
     g->text = data->text;
+    g->special = g->text && g->text->unit == UNIT_GIVEN;
     if (!g->text && path && *path) {
         const char *within = arena_printf(g->arena, "%s/tokenizer.json", path);
         TRY(take_tokenizer(g, file_exists(within) ? within : path, err));
