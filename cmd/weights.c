@@ -4,6 +4,8 @@
 #include "nn/hf_dir.h"
 #include "run/checkpoint.h"
 
+#include <math.h>
+
 /* The last checkpoint's weights are those of the optimizer; what is evaluated in training is their
  * moving average, where there is one. */
 static bool load_averaged(const char *folder, const Experiment *e, Network *n, Error *err)
@@ -45,12 +47,23 @@ static bool load_failed(const Invocation *in, Error *err)
     return false;
 }
 
+/* A head that the folder lacks would keep the values that it has: nothing to be evaluated. */
+static bool load_folder(const char *folder, Params *params, Error *err)
+{
+    for (Param *p = params->first; p; p = p->next) p->data[0] = NAN;
+    TRY(hf_dir_weights(folder, params, err));
+    for (const Param *p = params->first; p; p = p->next)
+        if (isnan(p->data[0]))
+            return fail(err, FAIL_DATA, NULL, "%s: has no '%s'", folder, p->name);
+    return true;
+}
+
 bool weights_load(const Target *t, const Invocation *in, Network *n, Error *err)
 {
     const Experiment *e = &t->experiment;
     const char *file = in->flags.checkpoint;
     if (file)
-        return hf_dir_is(file) ? hf_dir_weights(file, n->params, err)
+        return hf_dir_is(file) ? load_folder(file, n->params, err)
                                : checkpoint_load_weights(file, n->params, err);
     const char *folder = checkpoint_folder(t, in);
     const OptimizerCommon *common = e->optimizer_options;
