@@ -132,6 +132,14 @@ typedef struct Stretch {
     int64_t at, n, keep;
 } Stretch;
 
+/* Which of two is to lose a token; where both keep as many, the one that was shorter, so that an
+ * odd number leaves the longer text one more, as the library does. */
+static Stretch *longer_of(Stretch part[TEXT_PAIR])
+{
+    if (part[0].keep != part[1].keep) return part[1].keep > part[0].keep ? &part[1] : &part[0];
+    return part[1].n >= part[0].n ? &part[0] : &part[1];
+}
+
 /* Which tokens of `all` are the texts', as far as they fit into `length`. */
 static bool fit_parts(TextEncoder *e, const TextSpan text[], int n_texts, const TokenIds *all,
                       int64_t length, Stretch part[TEXT_PAIR], Error *err)
@@ -151,7 +159,7 @@ static bool fit_parts(TextEncoder *e, const TextSpan text[], int n_texts, const 
     }
     token_encoder_free(own.encoder);
     for (; ok && too_many > 0; too_many--) {
-        Stretch *longer = n_texts > 1 && part[1].keep > part[0].keep ? &part[1] : &part[0];
+        Stretch *longer = n_texts > 1 ? longer_of(part) : &part[0];
         if (longer->keep == 0)
             ok = fail(err, FAIL_DATA, NULL,
                       "length = %lld has no room for what the tokenizer adds to a text",

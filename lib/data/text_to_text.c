@@ -29,7 +29,7 @@ typedef struct TextToText {
     const char *prompt, *response, *eos_token;
     CountMap label_words;
     double valid;
-    int64_t train_limit, max_length, max_target_length;
+    int64_t train_limit, max_length, max_target_length, vocab_size;
     int layout;
     bool header, eos;
 } TextToText;
@@ -44,6 +44,7 @@ static const Option options[] = {
     OPT_STRING(TextToText, response, "'{response}'", "the text that is learned, likewise"),
     OPT_COUNTS(TextToText, label_words, -1e9, 1e9, "classes as words: {negative: 0, positive: 1} says which word stands for a response that is a number; accuracy then compares their first tokens"),
     OPT_PATH(TextToText, tokenizer, 1, "a tokenizer.json or a folder with one; default: base's, else bytes"),
+    OPT_INT(TextToText, vocab_size, 0, 0, 1e8, "tokens that are told apart, at least those of the tokenizer; 0: as many; default: base's"),
     OPT_ENUM(TextToText, layout, "decoder|encoder_decoder", "decoder", "one sequence, or a source and a target"),
     OPT_INT(TextToText, max_length, 256, 1, 16777216, "steps of prompt and response, or of a source, in tokens"),
     OPT_INT(TextToText, max_target_length, 32, 1, 16777216, "encoder_decoder: steps of a target, in tokens"),
@@ -297,8 +298,8 @@ static void set_task(const Reader *r)
     r->source->pad = r->encoder.pad;
     t->sample = shape(1, o->max_length + (two ? o->max_target_length : 0));
     t->dtype = I32;
-    t->n_tokens = r->encoder.n_tokens;
-    t->n_classes = (int)r->encoder.n_tokens;
+    t->n_tokens = o->vocab_size > 0 ? o->vocab_size : r->encoder.n_tokens;
+    t->n_classes = (int)t->n_tokens;
     t->per_step = t->causal = t->answer = true;
     t->source_steps = two ? o->max_length : 0;
 }
@@ -323,6 +324,9 @@ static bool read_all(Reader *r, unsigned splits, Error *err)
     TRY(text_template_read(&r->response, "response", o->response, r->arena, err));
     TRY(text_encoder_open(&r->encoder, path_list_at(&o->tokenizer, 0), o->eos, o->eos_token,
                           r->arena, err));
+    if (o->vocab_size > 0 && o->vocab_size < r->encoder.n_tokens)
+        return fail(err, FAIL_CONFIG, NULL, "vocab_size = %lld; the tokenizer has %lld tokens",
+                    (long long)o->vocab_size, (long long)r->encoder.n_tokens);
     TRY(find_choices(r, err));
     set_task(r);
     for (SplitId s = 0; s < N_SPLITS; s++)
