@@ -40,8 +40,8 @@ static const Option options[] = {
     OPT_PATH(TextToText, valid_file, MAX_PATHS, "files to validate on, instead of a part of train"),
     OPT_PATH(TextToText, test_file, MAX_PATHS, "files to test on"),
     OPT_BOOL(TextToText, header, false, "the first line of a table names its columns"),
-    OPT_STRING(TextToText, prompt, "'{prompt}'", "the text that is given; {field} is a field of the JSON, or a table's column by name or number"),
-    OPT_STRING(TextToText, response, "'{response}'", "the text that is learned, likewise"),
+    OPT_STRING(TextToText, prompt, "{prompt}", "the text that is given; {field} is a field of the JSON, or a table's column by name or number"),
+    OPT_STRING(TextToText, response, "{response}", "the text that is learned, likewise"),
     OPT_COUNTS(TextToText, label_words, -1e9, 1e9, "classes as words: {negative: 0, positive: 1} says which word stands for a response that is a number; accuracy then compares their first tokens"),
     OPT_PATH(TextToText, tokenizer, 1, "a tokenizer.json or a folder with one; default: base's, else bytes"),
     OPT_INT(TextToText, vocab_size, 0, 0, 1e8, "tokens that are told apart, at least those of the tokenizer; 0: as many; default: base's"),
@@ -118,7 +118,7 @@ static void draw_encoder_decoder(const Dataset *d, const int32_t *ids, const Row
     for (int64_t t = 0; t < source; t++) x[t] = t < r->n_prompt ? ids[t] : pad;
     ids += r->n_prompt;
     for (int64_t t = 0; t < target; t++) {
-        x[source + t] = t > 0 && t < r->n_response ? ids[t - 1] : pad;
+        x[source + t] = t > 0 && t <= r->n_response ? ids[t - 1] : pad;
         label[t] = t < r->n_response ? ids[t] : -1;
     }
 }
