@@ -54,6 +54,8 @@ struct Param {
     ParamRole role;
     bool trainable;
     bool may_lack; /* in weights from elsewhere: it keeps its first values then */
+    bool turned;   /* a linear layer's weight that is stored (in, out) */
+    bool adapter;  /* belongs to an adapter beside the model's own weights (methods/peft) */
     float lr_multiplier, weight_decay_multiplier;
     Init init;
     int64_t n;      /* elements */
