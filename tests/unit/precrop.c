@@ -343,6 +343,75 @@ TEST(precrop, options_that_exclude_each_other_are_named)
     ASSERT_FAILS(build(&c), &c.err, FAIL_CONFIG,
                  "expand > 1 needs source: synexp and mode: direct");
     case_free(&c);
+    load(&c, "name: resnet8", "{name: precrop, skip_aware: true, mode: direct}");
+    ASSERT_FAILS(build(&c), &c.err, FAIL_CONFIG,
+                 "skip_aware needs source: synexp, and a mode that looks at densities");
+    case_free(&c);
+    load(&c, "name: resnet8", "{name: precrop, keep: norm, residual: pad}");
+    ASSERT_FAILS(build(&c), &c.err, FAIL_CONFIG,
+                 "keep has no channels to choose with residual: pad");
+    case_free(&c);
+}
+
+TEST(precrop, skips_and_kept_channels_come_within_the_tolerance)
+{
+    static const char *const methods[] = {"skip_aware: true", "skip_aware: true, residual: pad",
+                                          "keep: random", "keep: norm, residual: inner"};
+    const double budget = 0.5 * (double)cropped("name: resnet8", "");
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+        char method[128];
+        (void)snprintf(method, sizeof method, "{name: precrop, density: 0.5, %s}", methods[i]);
+        const double n = (double)cropped("name: resnet8", method);
+        if (fabs(n - budget) > 0.01 * budget) print_error("%s: %.0f\n", methods[i], n);
+        assert_true(fabs(n - budget) <= 0.01 * budget);
+    }
+}
+
+/* The budget is of 300 * 64 + 100 * 300 weights; the classifier's 10 rows come on top. */
+TEST(precrop, the_classifier_need_not_count)
+{
+    static const char *const sources[] = {"synexp", "magnitude", "erk"};
+    for (int i = 0; i < 3; i++) {
+        Case c;
+        char method[128];
+        (void)snprintf(method, sizeof method,
+                       "{name: precrop, density: 0.2, source: %s, include_classifier: false}",
+                       sources[i]);
+        load(&c, "name: lenet_300_100", method);
+        ASSERT_OK(build(&c), &c.err);
+        const Param *first = params_find(c.network.params, "fc_layers.0.weight");
+        const Param *second = params_find(c.network.params, "fc_layers.1.weight");
+        const double budget = 0.2 * (double)(300 * first->shape.dim[1] + 300 * 100);
+        assert_true(fabs((double)(first->n + second->n) - budget) <= 0.01 * budget);
+        case_free(&c);
+    }
+}
+
+/* Rows of the network's own first values, in ascending order, and not simply the first ones. */
+TEST(precrop, channels_by_chance_are_the_networks_own)
+{
+    Case dense, c;
+    load(&dense, "name: lenet_300_100", "");
+    load(&c, "name: lenet_300_100", "{name: precrop, density: 0.3, keep: random}");
+    ASSERT_OK(build(&dense), &dense.err);
+    ASSERT_OK(build(&c), &c.err);
+    ASSERT_OK(network_init(&dense.network, NULL, "", &dense.err), &dense.err);
+    ASSERT_OK(network_init(&c.network, NULL, "", &c.err), &c.err);
+    const Param *whole = params_find(dense.network.params, "fc_layers.0.weight");
+    const Param *some = params_find(c.network.params, "fc_layers.0.weight");
+    const int64_t columns = whole->shape.dim[1];
+    int64_t row = 0, skipped = 0;
+    assert_true(some->shape.dim[0] < 300);
+    for (int64_t i = 0; i < some->shape.dim[0]; i++, row++)
+        while (memcmp(whole->data + row * columns, some->data + i * columns,
+                      sizeof(float) * (size_t)columns) != 0) {
+            row++;
+            skipped++;
+            assert_true(row < 300);
+        }
+    assert_true(skipped > 10);
+    case_free(&dense);
+    case_free(&c);
 }
 
 /* -- Whole runs */

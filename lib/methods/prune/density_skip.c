@@ -2,8 +2,9 @@
  *
  * log(1 + q e^s) is convex in s = sum log p_l, so its tangent lies below it: with the slopes
  * t_b = q prod p / (1 + q prod p) at the present p, the p that are best for sum_l t_l log p_l are
- * at least as good as the present ones for the sum itself (minorise, maximise). Those are min(1, m
- * t_l / weights_l), with m at the budget. It starts at synexp, where t = 1. */
+ * at least as good as the present ones for the sum itself (minorise, maximise). Those are
+ * min(1, max(least_l, m t_l / weights_l)), with m at the budget. It starts at synexp, where t = 1.
+ */
 #include "methods/prune/density_skip.h"
 
 #include "base/realmath.h"
@@ -20,27 +21,30 @@ static double slope_of(const SkipLayer *k, const double slope[])
 
 static double share(const SkipLayer *k, const double slope[], double level)
 {
-    return fmin(1, level * slope_of(k, slope) / k->weights);
+    return fmin(1, fmax(k->least, level * slope_of(k, slope) / k->weights));
 }
 
 /* The densities at the slopes: how far one moved at most. */
 static double fill(double budget, const SkipLayer layers[], int n, const double slope[], double p[])
 {
-    double low = 0, high = 0, moved = 0;
-    for (int l = 0; l < n; l++)
-        if (slope_of(&layers[l], slope) > 0)
-            high = fmax(high, layers[l].weights / slope_of(&layers[l], slope));
+    double low = 0, high = 0, moved = 0; /* of the logarithm of m */
+    for (int l = 0; l < n; l++) {
+        const double whole = layers[l].weights / slope_of(&layers[l], slope);
+        high = fmax(high, real_log(whole));
+        low = fmin(low, real_log(layers[l].least * whole));
+    }
     for (int i = 0; i < STEPS; i++) {
         const double level = (low + high) / 2;
         double sum = 0;
-        for (int l = 0; l < n; l++) sum += layers[l].weights * share(&layers[l], slope, level);
+        for (int l = 0; l < n; l++)
+            sum += layers[l].weights * share(&layers[l], slope, real_exp(level));
         if (sum > budget)
             high = level;
         else
             low = level;
     }
     for (int l = 0; l < n; l++) {
-        const double now = share(&layers[l], slope, high);
+        const double now = share(&layers[l], slope, real_exp(high));
         moved = fmax(moved, fabs(now - p[l]));
         p[l] = now;
     }

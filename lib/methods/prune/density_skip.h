@@ -6,14 +6,16 @@
  * layers, and the shortcut adds 1:
  *
  *   max  sum_b log(1 + q_b prod_(l in b) p_l) + sum_(other l) log p_l,   q_b = prod sqrt(4 fan_in /
- * pi) with sum_l weights_l p_l = density sum_l weights_l,  p_l <= 1
+ * pi) with sum_l weights_l p_l = density sum_l weights_l,  least_l <= p_l <= 1
  *
- * As q_b grows the shortcut matters less, and this becomes synexp. */
+ * As q_b grows the shortcut matters less, and this becomes synexp. Where it is small a block is
+ * worth less than what its weights do elsewhere, and falls to its least: the sum is not concave,
+ * and what is found is an optimum near synexp. */
 #ifndef SEQLAB_METHODS_DENSITY_SKIP_H
 #define SEQLAB_METHODS_DENSITY_SKIP_H
 
 typedef struct SkipLayer {
-    double weights, fan_in;
+    double weights, fan_in, least;
     int block; /* -1: in none that has a shortcut */
 } SkipLayer;
 

@@ -141,6 +141,7 @@ static void by_skips(const Precrop *o, const LayerTable *t, double p[], Arena *a
     for (int l = 0; l < t->n_rows; l++) {
         const LayerRow *row = &t->rows[l];
         layers[l] = (SkipLayer){.weights = (double)row->weights,
+                                .least = 1 / (double)row->weight.dim[0],
                                 .fan_in = (double)(row->weights / row->weight.dim[0]),
                                 .block = -1};
         for (int b = 0; b < t->n_blocks; b++)
