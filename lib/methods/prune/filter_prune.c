@@ -22,6 +22,11 @@ typedef struct FilterPrune {
     int match; /* 1: macs */
 } FilterPrune;
 
+static bool is_dense(const FilterPrune *o)
+{
+    return o->filters == 0 && o->match_blocks == 0;
+}
+
 /* When enough is gone. */
 typedef struct Goal {
     int64_t filters; /* that go */
@@ -227,7 +232,7 @@ static bool remove_filters(const MethodCall *c, Reshape *out, Arena *a, Error *e
     TRY(layer_table(c->model, c->model_options, c->like, &out->architecture, a, &before, err));
     find_filters(&before, a, &filters);
     if (o->match_blocks > 0) TRY(goal_of_blocks(c, &before, &out->architecture, a, &goal, err));
-    TRY(filter_scores(c, &before, &filters, err));
+    if (!is_dense(o)) TRY(filter_scores(c, &before, &filters, err));
     TRY(choose(&filters, &before, goal, &gone, err));
     TRY(set_widths(&filters, out, err));
     TRY(layer_table(c->model, c->model_options, c->like, &out->architecture, a, &after, err));
@@ -237,7 +242,7 @@ static bool remove_filters(const MethodCall *c, Reshape *out, Arena *a, Error *e
         "multiply-adds",
         (long long)gone, out->n_kept, filters.n, (long long)count_filters(&after),
         (long long)count_filters(&before), 100 - 100 * (double)after.macs / (double)before.macs);
-    return blocks_rewind(c, &o->scoring, err);
+    return blocks_rewind(c, &o->scoring, is_dense(o), err);
 }
 
 static bool filter_prune_reshape(const MethodCall *c, Reshape *out, Error *err)
@@ -251,6 +256,29 @@ static bool filter_prune_reshape(const MethodCall *c, Reshape *out, Error *err)
     if (!ok) error_note(err, "in method 'filter_prune'");
     arena_free(a);
     return ok;
+}
+
+/* The dense run: the same for all criteria. */
+static int filter_prune_predecessor(const void *options, Arena *a, MethodSetting out[2])
+{
+    const FilterPrune *o = options;
+    (void)a;
+    if (is_dense(o) || o->scoring.weights != SURVIVORS_REWOUND) return 0;
+    out[0] = (MethodSetting){"filters", "0"};
+    out[1] = (MethodSetting){"match_blocks", "0"};
+    return 2;
+}
+
+static int64_t filter_prune_first_step(const MethodCall *c)
+{
+    const FilterPrune *o = c->options;
+    return blocks_first_step(c, &o->scoring, is_dense(o));
+}
+
+static void filter_prune_after_step(const MethodCall *c)
+{
+    const FilterPrune *o = c->options;
+    blocks_after_step(c, &o->scoring, is_dense(o));
 }
 
 // clang-format off
@@ -272,4 +300,8 @@ const Method method_filter_prune = {
     .revision = 1,
     .options = OPTION_TABLE(FilterPrune, filter_prune_options),
     .reshape = filter_prune_reshape,
+    .buffers = blocks_buffers,
+    .predecessor = filter_prune_predecessor,
+    .first_step = filter_prune_first_step,
+    .after_step = filter_prune_after_step,
 };
