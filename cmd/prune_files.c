@@ -234,7 +234,8 @@ static bool write_weights(const Network *n, const char *path, Arena *a, Error *e
 {
     StTensor *tensors = arena_new_array(a, StTensor, n->params->n);
     const char *metadata[][2] = {
-        {CHECKPOINT_ARCHITECTURE, n->params->architecture}
+        {CHECKPOINT_LAYERS, checkpoint_layers(n->params, a)},
+        {CHECKPOINT_ARCHITECTURE,                 n->params->architecture                     }
     };
     int count = 0;
     for (const Param *p = n->params->first; p; p = p->next) {
@@ -248,7 +249,7 @@ static bool write_weights(const Network *n, const char *path, Arena *a, Error *e
                         .bytes = sizeof(float) * (size_t)p->n};
         memcpy(t->dim, p->shape.dim, sizeof(int64_t) * (size_t)p->shape.rank);
     }
-    return safetensors_write(path, tensors, count, metadata, n->params->architecture != NULL, err);
+    return safetensors_write(path, tensors, count, metadata, n->params->architecture ? 2 : 1, err);
 }
 
 /* The model block, which experiments extend. */

@@ -12,6 +12,11 @@
 
 /* The metadata of model.safetensors that hold Params.architecture. */
 #define CHECKPOINT_ARCHITECTURE "architecture"
+/* And the names of the matrices and convolutions in the order of the network, which that of the
+ * file is not, with spaces between. */
+#define CHECKPOINT_LAYERS "layers"
+/* For this, in `a`. */
+const char *checkpoint_layers(const Params *params, Arena *a);
 
 /* What a resumed run needs besides tensors. Doubles survive the text exactly. */
 typedef struct TrainState {
