@@ -71,6 +71,8 @@ struct ModelBuild {
     /* Of all weights in place of the model's own choice, from the model option `init`; INIT_ZEROS
      * leaves the model's own. */
     InitKind init;
+    bool norm_uniform; /* scales of batch norms start uniform in (0, 1), not at 1: the model's to
+                          say */
     /* What to use in place of a parameter's own node, frozen ones too; NULL when no method asks. */
     Node *(*parametrize)(void *owner, const ModelBuild *b, Param *p, Node *w);
     /* What a linear layer gives in place of y = x W^T, before its bias; NULL when no method asks.
@@ -153,6 +155,12 @@ const Model *model_find(const char *name);
 #define MODEL_OPTION_INIT(S)                                                                       \
     OPT_ENUM(S, init, MODEL_INIT_CHOICES, "default",                                               \
              "first values of the weights; default: as the model's source does it")
+
+/* For models whose pruning is studied from such first values; into ModelBuild.norm_uniform. */
+#define MODEL_OPTION_NORM_INIT(S)                                                                  \
+    OPT_ENUM(                                                                                      \
+        S, norm_init, "ones|uniform", "ones",                                                      \
+        "first scales of the batch norms; uniform: in (0, 1), as open_lth and what builds on it")
 
 /* First in the options of a model that takes an Architecture. */
 typedef struct ModelShape {

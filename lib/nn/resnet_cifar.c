@@ -21,6 +21,7 @@
 typedef struct ResnetCifar {
     ModelShape shape;
     int shortcut; /* 0: A, 1: B */
+    int norm_init;
     int64_t width;
 } ResnetCifar;
 
@@ -84,6 +85,7 @@ static Node *block(ModelBuild *b, const ResnetCifar *o, int stage, int i, Node *
 static Node *resnet_cifar(ModelBuild *b, const ResnetCifar *o, Node *x, int depth)
 {
     Graph *g = b->graph;
+    b->norm_uniform = o->norm_init == 1;
     const ConvLayer stem = to_stream(b, o, "conv1", 0);
     x = relu(g, layer_batch_norm(b, "bn1", layer_conv(b, "conv1", x, stem, &he_init)));
     for (int stage = 0; stage < 3; stage++)
@@ -96,6 +98,7 @@ static const Option resnet_cifar_options[] = {
     MODEL_SHAPE_OPTIONS,
     OPT_ENUM(ResnetCifar, shortcut, "A|B", "A",
              "where channels grow: A subsampling and zero channels, B a 1x1 convolution"),
+    MODEL_OPTION_NORM_INIT(ResnetCifar),
     OPT_INT(ResnetCifar, width, 16, 1, 4096,
             "channels of the first stage; the others have twice and four times as many"),
 };
