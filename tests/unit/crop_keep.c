@@ -106,10 +106,10 @@ static void mask_rest(Twin *dense, const KeptChannels *k)
 {
     TestModel m = {.arena = arena_new(), .model = dense->experiment.model};
     Architecture *more = arena_new_array(m.arena, Architecture, 1);
-    const ModelPart *w = NULL;
+    const ModelPart *w = &chosen_from.widths[0];
     for (int i = 0; i < chosen_from.n_widths; i++)
         if (strcmp(chosen_from.widths[i].name, k->width) == 0) w = &chosen_from.widths[i];
-    assert_non_null(w);
+    assert_string_equal(w->name, k->width);
     *more = *dense->network.architecture;
     assert_true(architecture_set_width(more, k->width, 2 * w->width));
     m.options = dense->experiment.model_options;

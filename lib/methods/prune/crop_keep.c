@@ -81,6 +81,7 @@ static void choose(const MethodCall *c, Choice *choice, int width, int64_t now, 
                    Arena *a)
 {
     const ModelPart *w = &choice->table->widths[width];
+    if (w->multiple > 1) return; /* which channels a half has changes from unit to unit */
     double *score = arena_new_array(a, double, w->width);
     bool *taken = arena_new_array(a, bool, 2 * w->width);
     int64_t *channel = arena_new_array(a, int64_t, now);

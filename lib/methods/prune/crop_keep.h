@@ -12,7 +12,7 @@ typedef enum KeepWhat { KEEP_NONE, KEEP_RANDOM, KEEP_NORM } KeepWhat;
  * the table's: of each the channels with the largest sum of squares of the weights that write to it
  * or, where not by_norm, any, by seed. Where a stage begins with a shortcut without weights
  * (model_centred), the channels that it reads stay on the other side, at the places where it puts
- * them. */
+ * them. Widths that are split into groups must stay. */
 void keep_channels(const MethodCall *c, const LayerTable *table, bool by_norm, Reshape *out);
 
 #endif

@@ -142,7 +142,7 @@ static void by_skips(const Precrop *o, const LayerTable *t, double p[], Arena *a
         const LayerRow *row = &t->rows[l];
         layers[l] = (SkipLayer){.weights = (double)row->weights,
                                 .least = 1 / (double)row->weight.dim[0],
-                                .fan_in = (double)(row->weights / row->weight.dim[0]),
+                                .fan_in = (double)row->weights / (double)row->weight.dim[0],
                                 .block = -1};
         for (int b = 0; b < t->n_blocks; b++)
             if (t->blocks[b].removable && block_has(t->blocks[b].name, row->name))
