@@ -33,9 +33,9 @@ enum { GROUP_ROWS = 64 / TILE_ROWS * TILE_ROWS };
 enum { A_GROUP = 32 };
 /* A thread's part of C that it holds between panels of k, at most: see Block.held. */
 enum { HELD_FLOATS = 1024 * 1024 };
-/* Fewer strips than this read B in place when its rows are contiguous; so do any number when rows
- * are no farther apart than so many floats. */
-enum { PACK_STRIPS = 3, NEAR = 128 };
+/* Fewer strips than this read B in place when its rows are contiguous; so do up to so many rows of
+ * C when those of B are no farther apart than FEW_PAGES, and any number when they are NEAR. */
+enum { PACK_STRIPS = 3, IN_PLACE_ROWS = 100, FEW_PAGES = 1000, NEAR = 128 };
 /* Rows of B that are farther apart are packed from end to end: each lies in a page of its own. */
 enum { FAR = 4096 };
 /* A transposed A is read in place when fewer tiles than this stand side by side. */
@@ -359,7 +359,8 @@ static void multiply_block(Block *p, int64_t m0, int64_t m1, bool again)
     const Gemm *g = p->g;
     const int64_t whole = p->n / TILE_COLS * TILE_COLS;
     const bool must = g->trans_b || g->bf16 || g->format != WEIGHT_F32;
-    p->b_packed = must || (ceil_div(m1 - m0, TILE_ROWS) >= PACK_STRIPS && g->ldb > NEAR);
+    const int64_t near = m1 - m0 <= IN_PLACE_ROWS ? FEW_PAGES : NEAR;
+    p->b_packed = must || (ceil_div(m1 - m0, TILE_ROWS) >= PACK_STRIPS && g->ldb > near);
     p->copies_b = p->b_packed && !must && !again && g->k > 0 && g->k % CHUNK == 0 && g->ldb <= FAR;
     const int64_t ragged = (p->n - whole) % VL == 0 ? p->n : whole;
     if (!again && p->copies_b) {
