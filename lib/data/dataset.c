@@ -1,6 +1,8 @@
 /* dataset -- the registry, and what opening and closing have in common. */
 #include "data/dataset.h"
 
+#include "data/text_units.h"
+
 #include <string.h>
 
 const char *const split_name[N_SPLITS] = {"train", "valid", "test"};
@@ -9,7 +11,7 @@ extern const DatasetKind dataset_mnist, dataset_fashion_mnist, dataset_cifar10, 
     dataset_shapes, dataset_listops, dataset_pathfinder, dataset_associative_recall,
     dataset_induction_heads, dataset_delay, dataset_selective_copying, dataset_text_lm,
     dataset_tinyshakespeare, dataset_retrieval_markov, dataset_text_classification,
-    dataset_retrieval, dataset_series;
+    dataset_retrieval, dataset_series, dataset_text_to_text, dataset_arithmetic;
 
 // clang-format off
 const DatasetKind *const dataset_registry[] = {
@@ -19,6 +21,7 @@ const DatasetKind *const dataset_registry[] = {
     &dataset_associative_recall, &dataset_induction_heads, &dataset_delay, &dataset_selective_copying,
     &dataset_text_lm, &dataset_tinyshakespeare,
     &dataset_retrieval_markov, &dataset_text_classification, &dataset_retrieval, &dataset_series,
+    &dataset_text_to_text, &dataset_arithmetic,
     NULL,
 };
 // clang-format on
@@ -45,6 +48,7 @@ void dataset_close(Dataset *d)
 {
     for (int i = 0; i < d->n_memory; i++) memory_unmap(d->memory[i], d->memory_bytes[i]);
     file_unmap(&d->file);
+    if (d->text) text_units_free(d->text);
     memset(d, 0, sizeof *d);
 }
 

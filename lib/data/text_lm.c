@@ -16,15 +16,16 @@
 
 #include <math.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { MAX_PATHS = OPTION_LIST_MAX };
-static const size_t MAX_BYTES = (size_t)1 << 36;
+static const size_t MAX_BYTES = (size_t)1 << 36, MAX_TOKENIZER = (size_t)1 << 30;
 
 typedef struct TextOptions {
-    PathList path, valid_path, test_path;
+    PathList path, valid_path, test_path, tokenizer;
     double valid, test;
     int unit;
-    int64_t vocabulary, block;
+    int64_t vocabulary, block, permute_letters;
     bool shift;
 } TextOptions;
 
@@ -36,8 +37,10 @@ static const Option options[] = {
     OPT_REAL(TextOptions, valid, 0.05, 0, 0.9, "share of path's bytes to validate on, before the test's"),
     OPT_REAL(TextOptions, test, 0.05, 0, 0.9, "share of path's bytes to test on: the last ones"),
     OPT_ENUM(TextOptions, unit, TEXT_UNIT_CHOICES, "byte", "what a token is"),
+    OPT_PATH(TextOptions, tokenizer, 1, "a tokenizer.json, or a folder with one, whose tokens are taken in place of unit's"),
     OPT_INT(TextOptions, vocabulary, 1024, 257, 65536, "of unit bpe: tokens, at most; 257 are bytes and padding"),
     OPT_INT(TextOptions, block, 256, 1, 1e9, "steps of an example, in tokens"),
+    OPT_INT(TextOptions, permute_letters, 0, 0, 1e15, "write the text in a cipher, each letter a-z as another one, drawn from this seed; 0: as it is"),
     OPT_BOOL(TextOptions, shift, true, "cut the training text at other places in every epoch"),
 };
 // clang-format on
@@ -48,7 +51,7 @@ typedef struct Part {
 } Part;
 
 typedef struct TextSource {
-    TextUnits units; /* while the set is opened */
+    TextUnits units; /* the set's text, once it is opened */
     Part part[N_SPLITS];
 } TextSource;
 
@@ -150,6 +153,21 @@ static bool read_text(const PathList *paths, const char *name, int unit, Joined 
     return ok;
 }
 
+/* The same for small and capital letters, so that a sentence still begins with a capital. What the
+ * text says, and what follows what, stays; what each letter means must be learned anew. */
+static void permute_letters(Joined *text, int64_t seed)
+{
+    enum { LETTERS = 26 };
+    int64_t order[LETTERS];
+    Pcg rng = pcg_stream((uint64_t)seed, "permute_letters", 0, 0);
+    pcg_permutation(&rng, order, LETTERS);
+    for (size_t i = 0; i < text->n; i++) {
+        unsigned char *c = &text->bytes[i];
+        if (*c >= 'a' && *c <= 'z') *c = (unsigned char)('a' + order[*c - 'a']);
+        if (*c >= 'A' && *c <= 'Z') *c = (unsigned char)('A' + order[*c - 'A']);
+    }
+}
+
 /* Not inside a character, where the text is UTF-8. */
 static size_t boundary(const unsigned char *text, size_t n, size_t at)
 {
@@ -183,7 +201,8 @@ static bool encode_part(Dataset *d, SplitId id, const Stretch *text, TextSource 
     const int64_t need = id == SPLIT_TRAIN ? o->block + 1 : 2;
     void *memory;
     if (text->n == 0 && id != SPLIT_TRAIN) return true;
-    TRY(dataset_memory(d, &memory, text->n * sizeof(uint16_t), err));
+    TRY(dataset_memory(d, &memory, text_units_most(&source->units, text->n) * sizeof(uint16_t),
+                       err));
     Part *p = &source->part[id];
     TRY(text_units_encode(&source->units, text->bytes, text->n, memory, &p->n, err));
     p->token = memory;
@@ -204,15 +223,16 @@ static bool encode_part(Dataset *d, SplitId id, const Stretch *text, TextSource 
     return true;
 }
 
-static bool open_joined(Dataset *d, Joined text[N_SPLITS], unsigned splits, Arena *a, Error *err)
+static bool open_joined(Dataset *d, TextSource *source, const Joined text[N_SPLITS],
+                        unsigned splits, Arena *a, Error *err)
 {
     const TextOptions *o = d->options;
     Stretch part[N_SPLITS];
-    TextSource *source = arena_new_array(a, TextSource, 1);
     divide_text(o, text, part);
-    d->source = source;
-    TRY(text_units_learn(&source->units, (TextUnit)o->unit, o->vocabulary, part[SPLIT_TRAIN].bytes,
-                         part[SPLIT_TRAIN].n, a, err));
+    if (!d->text)
+        TRY(text_units_learn(&source->units, (TextUnit)o->unit, o->vocabulary,
+                             part[SPLIT_TRAIN].bytes, part[SPLIT_TRAIN].n, a, err));
+    d->text = &source->units;
     d->task = (Task){.sample = shape(1, o->block),
                      .dtype = I32,
                      .n_tokens = source->units.n_tokens,
@@ -222,8 +242,27 @@ static bool open_joined(Dataset *d, Joined text[N_SPLITS], unsigned splits, Aren
     bool ok = true;
     for (int s = 0; ok && s < N_SPLITS; s++)
         if (splits & 1u << s) ok = encode_part(d, (SplitId)s, &part[s], source, err);
-    text_units_free(&source->units);
     return ok;
+}
+
+/* The tokenizer that the options name. */
+static bool read_tokenizer(Dataset *d, TextUnits *units, const char **hashes, Arena *a, Error *err)
+{
+    const TextOptions *o = d->options;
+    const char *path = path_list_at(&o->tokenizer, 0);
+    struct stat st;
+    Tokenizer *t;
+    if (!path) return true;
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        path = arena_printf(a, "%s/tokenizer.json", path);
+    DataFile file = {.path = path, .max_bytes = MAX_TOKENIZER};
+    TRY(data_files_read(&file, 1, a, err));
+    *hashes = arena_printf(a, "%stokenizer %s\n", *hashes, file.sha256);
+    const bool ok = tokenizer_parse(&t, file.bytes, file.n, path, err);
+    data_files_free(&file, 1);
+    TRY(ok && text_units_given(units, t, err));
+    d->text = units;
+    return true;
 }
 
 static bool open_paths(Dataset *d, const PathList *path, unsigned splits, Arena *a, Error *err)
@@ -238,8 +277,13 @@ static bool open_paths(Dataset *d, const PathList *path, unsigned splits, Arena 
                     o->valid, o->test);
     for (int s = 0; ok && s < N_SPLITS; s++)
         ok = read_text(paths[s], split_name[s], o->unit, &text[s], &hashes, a, err);
+    TextSource *source = arena_new_array(a, TextSource, 1);
+    d->source = source;
+    ok = ok && read_tokenizer(d, &source->units, &hashes, a, err);
     hash_bytes(hashes, strlen(hashes), d->sha256);
-    ok = ok && open_joined(d, text, splits, a, err);
+    for (int s = 0; ok && o->permute_letters > 0 && s < N_SPLITS; s++)
+        permute_letters(&text[s], o->permute_letters);
+    ok = ok && open_joined(d, source, text, splits, a, err);
     for (int s = 0; s < N_SPLITS; s++) memory_unmap(text[s].bytes, text[s].n_mapped);
     return ok;
 }

@@ -36,7 +36,8 @@ typedef enum InitKind {
     INIT_TRUNCATED_NORMAL,
     INIT_ORTHOGONAL,
     INIT_TORCH_DEFAULT,
-    INIT_DECAYING_NORMAL
+    INIT_DECAYING_NORMAL,
+    INIT_UNIFORM_POSITIVE
 } InitKind;
 
 /* a: constant, standard deviation or bound where the kind takes one; gain multiplies the fan-based
@@ -53,7 +54,10 @@ struct Param {
     Shape shape;
     ParamRole role;
     bool trainable;
+    bool lent;     /* data is someone else's (params_lend) */
     bool may_lack; /* in weights from elsewhere: it keeps its first values then */
+    bool turned;   /* a linear layer's weight that is stored (in, out) */
+    bool adapter;  /* belongs to an adapter beside the model's own weights (methods/peft) */
     float lr_multiplier, weight_decay_multiplier;
     Init init;
     int64_t n;      /* elements */
@@ -86,6 +90,9 @@ Param *params_get(Params *ps, Graph *g, const char *name, Shape s, ParamRole rol
 Param *params_find(const Params *ps, const char *name);
 /* Before params_allocate: p is not trained, and has neither a gradient nor optimizer state. */
 void params_freeze(Params *ps, Param *p);
+/* Before params_allocate: p, which is frozen, takes no memory: its numbers are at `data`, which is
+ * only read and must outlive ps. For weights in a file. */
+void params_lend(Params *ps, Param *p, const float *data);
 bool params_allocate(Params *ps, Error *err) MUST_CHECK;
 void params_free(Params *ps); /* the three blocks; the records are the arena's */
 

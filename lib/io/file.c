@@ -89,6 +89,13 @@ void file_unmap(FileMap *map)
     *map = (FileMap){0};
 }
 
+void file_map_release(const void *at, size_t bytes)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t first = (uintptr_t)at / page * page, end = (uintptr_t)at + bytes;
+    if (bytes > 0) (void)madvise((void *)first, end - first, MADV_DONTNEED);
+}
+
 /* SEQLAB_FAULT=write:N makes the N-th write to disk fail as a full disk does: tests walk through
  * all of them. */
 static bool fault_now(void)

@@ -183,6 +183,29 @@ static bool merge_model(Experiment *e, Arena *a, Error *err)
     return true;
 }
 
+/* Puts what the folder says into the data set, where it has such an option and the file no value.
+ */
+static void merge_data(const Experiment *e, const char *option, const char *value, Arena *a)
+{
+    Yaml *data = yaml_get(e->root, "data");
+    const Yaml *name = yaml_get(data, "name");
+    const DatasetKind *kind = name && name->kind == YAML_SCALAR ? dataset_find(name->text) : NULL;
+    if (!kind || !option_find(&kind->options, option) || yaml_get(data, option)) return;
+    Yaml *word = yaml_new_scalar(a, value, false);
+    word->at.file = word->key_at.file = arena_printf(a, "%s/config.json", e->base.folder);
+    yaml_set(a, data, option, word);
+}
+
+/* Text is read by the model's own tokenizer, and its answers are among the model's tokens. */
+static void merge_tokens(const Experiment *e, Arena *a)
+{
+    const char *path = arena_printf(a, "%s/tokenizer.json", e->base.folder);
+    const Yaml *vocabulary = yaml_get(yaml_get(e->root, "model"), "vocab_size");
+    if (file_exists(path)) merge_data(e, "tokenizer", path, a);
+    if (vocabulary && vocabulary->kind == YAML_SCALAR)
+        merge_data(e, "vocab_size", vocabulary->text, a);
+}
+
 bool experiment_pretrained(Experiment *e, Arena *a, Error *err)
 {
     const Yaml *y = yaml_get(e->root, "base");
@@ -192,7 +215,9 @@ bool experiment_pretrained(Experiment *e, Arena *a, Error *err)
         return true;
     e->base.file = path;
     e->base.folder = realpath(path, whole) ? arena_string(a, whole) : path;
-    return merge_model(e, a, err);
+    TRY(merge_model(e, a, err));
+    merge_tokens(e, a);
+    return true;
 }
 
 bool experiment_references(Experiment *e, Arena *a, Error *err)
