@@ -77,13 +77,18 @@ static void corrupt_one(void *corrupting, int i)
                &c->slot->label[i]);
 }
 
-/* n images, in parallel unless the loader's own thread is at it: kernels have the cores then. */
+/* One when the loader's own thread is at it: kernels have the cores then. */
+static int image_threads(const Loader *l, int64_t n)
+{
+    const int64_t useful = l->has_thread ? 1 : n * l->sample_floats / FLOATS_PER_THREAD;
+    const int64_t threads = useful < threads_count() ? useful : threads_count();
+    return threads > 1 ? (int)threads : 1;
+}
+
 static void fill_images(const Loader *l, Slot *s, const int64_t *order, int64_t first, int64_t n)
 {
     const int64_t epoch = s->step / l->steps_per_epoch;
-    const int64_t useful = l->has_thread ? 1 : n * l->sample_floats / FLOATS_PER_THREAD;
-    const int64_t threads = useful < threads_count() ? useful : threads_count();
-#pragma omp parallel for num_threads(threads > 1 ? (int)threads : 1) schedule(static)
+#pragma omp parallel for num_threads(image_threads(l, n)) schedule(static)
     for (int64_t i = 0; i < n; i++) {
         if (order && i + AHEAD < n) image_draw_fetch(&l->draw, l->o.split, order[i + AHEAD]);
         image_draw(&l->draw, l->o.split, order ? order[i] : first + i, l->o.augment, l->o.seed,
