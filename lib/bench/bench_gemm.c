@@ -1,6 +1,8 @@
-/* bench_gemm -- matrix products; dim is m, n, k, and the label says which operands are transposed.
- */
+/* bench_gemm -- matrix products; dim is m, n, k, and the label says which operands are transposed,
+ * and whether a matrix is added in the epilogue: at[3], which peers copy to C first. */
 #include "bench/bench.h"
+
+#include <string.h>
 
 // clang-format off
 static const BenchCase cases[] = {
@@ -16,6 +18,11 @@ static const BenchCase cases[] = {
     /* LeNet-300-100 at batch 60 */
     {"NT", {60, 300, 784}, NULL},         {"NT", {60, 100, 300}, NULL},         {"NT", {60, 10, 100}, NULL},
     {"NN", {60, 300, 100}, NULL},         {"TN", {300, 784, 60}, NULL},         {"TN", {100, 300, 60}, NULL},
+    /* low-rank adapters of rank 8 on 2048 tokens: forward, gradients to the input, to the factors; and another rank */
+    {"NT", {2048, 8, 512}, NULL},         {"NT", {2048, 8, 1408}, NULL},        {"NT", {2048, 512, 8}, NULL},
+    {"NT", {2048, 1408, 8}, NULL},        {"NN", {2048, 8, 1408}, NULL},        {"NN", {2048, 512, 8}, NULL},
+    {"TN", {8, 512, 2048}, NULL},         {"TN", {512, 8, 2048}, NULL},         {"TN", {1408, 8, 2048}, NULL},
+    {"NT", {2048, 16, 1408}, NULL},       {"NT", {2048, 1408, 32}, NULL},       {"NT + y", {2048, 1408, 8}, NULL},
     /* thin and tall */
     {"NT", {1, 1024, 1024}, NULL},        {"NN", {8, 1024, 1024}, NULL},        {"NT", {100000, 64, 64}, NULL},
 };
@@ -39,6 +46,10 @@ static void prepare(BenchWork *w)
     w->n_floats[2] = m * n;
     w->flops = 2.0 * (double)m * (double)n * (double)k;
     w->bytes = 4.0 * (double)(m * k + k * n + m * n);
+    if (strchr(w->of->label, 'y')) {
+        w->n_floats[3] = m * n;
+        w->bytes += 4.0 * (double)(m * n);
+    }
     w->scratch_bytes = cpu->gemm_scratch(&w->call.gemm);
     (void)snprintf(w->shape, sizeof w->shape, "%dx%dx%d", (int)m, (int)n, (int)k);
 }
@@ -49,6 +60,9 @@ static void run(BenchWork *w)
     g->a = w->at[0];
     g->b = w->at[1];
     g->c = w->at[2];
+    const EpilogueStep add = {.op = MAP_ADD, .operand = w->at[3], .row_stride = g->n};
+    g->steps = &add;
+    g->n_steps = w->n_floats[3] > 0;
     cpu->gemm(g, w->scratch);
 }
 

@@ -7,25 +7,6 @@
 
 #include "cpu/map_tile.h"
 
-static bool is_cheap(MapOp op)
-{
-    return op == MAP_ADD || op == MAP_MUL || op == MAP_RELU || op == MAP_AFFINE;
-}
-
-SIMD vf apply(const EpilogueStep *s, vf x, int64_t at, int64_t n)
-{
-    switch (s->op) {
-    case MAP_ADD:
-        return x + vf_load_n(s->operand + at, n);
-    case MAP_MUL:
-        return x * vf_load_n(s->operand + at, n);
-    case MAP_AFFINE:
-        return vf_fma(vf_set1(s->p), x, vf_set1(s->q));
-    default:
-        return vf_relu(x);
-    }
-}
-
 /* One row through cheap steps: to[0..columns) = steps([base +] tile). */
 SIMD void run_row(const EpilogueStep *steps, int n_steps, const int64_t *offset, const float *tile,
                   const float *base, float *to, int64_t columns)
@@ -34,7 +15,7 @@ SIMD void run_row(const EpilogueStep *steps, int n_steps, const int64_t *offset,
         const int64_t n = min64(VL, columns - j);
         vf x = vf_load(tile + j);
         if (base) x = vf_load_n(base + j, n) + x;
-        for (int s = 0; s < n_steps; s++) x = apply(&steps[s], x, offset[s] + j, n);
+        for (int s = 0; s < n_steps; s++) x = epilogue_apply(&steps[s], x, offset[s] + j, n);
         if (n == VL)
             vf_store(to + j, x);
         else
@@ -60,7 +41,7 @@ void K(epilogue)(const EpilogueStep *steps, int n_steps, const EpiloguePlace *at
 {
     for (int begin = 0;;) {
         int end = begin;
-        while (end < n_steps && is_cheap(steps[end].op)) end++;
+        while (end < n_steps && epilogue_is_cheap(steps[end].op)) end++;
         if (end == n_steps) {
             run_cheap(steps + begin, end - begin, at, tile, base, ldbase, to, ldto);
             return;

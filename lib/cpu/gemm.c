@@ -17,10 +17,14 @@
  * is packed into L1 when its turn comes; with more, all strips are packed before, once for all
  * blocks. Where panels are whole lines, tiles do the packing between their multiply-adds: those of
  * the first strip pack B, the others the next strip. Where a strip or a column is used too few
- * times to pay for the packing it is read in place. */
+ * times to pay for the packing it is read in place.
+ *
+ * Parts with few rows or columns and products with few k go to gemm_skinny and gemm_thin, which
+ * compute the same chains. */
 #include "cpu/epilogue.h"
-#include "cpu/gemm_few.h"
 #include "cpu/gemm_pack.h"
+#include "cpu/gemm_skinny.h"
+#include "cpu/gemm_thin.h"
 
 enum { K_PANEL = 256 };
 /* Of packed B: what leaves room in 1 MB of L2. */
@@ -286,7 +290,8 @@ static void multiply_tile(const Block *p, const Strip *s, int64_t j)
     K(epilogue)(g->steps, n_steps, &at, tile, NULL, 0, c, g->ldc);
 }
 
-/* Part j .. j + TILE_COLS of n of what the next strip will read, and the rows of C of this one.
+/* Part j .. j + TILE_COLS of n of what the next strip will read, and the rows of C and of the
+ * epilogue's operands of this one.
  * Inlined by force: gcc drops calls of functions that do nothing but prefetch. */
 SIMD void prefetch_tile(const Block *p, const Strip *s, int64_t j)
 {
@@ -295,6 +300,12 @@ SIMD void prefetch_tile(const Block *p, const Strip *s, int64_t j)
     int64_t ld;
     const float *sums = sums_before(p, s, j, &ld);
     for (int64_t i = 0; i < s->rows; i++) prefetch(sums, i * ld, columns);
+    for (int e = 0; p->last && e < g->n_steps; e++) {
+        const EpilogueStep *step = &g->steps[e];
+        const int64_t at = p->range.item * step->batch_stride + s->m0 * step->row_stride;
+        for (int64_t i = 0; step->operand && step->row_stride != 0 && i < s->rows; i++)
+            prefetch(step->operand, at + i * step->row_stride + p->n0 + j, columns);
+    }
     if (p->a_packed || p->copies_a || g->trans_a) return;
     const int64_t from = p->depth * j / p->n, to = p->depth * (j + columns) / p->n;
     for (int64_t i = 0; i < s->next_rows; i++)
@@ -373,10 +384,27 @@ static void multiply_block(Block *p, int64_t m0, int64_t m1, bool again)
     sweep_rows(p, m0, m1);
 }
 
+/* Few k: block after block of columns. */
+static void multiply_thin(const Gemm *g, const Blocking *size, const TilePart *t, float *packed)
+{
+    const PackRange range = {g, t->item, 0, g->k, NULL};
+    TilePart block = *t;
+    for (; block.n0 < t->n1; block.n0 += size->columns) {
+        block.n1 = min64(block.n0 + size->columns, t->n1);
+        K(gemm_pack_b)(&range, block.n0, block.n1 - block.n0, packed);
+        K(gemm_thin)(g, &block, packed);
+    }
+}
+
 static void multiply_item(const Gemm *g, const Blocking *size, const TilePart *t, float *scratch)
 {
-    if (g->trans_b && t->m1 - t->m0 <= FEW_ROWS && !g->bf16 && g->format == WEIGHT_F32) {
-        K(gemm_few)(g, t, K_PANEL);
+    if (K(gemm_is_skinny)(g, t)) {
+        K(gemm_skinny)(g, t, K_PANEL);
+        return;
+    }
+    if (g->k > 0 && g->k <= THIN_DEPTH && g->n >= TILE_COLS && !g->bf16 &&
+        g->format == WEIGHT_F32) {
+        multiply_thin(g, size, t, scratch + size->strip_floats + size->row_floats);
         return;
     }
     const int64_t item = t->item;

@@ -10,6 +10,7 @@
 #include <dnnl.h>
 #include <omp.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { MAX_ARGS = 6 };
 
@@ -84,8 +85,10 @@ static void run_gemm(void *state, BenchWork *w)
 {
     (void)state;
     const Gemm *g = &w->call.gemm;
+    const bool adds = w->n_floats[3] > 0;
+    if (adds) memcpy(w->at[2], w->at[3], sizeof(float) * (size_t)w->n_floats[3]);
     check(dnnl_sgemm(g->trans_a ? 'T' : 'N', g->trans_b ? 'T' : 'N', g->m, g->n, g->k, 1, w->at[0],
-                     g->lda, w->at[1], g->ldb, 0, w->at[2], g->ldc));
+                     g->lda, w->at[1], g->ldb, adds ? 1.0f : 0.0f, w->at[2], g->ldc));
 }
 
 static void close_gemm(void *state)
