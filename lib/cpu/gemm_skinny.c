@@ -110,20 +110,24 @@ SIMD void across(int p, const Panel *q, int64_t k, int64_t line, float *sum)
     for (int i = 0; i < p; i++) vf_store(sum + i * TILE_COLS, acc[i]);
 }
 
-/* The sums of lines from..to in tiles (p, TILE_COLS). */
+/* The sums of lines from..to in tiles (p, TILE_COLS); line j of them: */
+SIMD float *sum_at(float *sum, int64_t p, int64_t j)
+{
+    return sum + j / TILE_COLS * p * TILE_COLS + j % TILE_COLS;
+}
+
 typedef void SumLines(const Panel *q, int64_t from, int64_t to, float *sum);
 
 #define SUM_LINES(p)                                                                               \
     static void down_##p(const Panel *q, int64_t from, int64_t to, float *sum)                     \
     {                                                                                              \
-        for (int64_t j = 0; j < to - from; j += VL)                                                \
-            down(p, q, from + j, sum + j / TILE_COLS * p * TILE_COLS + j % TILE_COLS);             \
+        for (int64_t j = 0; j < to - from; j += VL) down(p, q, from + j, sum_at(sum, p, j));       \
     }                                                                                              \
     static void across_##p(const Panel *q, int64_t from, int64_t to, float *sum)                   \
     {                                                                                              \
         for (int64_t k = 0; k < q->depth; k += VL)                                                 \
             for (int64_t j = 0; j < to - from; j += VL)                                            \
-                across(p, q, k, from + j, sum + j / TILE_COLS * p * TILE_COLS + j % TILE_COLS);    \
+                across(p, q, k, from + j, sum_at(sum, p, j));                                      \
     }
 #define DOWN_NAME(p)   down_##p,
 #define ACROSS_NAME(p) across_##p,
@@ -137,8 +141,7 @@ typedef void SumLines(const Panel *q, int64_t from, int64_t to, float *sum);
 
 EACH(SUM_LINES)
 
-static SumLines *const sum_down[SKINNY] = {EACH(DOWN_NAME)};
-static SumLines *const sum_across[SKINNY] = {EACH(ACROSS_NAME)};
+static SumLines *const sum_lines[2][SKINNY] = {{EACH(ACROSS_NAME)}, {EACH(DOWN_NAME)}};
 
 /* to (TILE_COLS, TILE_COLS) = the transpose of p <= TILE_COLS rows of a tile. */
 static void transpose_tile(int64_t p, const float *tile, float *to)
@@ -211,9 +214,9 @@ void K(gemm_skinny)(const Gemm *g, const TilePart *t, int64_t panel)
             if (!is_down)
                 for (int64_t i = 0; i < ceil_div(to - from, TILE_COLS) * q.few * TILE_COLS; i += VL)
                     vf_store(sum + i, vf_zero());
-            (is_down ? sum_down : sum_across)[q.few - 1](&q, from, to, sum);
+            sum_lines[is_down][q.few - 1](&q, from, to, sum);
             for (int64_t j = from; j < to; j += TILE_COLS)
-                finish(&q, j, min64(TILE_COLS, to - j), sum + (j - from) * q.few);
+                finish(&q, j, min64(TILE_COLS, to - j), sum_at(sum, q.few, j - from));
         }
     }
 }

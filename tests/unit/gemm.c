@@ -224,41 +224,41 @@ TEST(gemm, lets_nan_pass_through_relu)
 
 /* Every map op of one argument, and sums and products with a row and with a matrix, against the map
  * kernel over the plain product. */
-TEST(gemm, an_epilogue_has_the_bits_of_the_map_ops)
+static void check_epilogue(int64_t m, int64_t n, int64_t k)
 {
     static const MapOp ops[] = {MAP_RELU, MAP_GELU,   MAP_GELU_TANH, MAP_SILU, MAP_SIGMOID,
                                 MAP_TANH, MAP_AFFINE, MAP_SIN,       MAP_ADD,  MAP_MUL};
-    enum { M = 29, N = 45, K = 300 };
     Pcg rng = pcg_seed(5, 1);
-    float *a = uniform(&rng, M * K), *b = uniform(&rng, K * N), *z = uniform(&rng, M * N);
-    float *y = uniform(&rng, M * N), *c = uniform(&rng, M * N);
+    float *a = uniform(&rng, (size_t)(m * k)), *b = uniform(&rng, (size_t)(k * n)),
+          *z = uniform(&rng, (size_t)(m * n));
+    float *y = uniform(&rng, (size_t)(m * n)), *c = uniform(&rng, (size_t)(m * n));
     for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
         for (int full = 0; full < 2; full++) {
             const bool two = ops[i] == MAP_ADD || ops[i] == MAP_MUL;
             const EpilogueStep steps[] = {
                 {.op = MAP_ADD, .operand = z},
-                {             .op = ops[i],    .p = 0.3f,      .q = -1, .operand = z, .row_stride = full ? N : 0},
+                {             .op = ops[i],    .p = 0.3f,      .q = -1, .operand = z, .row_stride = full ? n : 0},
                 { .op = MAP_AFFINE,             .p = 2,          .q = 0.5f}
             };
-            Gemm g = {.batch = 1, .m = M, .n = N, .k = K, .a = a, .b = b, .c = y};
-            g.lda = K, g.ldb = N, g.ldc = N;
+            Gemm g = {.batch = 1, .m = m, .n = n, .k = k, .a = a, .b = b, .c = y};
+            g.lda = k, g.ldb = n, g.ldc = n;
             void *scratch = aligned_alloc(64, (cpu->gemm_scratch(&g) + 63) / 64 * 64);
             cpu->gemm(&g, scratch);
             g.c = c, g.steps = steps, g.n_steps = 3;
             cpu->gemm(&g, scratch);
             free(scratch);
             MapProgram p = {
-                .rank = 2, .dim = {M, N},
-                     .outer = M, .reduce = 1, .inner = N, .n_inputs = 3
+                .rank = 2, .dim = {m, n},
+                     .outer = m, .reduce = 1, .inner = n, .n_inputs = 3
             };
             p.inputs[0] = (MapInput){
-                .stride = {N, 1}
+                .stride = {n, 1}
             };
             p.inputs[1] = (MapInput){
                 .stride = {0, 1}
             };
             p.inputs[2] = (MapInput){
-                .stride = {full ? N : 0, 1}
+                .stride = {full ? n : 0, 1}
             };
             p.instr[0] = (MapInstr){.op = MAP_ADD, .a = 0, .b = 1};
             p.instr[1] = (MapInstr){.op = ops[i], .a = 3, .b = two ? 2 : 3, .p = 0.3f, .q = -1};
@@ -269,9 +269,17 @@ TEST(gemm, an_epilogue_has_the_bits_of_the_map_ops)
             scratch = aligned_alloc(64, (map_scratch(&p) + 64) / 64 * 64);
             cpu->map_run(&p, in, out, scratch);
             free(scratch);
-            assert_memory_equal(y, c, sizeof(float) * M * N);
+            assert_memory_equal(y, c, sizeof(float) * (size_t)(m * n));
         }
     free(a), free(b), free(z), free(y), free(c);
+}
+
+TEST(gemm, an_epilogue_has_the_bits_of_the_map_ops)
+{
+    check_epilogue(29, 45, 300);
+    check_epilogue(32, 67, 20);  /* few k */
+    check_epilogue(230, 9, 300); /* few columns */
+    check_epilogue(9, 230, 300); /* few rows */
 }
 
 /* bfloat16 by the bytes that torch 1.13 prints for x.to(torch.bfloat16): values on a tie go to

@@ -218,22 +218,22 @@ TEST(gemm_skinny, few_k_are_chains_of_fused_multiply_adds_on_every_isa)
 /* A row of weights for many positions: threads share columns, batch items their operand. */
 TEST(gemm_skinny, batch_items_are_products_alone)
 {
-    enum { M = 8, N = 40, K = 300, ITEMS = 3 };
+    const int64_t m = 8, n = 40, k = 300, items = 3;
     Pcg rng = pcg_seed(12, 1);
     float *a = uniform(&rng), *b = uniform(&rng), *all = uniform(&rng), *one = uniform(&rng);
     for (int tb = 0; tb < 2; tb++) {
-        Gemm g = {.batch = ITEMS, .m = M, .n = N, .k = K, .a = a, .b = b, .c = all};
-        g.lda = K, g.ldb = tb ? K : N, g.ldc = N, g.trans_b = tb;
-        g.stride_b = N * K, g.stride_c = M * N;
+        Gemm g = {.batch = items, .m = m, .n = n, .k = k, .a = a, .b = b, .c = all};
+        g.lda = k, g.ldb = tb ? k : n, g.ldc = n, g.trans_b = tb;
+        g.stride_b = n * k, g.stride_c = m * n;
         void *scratch = aligned_alloc(64, (cpu->gemm_scratch(&g) + 127) / 64 * 64);
         cpu->gemm(&g, scratch);
         g.batch = 1;
-        for (int i = 0; i < ITEMS; i++) {
-            g.b = b + i * N * K, g.c = one + i * M * N;
+        for (int i = 0; i < items; i++) {
+            g.b = b + i * n * k, g.c = one + i * m * n;
             cpu->gemm(&g, scratch);
         }
         free(scratch);
-        assert_memory_equal(all, one, sizeof(float) * ITEMS * M * N);
+        assert_memory_equal(all, one, sizeof(float) * (size_t)(items * m * n));
     }
     free(a), free(b), free(all), free(one);
 }
