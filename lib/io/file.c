@@ -89,6 +89,14 @@ void file_unmap(FileMap *map)
     *map = (FileMap){0};
 }
 
+void file_forget(const void *data, size_t bytes)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)data;
+    const uintptr_t low = (at + page - 1) & ~(page - 1), high = (at + bytes) & ~(page - 1);
+    /* of a private mapping that is only read, this drops nothing but what the file has */
+    if (low < high) (void)madvise((void *)low, high - low, MADV_DONTNEED);
+}
+
 /* SEQLAB_FAULT=write:N makes the N-th write to disk fail as a full disk does: tests walk through
  * all of them. */
 static bool fault_now(void)
