@@ -74,16 +74,30 @@ Param *params_get(Params *ps, Graph *g, const char *name, Shape s, ParamRole rol
     return p;
 }
 
-void params_freeze(Params *ps, Param *p)
+static void place_again(Params *ps)
 {
-    if (ps->allocated || !p->trainable) return;
-    p->trainable = false;
     ps->n_trainable = ps->n_other = 0;
     for (Param *q = ps->first; q; q = q->next) {
+        if (q->lent) continue;
         int64_t *block = q->trainable ? &ps->n_trainable : &ps->n_other;
         q->offset = *block;
         *block += padded(q->n);
     }
+}
+
+void params_freeze(Params *ps, Param *p)
+{
+    if (ps->allocated || !p->trainable) return;
+    p->trainable = false;
+    place_again(ps);
+}
+
+void params_lend(Params *ps, Param *p, const float *data)
+{
+    if (ps->allocated || p->trainable) return;
+    p->lent = true;
+    p->data = (float *)(uintptr_t)data;
+    place_again(ps);
 }
 
 static bool take(float **block, int64_t n, Error *err)
@@ -104,6 +118,7 @@ bool params_allocate(Params *ps, Error *err)
         return false;
     }
     for (Param *p = ps->first; p; p = p->next) {
+        if (p->lent) continue;
         p->data = (p->trainable ? ps->weights : ps->others) + p->offset;
         p->grad = p->trainable ? ps->grads + p->offset : NULL;
     }
@@ -122,6 +137,7 @@ void params_free(Params *ps)
     give_back(&ps->weights, ps->n_trainable);
     give_back(&ps->grads, ps->n_trainable);
     give_back(&ps->others, ps->n_other);
-    for (Param *p = ps->first; p; p = p->next) p->data = p->grad = NULL;
+    for (Param *p = ps->first; p; p = p->next)
+        if (!p->lent) p->data = p->grad = NULL;
     ps->allocated = false;
 }

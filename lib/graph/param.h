@@ -53,6 +53,7 @@ struct Param {
     Shape shape;
     ParamRole role;
     bool trainable;
+    bool lent;     /* data is someone else's (params_lend) */
     bool may_lack; /* in weights from elsewhere: it keeps its first values then */
     float lr_multiplier, weight_decay_multiplier;
     Init init;
@@ -86,6 +87,9 @@ Param *params_get(Params *ps, Graph *g, const char *name, Shape s, ParamRole rol
 Param *params_find(const Params *ps, const char *name);
 /* Before params_allocate: p is not trained, and has neither a gradient nor optimizer state. */
 void params_freeze(Params *ps, Param *p);
+/* Before params_allocate: p, which is frozen, takes no memory: its numbers are at `data`, which is
+ * only read and must outlive ps. For weights in a file. */
+void params_lend(Params *ps, Param *p, const float *data);
 bool params_allocate(Params *ps, Error *err) MUST_CHECK;
 void params_free(Params *ps); /* the three blocks; the records are the arena's */
 

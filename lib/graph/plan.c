@@ -47,6 +47,8 @@ struct Plan {
     MapDraw *draws;
     int n_drawn;
     bool profile;
+    void (*after_read)(void *owner, const Param *param);
+    void *reader; /* its owner */
 };
 
 /* -- Costs */
@@ -263,6 +265,30 @@ static void run_step(const Step *s, uint64_t step)
     unit->kernel->op->run(&call);
 }
 
+void plan_after_read(Plan *p, void (*read)(void *owner, const Param *param), void *owner)
+{
+    p->after_read = read;
+    p->reader = owner;
+}
+
+static void tell(const Plan *p, Node *n)
+{
+    const Node *root = node_root(n);
+    if (root->op == &op_param) p->after_read(p->reader, root->param);
+}
+
+static void tell_reads(const Plan *p, const Unit *unit)
+{
+    if (!unit->kernel) {
+        for (int i = 0; i < unit->program->n_inputs; i++)
+            if (!unit->program->inputs[i].is_drawn) tell(p, unit->inputs[i]);
+        return;
+    }
+    for (int i = 0; i < unit->kernel->n_src; i++) tell(p, unit->kernel->src[i]);
+    for (int i = 0; unit->epilogue && i < unit->epilogue->n; i++)
+        if (unit->epilogue->operand[i]) tell(p, unit->epilogue->operand[i]);
+}
+
 void plan_run(Plan *p, uint64_t step)
 {
     for (int i = 0; i < p->n_drawn; i++) p->drawn[i]->op->draw(p->drawn[i], step, &p->draws[i]);
@@ -270,6 +296,7 @@ void plan_run(Plan *p, uint64_t step)
         Step *s = &p->steps[u];
         if (p->profile) s->start_s = clock_s();
         run_step(s, step);
+        if (p->after_read) tell_reads(p, s->unit);
         if (!p->profile) continue;
         s->end_s = clock_s();
         s->seconds += s->end_s - s->start_s;

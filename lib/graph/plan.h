@@ -37,6 +37,9 @@ void plan_bind(Plan *p, const Node *input, const void *data);
 /* Runs all steps with the given step number (it names the random streams). Updates are written at
  * the end. */
 void plan_run(Plan *p, uint64_t step);
+/* After every step of a run, `read` is called with each parameter that the step read: so that pages
+ * of a file can be given back (hf_dir.h). NULL: nothing is. */
+void plan_after_read(Plan *p, void (*read)(void *owner, const Param *param), void *owner);
 /* The value of an output (or of a parameter, constant or input); valid until the next run. */
 const void *plan_value(const Plan *p, const Node *n);
 

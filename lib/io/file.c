@@ -89,12 +89,11 @@ void file_unmap(FileMap *map)
     *map = (FileMap){0};
 }
 
-void file_forget(const void *data, size_t bytes)
+void file_map_release(const void *at, size_t bytes)
 {
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)data;
-    const uintptr_t low = (at + page - 1) & ~(page - 1), high = (at + bytes) & ~(page - 1);
-    /* of a private mapping that is only read, this drops nothing but what the file has */
-    if (low < high) (void)madvise((void *)low, high - low, MADV_DONTNEED);
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t first = (uintptr_t)at / page * page, end = (uintptr_t)at + bytes;
+    if (bytes > 0) (void)madvise((void *)first, end - first, MADV_DONTNEED);
 }
 
 /* SEQLAB_FAULT=write:N makes the N-th write to disk fail as a full disk does: tests walk through

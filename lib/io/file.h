@@ -19,9 +19,9 @@ typedef struct FileMap {
 } FileMap;
 bool file_map(const char *path, FileMap *out, FailKind kind, Error *err) MUST_CHECK;
 void file_unmap(FileMap *map);
-/* What lies in a mapping is not needed for now: its whole pages leave memory, and are read again
- * where they are. */
-void file_forget(const void *data, size_t bytes);
+/* The pages that hold [at, at + bytes) of a mapping leave this process's memory; the next read
+ * brings them back from the file. */
+void file_map_release(const void *at, size_t bytes);
 
 /* Atomic replacement: write beside (PATH.tmp<pid>), fsync, rename, fsync the folder. Until commit
  * the old file stays. After an open that succeeded call commit or, when an add failed, abandon: a

@@ -3,6 +3,7 @@
 #include "io/file.h"
 #include "nn/hf_dir.h"
 #include "nn/hf_files.h"
+#include "nn/init.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -208,6 +209,57 @@ bool hf_dir_weights(const char *folder, Params *params, Error *err)
     hf_files_close(&f);
     arena_free(a);
     return ok;
+}
+
+/* -- Mapping */
+
+static bool is_readable_in_place(const Param *p, const StTensor *t)
+{
+    return !p->trainable && t->dtype == ST_F32 && (uintptr_t)t->data % sizeof(float) == 0;
+}
+
+static bool lend_all(Params *params, const StTensor **found, uint64_t seed, Error *err)
+{
+    int i = 0;
+    for (Param *p = params->first; p; p = p->next, i++)
+        if (found[i] && is_readable_in_place(p, found[i])) params_lend(params, p, found[i]->data);
+    TRY(params_allocate(params, err));
+    i = 0;
+    for (Param *p = params->first; p; p = p->next, i++) {
+        if (p->lent) continue;
+        if (!found[i]) {
+            param_init(p, seed);
+            continue;
+        }
+        safetensors_to_float(found[i], p->data);
+        file_map_release(found[i]->data, found[i]->bytes);
+    }
+    return true;
+}
+
+bool hf_dir_map(const char *folder, Params *params, uint64_t seed, HfMap *map, Error *err)
+{
+    Folder f;
+    Arena *a = arena_new();
+    const StTensor **found = arena_new_array(a, const StTensor *, params->n);
+    const bool ok = hf_files_open(&f, folder, a, err) && check_all(&f, params, found, err) &&
+                    lend_all(params, found, seed, err);
+    *map = (HfMap){.arena = f.arena, .files = f.file, .n_files = f.n_files};
+    if (!ok) hf_map_close(map);
+    return ok;
+}
+
+void hf_map_close(HfMap *map)
+{
+    for (int i = 0; i < map->n_files; i++) safetensors_close(&map->files[i]);
+    arena_free(map->arena);
+    *map = (HfMap){0};
+}
+
+void hf_map_release(void *unused, const Param *p)
+{
+    (void)unused;
+    if (p->lent) file_map_release(p->data, sizeof(float) * (size_t)p->n);
 }
 
 bool hf_dir_hash(const char *folder, char hex[HASH_HEX], Error *err)
