@@ -55,6 +55,8 @@ struct Param {
     bool trainable;
     bool lent;     /* data is someone else's (params_lend) */
     bool may_lack; /* in weights from elsewhere: it keeps its first values then */
+    bool turned;   /* a linear layer's weight that is stored (in, out) */
+    bool adapter;  /* belongs to an adapter beside the model's own weights (methods/peft) */
     float lr_multiplier, weight_decay_multiplier;
     Init init;
     int64_t n;      /* elements */

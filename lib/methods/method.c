@@ -5,7 +5,8 @@
 
 // clang-format off
 #define METHODS(M) \
-    M(label_smoothing) M(lora) \
+    M(label_smoothing) \
+    M(lora) M(adalora) M(bone) M(bitfit) M(freeze) \
     M(magnitude_mask) M(prune) M(precrop) M(lottery) M(layer_lottery) M(filter_prune) \
     M(smooth) M(squash) M(kernel_dropout) M(kernel_roughness)
 

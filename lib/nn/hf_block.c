@@ -37,7 +37,7 @@ Node *hf_conv1d(ModelBuild *b, const char *prefix, Node *x, int64_t out, double 
     const LayerInit init = normal(deviation);
     const int64_t in = x->shape.dim[x->shape.rank - 1];
     const char *name = model_name(b, "%s.weight", prefix);
-    Node *w = model_param(b, name, shape(2, in, out), ROLE_WEIGHT, init.weight);
+    Node *w = model_turned_weight(b, name, shape(2, in, out), init.weight);
     Node *bias =
         model_param(b, model_name(b, "%s.bias", prefix), shape(1, out), ROLE_BIAS, init.bias);
     const LinearProduct l = {.p = params_find(b->params, name), .w = w, .turned = true, .x = x};

@@ -40,12 +40,28 @@ const char *model_name(const ModelBuild *b, const char *format, ...)
     return arena_string(b->graph->arena, text);
 }
 
-Node *model_param(ModelBuild *b, const char *name, Shape s, ParamRole role, Init init)
+static Param *find_or_create(ModelBuild *b, const char *name, Shape s, ParamRole role, Init init)
 {
     if (role == ROLE_WEIGHT && b->init != INIT_ZEROS) init = (Init){.kind = b->init};
-    Param *p = params_get(b->params, b->graph, name, s, role, true, init);
+    return params_get(b->params, b->graph, name, s, role, true, init);
+}
+
+static Node *effective(const ModelBuild *b, Param *p)
+{
     Node *w = param_node(b->graph, p);
     return b->parametrize ? b->parametrize(b->owner, b, p, w) : w;
+}
+
+Node *model_param(ModelBuild *b, const char *name, Shape s, ParamRole role, Init init)
+{
+    return effective(b, find_or_create(b, name, s, role, init));
+}
+
+Node *model_turned_weight(ModelBuild *b, const char *name, Shape s, Init init)
+{
+    Param *p = find_or_create(b, name, s, ROLE_WEIGHT, init);
+    p->turned = true;
+    return effective(b, p);
 }
 
 Node *model_product(const ModelBuild *b, const LinearProduct *l)

@@ -85,6 +85,8 @@ struct ModelBuild {
 /* The effective node of the parameter `name`: `init` unless it is a weight and b->init says
  * otherwise. */
 Node *model_param(ModelBuild *b, const char *name, Shape s, ParamRole role, Init init);
+/* The same of a linear layer's weight that is stored (in, out). */
+Node *model_turned_weight(ModelBuild *b, const char *name, Shape s, Init init);
 /* The product of a linear layer, (..., out), as the methods want it; biases are added to it. */
 Node *model_product(const ModelBuild *b, const LinearProduct *l);
 /* A buffer (running statistics): never trained, saved with the model. */

@@ -3,9 +3,10 @@
  *   y = x W^T + s (x A^T) B^T,  A (r, in) uniform in (-1, 1) / sqrt(in),  B (out, r) = 0
  *
  * with s = alpha / r, or alpha / sqrt(r) (rsLoRA, arXiv 2312.03732). lr_ratio is LoRA+'s: B learns
- * that many times faster than A (arXiv 2402.12354). The weight that B A stands for is never made:
- * a step costs r (in + out) multiply-adds a token beside the frozen product. */
-#include "methods/peft/adapter.h"
+ * that many times faster than A (arXiv 2402.12354), and so do biases. dora: dora.h. The weight that
+ * B A stands for is never made: a step costs r (in + out) multiply-adds a token beside the frozen
+ * product. */
+#include "methods/peft/dora.h"
 
 #include <math.h>
 
@@ -13,7 +14,7 @@ typedef struct Lora {
     AdapterSite site;
     int64_t rank;
     double alpha, lr_ratio;
-    bool rslora;
+    bool rslora, dora;
 } Lora;
 
 static double scaling(const Lora *o)
@@ -27,6 +28,7 @@ static Node *lora_parametrize(const MethodCall *c, const ModelBuild *b, Param *p
     (void)b;
     const Lora *o = c->options;
     adapter_freeze(c, &o->site, p);
+    if (p->role == ROLE_BIAS && p->trainable) p->lr_multiplier = (float)o->lr_ratio;
     return w;
 }
 
@@ -41,7 +43,15 @@ static Node *lora_product(const MethodCall *c, const ModelBuild *b, const Linear
     Param *up = adapter_param(c, b, l, ".lora_B.weight", shape(2, adapter_out(l), o->rank), zeros);
     up->lr_multiplier = (float)o->lr_ratio;
     Node *low = affine(g, linear(g, l->x, param_node(g, down), NULL), (float)scaling(o), 0);
-    return add(g, linear(g, low, param_node(g, up), NULL), y);
+    y = add(g, linear(g, low, param_node(g, up), NULL), y);
+    if (!o->dora) return y;
+    return dora_scaled(c, b, l, &(LowRank){down, up, (float)scaling(o)}, y);
+}
+
+static bool lora_transform(const MethodCall *c, Error *err)
+{
+    const Lora *o = c->options;
+    return !o->dora || dora_start(c, (float)scaling(o), err);
 }
 
 static void lora_buffers(const MethodCall *c, Graph *g)
@@ -56,6 +66,7 @@ static const Option lora_options[] = {
     OPT_INT(Lora, rank, 8, 1, 65536, "columns of B and rows of A"),
     OPT_REAL(Lora, alpha, 8, 0, 1e6, "B A is scaled by alpha / rank"),
     OPT_BOOL(Lora, rslora, false, "scale by alpha / sqrt(rank)"),
+    OPT_BOOL(Lora, dora, false, "train the length of each output's weights apart from their direction (DoRA)"),
     OPT_REAL(Lora, lr_ratio, 1, 0, 1e6, "learning rate of B over that of A (LoRA+: 16)"),
 };
 // clang-format on
@@ -70,4 +81,5 @@ const Method method_lora = {
     .buffers = lora_buffers,
     .parametrize = lora_parametrize,
     .product = lora_product,
+    .transform = lora_transform,
 };

@@ -19,7 +19,7 @@ static const struct {
 
 bool is_prunable(const Param *p)
 {
-    return p->role == ROLE_WEIGHT && p->shape.rank >= 2 && p->trainable;
+    return p->role == ROLE_WEIGHT && p->shape.rank >= 2 && !p->adapter;
 }
 
 Param *mask_create(const MethodCall *c, const ModelBuild *b, const Param *p)

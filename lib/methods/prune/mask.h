@@ -9,7 +9,8 @@
 
 #include "methods/method.h"
 
-/* Weights of convolutions and linear layers; never a bias or a norm. */
+/* Weights of convolutions and linear layers, frozen ones too; never a bias or a norm, nor what an
+ * adapter trains beside a weight. */
 bool is_prunable(const Param *p);
 /* The mask of p, which must be prunable: created, as ones, while the graph is built. */
 Param *mask_create(const MethodCall *c, const ModelBuild *b, const Param *p);
