@@ -4,14 +4,10 @@
 #define SEQLAB_METHODS_PEFT_PEFT_CONFIG_H
 
 #include "methods/peft/adapter.h"
+#include "methods/peft/peft_names.h"
 
 typedef enum PeftType { PEFT_LORA, PEFT_ADALORA, PEFT_MISS } PeftType;
 typedef enum PeftMiss { MISS_PLAIN, MISS_BAT, MISS_MINI } PeftMiss;
-
-typedef struct PeftNames {
-    const char **at;
-    int n;
-} PeftNames;
 
 typedef struct PeftConfig {
     PeftType type;
