@@ -146,14 +146,16 @@ static const char *bias_name(const Param *p, const AdapterSite *site, const Para
     return arena_printf(a, "%.*s.base_layer.bias", (int)n, p->name);
 }
 
-/* The name in the file of what is trained; NULL for all else. */
+/* The name in the file of what is trained; NULL for all else. With `bias: all` PEFT has those of
+ * norms in the file too, which stay as they are here. */
 static const char *name_of(const Param *p, const MethodCall *c, Arena *a)
 {
     const AdapterSite *site = c->options;
-    if (!p->trainable) return NULL;
+    const char *name = p->name;
     const bool in_full = adapter_is_in(&site->train, p) || adapter_is_class_head(p);
-    const char *name =
-        p->role == ROLE_BIAS && !in_full ? bias_name(p, site, c->params, a) : p->name;
+    const bool bias = !p->adapter && !in_full && adapter_ends(p, ".bias");
+    if (!p->trainable && !(bias && site->bias == ADAPTER_BIAS_ALL)) return NULL;
+    if (bias) name = bias_name(p, site, c->params, a);
     return arena_printf(a, PEFT_PREFIX "%s", name);
 }
 
