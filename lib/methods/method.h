@@ -21,8 +21,9 @@ typedef struct MethodCall {
      * of its own copies this and sets graph and training. */
     const ModelBuild *like;
     const Dataset *data; /* for reshape and transform (samples.h); NULL: none at hand */
-    uint64_t seed;       /* train.seed */
-    int64_t step;        /* updates done so far */
+    const char **note; /* for transform: where a line for the log goes, in params->arena; or NULL */
+    uint64_t seed;     /* train.seed */
+    int64_t step;      /* updates done so far */
     int64_t total_steps;
     int64_t steps_per_epoch;
 } MethodCall;

@@ -203,6 +203,7 @@ bool network_new(Network *n, const Experiment *e, const NetworkOptions *o, Arena
                                    .model_options = e->model_options,
                                    .like = &n->like,
                                    .data = o->data,
+                                   .note = &n->notes[i],
                                    .seed = (uint64_t)e->train.seed,
                                    .total_steps = o->total_steps,
                                    .steps_per_epoch = o->steps_per_epoch};

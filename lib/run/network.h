@@ -51,8 +51,9 @@ typedef struct Network {
     ModelBuild like;                          /* of the calls */
     const Architecture *architecture; /* the file's, or what the methods made of it; or NULL */
     ModelParts parts;
-    bool reshaped;                             /* methods were asked */
-    const char *notes[EXPERIMENT_MAX_METHODS]; /* what they said of it; or NULL */
+    bool reshaped; /* methods were asked */
+    const char
+        *notes[EXPERIMENT_MAX_METHODS]; /* what they said of it, or of their transform; or NULL */
     Params *inherited; /* of the network before, where a method keeps its weights; or NULL */
     NetworkOptions options;
     Arena *arena;

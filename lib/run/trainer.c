@@ -98,14 +98,21 @@ static bool make_network(Training *t, const Architecture *architecture, Error *e
     return make_eval_loaders(t, err) && check_robustness(t, err);
 }
 
+/* What the methods said since the last time. */
+static void log_notes(Training *t)
+{
+    for (int i = 0; i < t->experiment->n_methods; i++) {
+        const char **note = &t->network.notes[i];
+        if (*note) training_line(t, 0, "%s: %s", t->experiment->methods[i].method->name, *note);
+        *note = NULL;
+    }
+}
+
 /* For people, and for experiments that extend it; a resume reads the checkpoint's own. */
 static bool write_architecture(Training *t, Error *err)
 {
     if (!t->network.reshaped) return true;
-    for (int i = 0; i < t->experiment->n_methods; i++)
-        if (t->network.notes[i])
-            training_line(t, 0, "%s: %s", t->experiment->methods[i].method->name,
-                          t->network.notes[i]);
+    log_notes(t);
     const char *path = arena_printf(t->arena, "%s/architecture.yaml", t->folder.path);
     const char *text = architecture_file(&t->network, t->arena);
     return file_replace(path, text, strlen(text), err);
@@ -120,6 +127,7 @@ static bool start_fresh(Training *t, Error *err)
     TRY(rundir_base_weights(t->folder.path, t->experiment, base, err));
     Batch first = loader_batch(t->loader, 0);
     TRY(network_init(&t->network, first.x, base, err));
+    log_notes(t);
     t->state.step = network_first_step(&t->network);
     if (t->optimizer.ema)
         memcpy(t->optimizer.ema, t->network.params->weights,

@@ -3,10 +3,11 @@
  *   y = x W^T + s (x A^T) B^T,  A (r, in) uniform in (-1, 1) / sqrt(in),  B (out, r) = 0
  *
  * with s = alpha / r, or alpha / sqrt(r) (rsLoRA, arXiv 2312.03732). lr_ratio is LoRA+'s: B learns
- * that many times faster than A (arXiv 2402.12354), and so do biases. dora: dora.h. The weight that
- * B A stands for is never made: a step costs r (in + out) multiply-adds a token beside the frozen
- * product. */
+ * that many times faster than A (arXiv 2402.12354), and so do biases. dora: dora.h. Other first
+ * values of A and B: lora_init.h. The weight that B A stands for is never made: a step costs
+ * r (in + out) multiply-adds a token beside the frozen product. */
 #include "methods/peft/dora.h"
+#include "methods/peft/lora_start.h"
 
 #include <math.h>
 
@@ -15,6 +16,7 @@ typedef struct Lora {
     int64_t rank;
     double alpha, lr_ratio;
     bool rslora, dora;
+    LoraStart start;
 } Lora;
 
 static double scaling(const Lora *o)
@@ -42,22 +44,24 @@ static Node *lora_product(const MethodCall *c, const ModelBuild *b, const Linear
         adapter_param(c, b, l, ".lora_A.weight", shape(2, o->rank, adapter_in(l)), uniform);
     Param *up = adapter_param(c, b, l, ".lora_B.weight", shape(2, adapter_out(l), o->rank), zeros);
     up->lr_multiplier = (float)o->lr_ratio;
+    lora_start_layer(c, &o->start, b, l, o->rank);
     Node *low = affine(g, linear(g, l->x, param_node(g, down), NULL), (float)scaling(o), 0);
     y = add(g, linear(g, low, param_node(g, up), NULL), y);
     if (!o->dora) return y;
     return dora_scaled(c, b, l, &(LowRank){down, up, (float)scaling(o)}, y);
 }
 
-static bool lora_transform(const MethodCall *c, Error *err)
-{
-    const Lora *o = c->options;
-    return !o->dora || dora_start(c, (float)scaling(o), err);
-}
-
 static void lora_buffers(const MethodCall *c, Graph *g)
 {
     const Lora *o = c->options;
     adapter_check(c, &o->site, g);
+}
+
+static bool lora_transform(const MethodCall *c, Error *err)
+{
+    const Lora *o = c->options;
+    TRY(lora_start(c, &o->site, &o->start, scaling(o), err));
+    return !o->dora || dora_start(c, (float)scaling(o), err);
 }
 
 // clang-format off
@@ -68,6 +72,7 @@ static const Option lora_options[] = {
     OPT_BOOL(Lora, rslora, false, "scale by alpha / sqrt(rank)"),
     OPT_BOOL(Lora, dora, false, "train the length of each output's weights apart from their direction (DoRA)"),
     OPT_REAL(Lora, lr_ratio, 1, 0, 1e6, "learning rate of B over that of A (LoRA+: 16)"),
+    LORA_START_OPTIONS(Lora),
 };
 // clang-format on
 

@@ -288,6 +288,10 @@ bool lora_init(const LoraInit *o, const LoraLayer *l, uint64_t seed, LoraInitRes
                     "rank %lld is too large for %s, which is %lld x %lld: at most %lld",
                     (long long)l->rank, l->name, (long long)l->out, (long long)l->in,
                     (long long)most);
+    if (lora_init_changes(o) && !(l->scaling > 0))
+        return fail(err, FAIL_CONFIG, NULL,
+                    "the scale of B A is %g: first values other than B = 0 need one above 0",
+                    l->scaling);
     if (start(o, l, seed, result, err)) return true;
     error_note(err, "for the first values of %s", l->name);
     return false;
