@@ -376,3 +376,61 @@ TEST(peft_dir, another_rank_than_the_files_is_refused)
     network_free(&m.network);
     arena_free(a);
 }
+
+/* -- Adapters that were taken from the base's weights */
+
+/* The logits of the network that starts from `folder` equal those of `m` on the same input. */
+static void same_logits(Adapted *m, Adapted *other)
+{
+    const float *logits[2];
+    const StTensor *y = safetensors_find(&m->expected, "logits");
+    int32_t *label = arena_new_array(m->arena, int32_t, y->n);
+    for (int i = 0; i < 2; i++) {
+        const Pass *pass = &(i ? other : m)->network.eval;
+        plan_bind(pass->plan, pass->x, safetensors_find(&m->expected, "x")->data);
+        plan_bind(pass->plan, pass->label, label);
+        plan_run(pass->plan, 0);
+        logits[i] = plan_value(pass->plan, pass->logits);
+    }
+    for (int64_t i = 0; i < y->n; i++)
+        assert_true(fabs((double)logits[0][i] - (double)logits[1][i]) < 2e-5);
+}
+
+/* A network whose lora starts in that way, its factors moved as by training; then written, and
+ * read beside the base as it was. */
+static void is_converted(const char *options)
+{
+    const char *methods =
+        "methods: [{name: lora, rank: 2, alpha: 3, targets: [q_proj, up_proj], %s}]\n";
+    Arena *a = arena_new();
+    Adapted *m = adapted("lora", "tests/golden/hf/llama", arena_printf(a, methods, options));
+    float size = 0;
+    for (Param *p = m->network.params->first; p; p = p->next)
+        for (int64_t i = 0; p->trainable && i < p->n; i++) {
+            p->data[i] += 0.1F * (float)((i * 7 + 3) % 11 - 5) / 5;
+            size += fabsf(p->data[i]);
+        }
+    assert_true(size > 1);
+    const char *folder = arena_printf(a, "%s/adapter", test_folder());
+    const char *base = m->experiment.base.folder;
+    const NetworkOptions *o = &m->network.options;
+    ASSERT_OK(peft_dir_write(folder, &m->network.calls[0], &o->task, base, &m->err), &m->err);
+    PeftConfig c;
+    ASSERT_OK(peft_config_read(folder, a, &c, &m->err), &m->err);
+    assert_int_equal(c.rank, 4);
+    Adapted *other = adapted("lora", folder, "");
+    same_logits(m, other);
+    adapted_free(other);
+    adapted_free(m);
+    arena_free(a);
+}
+
+TEST(peft_dir, pissa_is_written_for_the_base_as_it_was)
+{
+    is_converted("init: pissa");
+}
+
+TEST(peft_dir, olora_under_rslora_is_written_for_the_base_as_it_was)
+{
+    is_converted("init: olora, rslora: true");
+}

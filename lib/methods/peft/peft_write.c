@@ -1,5 +1,6 @@
 /* peft_write -- what a run has trained, as a folder of PEFT's; see peft_dir.h. */
 #include "methods/peft/peft_dir.h"
+#include "methods/peft/peft_stack.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -159,6 +160,39 @@ static const char *name_of(const Param *p, const MethodCall *c, Arena *a)
     return arena_printf(a, PEFT_PREFIX "%s", name);
 }
 
+static StTensor tensor_of(const Param *p, const char *name)
+{
+    StTensor t = {.name = name,
+                  .dtype = ST_F32,
+                  .rank = p->shape.rank,
+                  .n = p->n,
+                  .data = p->data,
+                  .bytes = sizeof(float) * (size_t)p->n};
+    memcpy(t.dim, p->shape.dim, sizeof(int64_t) * (size_t)p->shape.rank);
+    return t;
+}
+
+/* What A or B was when it was taken from the weight; NULL where nothing was. */
+static const Param *first_of(const Param *p, const Params *params, Arena *a)
+{
+    const char *suffix, *module = p->adapter ? peft_module(p->name, a, &suffix) : NULL;
+    if (!module || !adapter_ends(p, ".weight")) return NULL;
+    const size_t n = strlen(suffix) - strlen(".weight");
+    return params_find(params, arena_printf(a, "%s%.*s_first", module, (int)n, suffix));
+}
+
+static void stack(StTensor *t, const Param *p, const Param *first, Arena *a)
+{
+    const bool is_a = adapter_ends(p, ".lora_A.weight");
+    const int64_t rank = p->shape.dim[is_a ? 0 : 1], other = p->shape.dim[is_a ? 1 : 0];
+    float *both = arena_new_array(a, float, 2 * p->n);
+    (is_a ? peft_stack_a : peft_stack_b)(p->data, first->data, rank, other, both);
+    t->data = both;
+    t->dim[is_a ? 0 : 1] *= 2;
+    t->n *= 2;
+    t->bytes *= 2;
+}
+
 static bool write_tensors(const char *path, const MethodCall *c, Arena *a, Error *err)
 {
     StTensor *t = arena_new_array(a, StTensor, c->params->n);
@@ -169,15 +203,20 @@ static bool write_tensors(const char *path, const MethodCall *c, Arena *a, Error
     for (const Param *p = c->params->first; p; p = p->next) {
         const char *name = name_of(p, c, a);
         if (!name) continue;
-        t[n] = (StTensor){.name = name,
-                          .dtype = ST_F32,
-                          .rank = p->shape.rank,
-                          .n = p->n,
-                          .data = p->data,
-                          .bytes = sizeof(float) * (size_t)p->n};
-        memcpy(t[n++].dim, p->shape.dim, sizeof(int64_t) * (size_t)p->shape.rank);
+        const Param *first = first_of(p, c->params, a);
+        t[n] = tensor_of(p, name);
+        if (first) stack(&t[n], p, first, a);
+        n++;
     }
     return safetensors_write(path, t, n, metadata, 1, err);
+}
+
+/* Whether the frozen weights are not the base's. */
+static bool is_taken(const Params *params, Arena *a)
+{
+    for (const Param *p = params->first; p; p = p->next)
+        if (p->trainable && first_of(p, params, a)) return true;
+    return false;
 }
 
 static bool write_folder(const char *folder, const MethodCall *c, const PeftConfig *config,
@@ -201,6 +240,7 @@ bool peft_dir_write(const char *folder, const MethodCall *c, const Task *task, c
     for (int i = 0; i < 3; i++)
         if (strcmp(c->method->name, method_name[i]) == 0) config.type = (PeftType)i;
     settings_of(&s, &config);
+    if (is_taken(c->params, a)) peft_stack_config(&config);
     const char *aside = arena_printf(a, "%s.new", folder);
     const bool ok = write_folder(aside, c, &config, a, err) && folder_replace(aside, folder, err);
     arena_free(a);
