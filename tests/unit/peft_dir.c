@@ -400,10 +400,10 @@ static void same_logits(Adapted *m, Adapted *other)
  * read beside the base as it was. */
 static void is_converted(const char *options)
 {
-    const char *methods =
-        "methods: [{name: lora, rank: 2, alpha: 3, targets: [q_proj, up_proj], %s}]\n";
     Arena *a = arena_new();
-    Adapted *m = adapted("lora", "tests/golden/hf/llama", arena_printf(a, methods, options));
+    const char *methods = arena_printf(
+        a, "methods: [{name: lora, rank: 2, alpha: 3, targets: [q_proj, up_proj], %s}]\n", options);
+    Adapted *m = adapted("lora", "tests/golden/hf/llama", methods);
     float size = 0;
     for (Param *p = m->network.params->first; p; p = p->next)
         for (int64_t i = 0; p->trainable && i < p->n; i++) {
