@@ -207,8 +207,7 @@ bool peft_dir_method(const char *folder, const char *base, Arena *a, Yaml **out,
 
 /* -- Tensors */
 
-/* The parameter of a tensor; the file of a bare model lacks the backbone's name in front. */
-static Param *parameter_of(const Params *params, const char *name)
+Param *peft_find_parameter(const Params *params, const char *name)
 {
     Param *p = params_find(params, name);
     if (p) return p;
@@ -239,7 +238,7 @@ static bool check_all(const char *path, const Safetensors *file, const Params *p
     int n_unknown = 0, n_missing = 0;
     for (int i = 0; i < file->n_tensors; i++) {
         const StTensor *t = &file->tensors[i];
-        found[i] = parameter_of(params, peft_parameter(t->name, a));
+        found[i] = peft_find_parameter(params, peft_parameter(t->name, a));
         if (found[i] && !check_tensor(path, t, found[i], err)) ok = false;
         if (!found[i] && n_unknown++ < SHOWN)
             ok = fail(err, FAIL_DATA, NULL, "%s: the model has no parameter for tensor '%s'", path,

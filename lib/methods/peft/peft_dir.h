@@ -28,9 +28,15 @@ bool peft_dir_method(const char *folder, const char *base, Arena *a, Yaml **out,
  * of an adapter without a tensor, another shape: FAIL_DATA, and params is unchanged. */
 bool peft_dir_weights(const char *folder, Params *params, Error *err) MUST_CHECK;
 
+/* The parameter `name`, in front of which the name of the backbone ("bert.") may be missing; or
+ * NULL. */
+Param *peft_find_parameter(const Params *params, const char *name);
+
 /* SHA-256 of the tensors' file. FAIL_DATA. */
 bool peft_dir_hash(const char *folder, char hex[HASH_HEX], Error *err) MUST_CHECK;
 
+/* PEFT's word for what the model is for, "CAUSAL_LM"; NULL where there is none. */
+const char *peft_task(const Model *model, const Task *task);
 /* Whether the method is one that such a folder can hold. */
 bool peft_dir_holds(const Method *m);
 /* Makes or replaces the folder, whole: what the method c->method trains. `base` is the folder of

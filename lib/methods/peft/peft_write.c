@@ -94,7 +94,7 @@ static PeftNames find_saved(const Source *s, bool classes)
     return saved;
 }
 
-static const char *task_of(const Model *model, const Task *task)
+const char *peft_task(const Model *model, const Task *task)
 {
     const char *name = model->name;
     if (strcmp(name, "t5") == 0) return "SEQ_2_SEQ_LM";
@@ -235,7 +235,7 @@ bool peft_dir_write(const char *folder, const MethodCall *c, const Task *task, c
     const Source s = {.call = c, .arena = a};
     PeftConfig config = peft_config_defaults;
     config.base = base;
-    config.task = task_of(c->model, task);
+    config.task = peft_task(c->model, task);
     config.saved = find_saved(&s, config.task && strcmp(config.task, "SEQ_CLS") == 0);
     for (int i = 0; i < 3; i++)
         if (strcmp(c->method->name, method_name[i]) == 0) config.type = (PeftType)i;
