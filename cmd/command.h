@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "cmd/flags.h"
+#include "io/option.h"
 
 /* One call of a command. */
 typedef struct Invocation {
@@ -19,16 +20,17 @@ typedef struct Invocation {
 
 typedef struct Command {
     const char *name, *summary;
-    const char *usage; /* words after the name */
-    const char *flags; /* long names, separated by blanks (flags.h) */
-    const char *help;  /* more lines for --help, each ending in \n */
-    bool computes;     /* kernels are chosen and threads counted before it starts */
+    const char *usage;          /* words after the name */
+    const char *flags;          /* long names, separated by blanks (flags.h) */
+    const char *help;           /* more lines for --help, each ending in \n */
+    const OptionTable *options; /* key=value words that are the command's own; NULL: none */
+    bool computes;              /* kernels are chosen and threads counted before it starts */
     bool (*run)(const Invocation *in, Error *err);
 } Command;
 
 extern const Command command_train, command_prune, command_sweep, command_table, command_plot,
-    command_report, command_runs, command_eval, command_data, command_bench, command_list,
-    command_help;
+    command_report, command_runs, command_eval, command_generate, command_data, command_bench,
+    command_list, command_help;
 
 /* The i-th, or NULL past the last. */
 const Command *command_at(int i);

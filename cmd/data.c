@@ -1,5 +1,6 @@
-/* data -- `seqlab data list|get|verify`: recipes, what of them is here, getting and checking it. */
-#include "cmd/command.h"
+/* data -- `seqlab data list|get|verify`: recipes, what of them is here, getting and checking it.
+ * `data tokenizer` is in data_tokenizer.c. */
+#include "cmd/data_tokenizer.h"
 
 #include "base/text.h"
 #include "cmd/folders.h"
@@ -212,17 +213,20 @@ enum { N_ACTIONS = sizeof actions / sizeof actions[0] };
 
 static const struct Action *find_action(const char *word, Error *err)
 {
-    const char *names[N_ACTIONS];
+    const char *names[N_ACTIONS + 1];
+    names[N_ACTIONS] = "tokenizer";
     for (int i = 0; i < N_ACTIONS; i++) {
         names[i] = actions[i].name;
         if (strcmp(names[i], word) == 0) return &actions[i];
     }
-    const char *near = text_nearest(word, names, N_ACTIONS);
+    const char *near = text_nearest(word, names, N_ACTIONS + 1);
     if (near)
         (void)fail(err, FAIL_USAGE, &place, "unknown action '%.60s'; did you mean '%s'?", word,
                    near);
     else
-        (void)fail(err, FAIL_USAGE, &place, "unknown action '%.60s': expected list, get or verify",
+        (void)fail(err, FAIL_USAGE, &place,
+                   "unknown action '%.60s': expected list, get, verify "
+                   "or tokenizer",
                    word);
     return NULL;
 }
@@ -230,7 +234,9 @@ static const struct Action *find_action(const char *word, Error *err)
 static bool data(const Invocation *in, Error *err)
 {
     if (in->n_words == 0)
-        return fail(err, FAIL_USAGE, &place, "an action is missing: list, get or verify");
+        return fail(err, FAIL_USAGE, &place,
+                    "an action is missing: list, get, verify or tokenizer");
+    if (strcmp(in->words[0], "tokenizer") == 0) return data_tokenizer(in, err);
     const struct Action *action = find_action(in->words[0], err);
     if (!action) return false;
     Shelf s = {.folder = data_folder(in->arena, NULL)};
@@ -246,12 +252,19 @@ static bool data(const Invocation *in, Error *err)
 
 const Command command_data = {
     .name = "data",
-    .summary = "List, get and verify data sets",
-    .usage = "list|get|verify [NAME ...]",
-    .flags = "dry-run json",
-    .help = "Data are in $SEQLAB_DATA, or in data/ of the current folder. 'get' needs a network,\n"
-            "goes on with a partial download, and checks size and SHA-256 before a file gets its\n"
-            "name; 'verify' checks what is here; 'list NAME' names the files and where they come\n"
-            "from. 'debian' as state: installed by a Debian package.\n",
+    .summary = "List, get and verify data sets; make and use tokenizers",
+    .usage = "list|get|verify [NAME ...] | tokenizer train|encode|decode ...",
+    .flags = "tokenizer:kind vocab-size output dry-run json",
+    .help =
+        "Data are in $SEQLAB_DATA, or in data/ of the current folder. 'get' needs a network,\n"
+        "goes on with a partial download, and checks size and SHA-256 before a file gets its\n"
+        "name; 'verify' checks what is here; 'list NAME' names the files and where they come\n"
+        "from. 'debian' as state: installed by a Debian package.\n"
+        "\n"
+        "'tokenizer train --vocab-size N FILE ... -o tokenizer.json' makes a tokenizer of text\n"
+        "files (plain or .gz), in Hugging Face's form. 'tokenizer encode tokenizer.json [FILE]'\n"
+        "prints the token ids of each line, with what the tokenizer adds to a text; --json also\n"
+        "the tokens. 'tokenizer decode tokenizer.json [FILE]' prints the text of each line of\n"
+        "ids. Without FILE they read standard input.\n",
     .run = data,
 };

@@ -2,14 +2,13 @@
  * on one split. */
 #include "cmd/eval_robustness.h"
 #include "cmd/json_write.h"
-#include "cmd/target.h"
-#include "run/checkpoint.h"
+#include "cmd/weights.h"
 #include "run/evaluate.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-/* With more of them than this, classes are the words of a language. */
+/* With more of them than this, a table of classes says nothing. */
 enum { TABLE_CLASSES = 1024 };
 
 /* The counts of one class, out of the confusion matrix. */
@@ -107,59 +106,6 @@ static void print_json(const Evaluation *e, const Dataset *d, const Pass *pass, 
     json_print(&j);
 }
 
-/* The last checkpoint's weights are those of the optimizer; what is evaluated in training is their
- * moving average, where there is one. */
-static bool load_averaged(const char *folder, const Experiment *e, Network *n, Error *err)
-{
-    OptimizerState optimizer = {0};
-    TrainState state;
-    TRY(optimizer_start(&optimizer, e->optimizer, e->optimizer_options, n->params, n->arena, err));
-    bool ok = checkpoint_read(folder, NULL, n->params, &optimizer, &state, err);
-    if (ok) optimizer_swap_ema(&optimizer);
-    optimizer_free(&optimizer);
-    return ok;
-}
-
-static const char *checkpoint_folder(const Target *t, const Invocation *in)
-{
-    return arena_printf(in->arena, "%s/%s", t->folder, in->flags.best ? "best" : "checkpoint");
-}
-
-/* What the weights are of: they say so themselves where it is not the published network. */
-static bool find_architecture(const Target *t, const Invocation *in, const Architecture **out,
-                              Error *err)
-{
-    if (in->flags.checkpoint) return architecture_read(in->flags.checkpoint, in->arena, out, err);
-    const char *folder = checkpoint_folder(t, in);
-    if (checkpoint_exists(folder)) return architecture_of_checkpoint(folder, in->arena, out, err);
-    if (in->flags.best)
-        return fail(err, FAIL_DATA, NULL,
-                    "%s is not there: a run keeps it when train.best_by says by what", folder);
-    return fail(err, FAIL_DATA, NULL, "%s is not there: run 'seqlab train %s' first", folder,
-                in->words[0]);
-}
-
-/* What other settings than the run's own make of a failure: most likely they are its reason. */
-static bool load_failed(const Invocation *in, Error *err)
-{
-    for (int i = 1; i < in->n_words; i++)
-        error_note(err, "%.80s is not what the run was trained with", in->words[i]);
-    return false;
-}
-
-static bool load_weights(const Target *t, const Invocation *in, Network *n, Error *err)
-{
-    const Experiment *e = &t->experiment;
-    if (in->flags.checkpoint) return checkpoint_load_weights(in->flags.checkpoint, n->params, err);
-    const char *folder = checkpoint_folder(t, in);
-    const OptimizerCommon *common = e->optimizer_options;
-    TrainState state;
-    const bool averaged = common->ema_decay > 0 && !in->flags.best;
-    const bool ok = averaged ? load_averaged(folder, e, n, err)
-                             : checkpoint_read(folder, NULL, n->params, NULL, &state, err);
-    return ok || !t->is_run ? ok : load_failed(in, err);
-}
-
 static bool evaluate_split(const Target *t, const Invocation *in, Network *n, Evaluation *out,
                            Error *err)
 {
@@ -169,7 +115,7 @@ static bool evaluate_split(const Target *t, const Invocation *in, Network *n, Ev
     if (!loader) return false;
     *out = (Evaluation){.n_classes = t->data->task.n_classes};
     int64_t cells = (int64_t)out->n_classes * out->n_classes;
-    if (out->n_classes <= TABLE_CLASSES)
+    if (out->n_classes <= TABLE_CLASSES && !t->data->text)
         out->confusion = arena_new_array(in->arena, int64_t, cells);
     bool ok = evaluate(n, loader, out, err);
     loader_free(loader);
@@ -209,9 +155,9 @@ static bool eval_target(const Target *t, const Invocation *in, Error *err)
                         .steps_per_epoch = 1};
     Network n = {0};
     Evaluation result;
-    TRY(find_architecture(t, in, &o.architecture, err));
+    TRY(weights_architecture(t, in, &o.architecture, err));
     TRY(network_new(&n, e, &o, in->arena, err));
-    bool ok = load_weights(t, in, &n, err);
+    bool ok = weights_load(t, in, &n, err);
     if (ok && in->flags.robustness)
         ok = eval_robustness(t, in, &n, err);
     else if (ok)

@@ -26,7 +26,7 @@ typedef struct Flags {
     bool help, json, quiet, verbose;
     int color; /* ColorMode */
     bool dry_run, force, resume, retry, asha, status, wait, submit_only, diff, export, orphans,
-        remove, yes, best, check_nan, profile, interval, runs, check, robustness;
+        remove, yes, best, check_nan, profile, interval, runs, check, robustness, ids;
     bool log_x, log_y, show, png, dark;
     int split;              /* SplitId */
     int kind;               /* PlotKind; -1: not given */
@@ -37,9 +37,12 @@ typedef struct Flags {
     int64_t threads;        /* 0: from the environment */
     double ratio, density;  /* NaN: not given */
     int64_t jobs;           /* 0: as many as there are threads */
+    int64_t batch;          /* prompts side by side */
+    int64_t vocab_size;     /* 0: not given */
+    int tokenizer_kind;     /* TokenFamily; -1: not given */
     double log_every, time; /* seconds */
     const char *results, *checkpoint, *output, *filter, *isa;
-    const char *method;
+    const char *method, *prompt;
     const char *metric, *x, *group, *tensor;
 } Flags;
 

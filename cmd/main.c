@@ -21,8 +21,9 @@
 enum { EXIT_STDOUT_CLOSED = 141 };
 
 static const Command *const commands[] = {
-    &command_train, &command_prune, &command_sweep, &command_table, &command_plot, &command_report,
-    &command_runs,  &command_eval,  &command_data,  &command_bench, &command_list, &command_help,
+    &command_train,  &command_prune, &command_sweep, &command_table,    &command_plot,
+    &command_report, &command_runs,  &command_eval,  &command_generate, &command_data,
+    &command_bench,  &command_list,  &command_help,
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 
@@ -44,12 +45,24 @@ static void print_program_help(void)
                "Trains and evaluates networks from YAML files; the same bits for any number of "
                "threads.\n");
     for (int i = 0; i < N_COMMANDS; i++)
-        (void)printf("  %-8s %s\n", commands[i]->name, commands[i]->summary);
+        (void)printf("  %-9s %s\n", commands[i]->name, commands[i]->summary);
     (void)puts(
         "\n'seqlab COMMAND --help' says more; 'seqlab --version' prints the version.\n"
         "Exit codes: 0 done, 1 the run failed, 2 usage, 3 configuration, 4 data, 5 runs of a\n"
         "sweep failed, 6 a claim does not hold, 75 stopped with a checkpoint, 130 and 143\n"
         "killed, 141 stdout was closed.");
+}
+
+static void print_options(const OptionTable *t)
+{
+    enum { COLUMN = 32 };
+    (void)puts("\nkeys:");
+    for (int i = 0; i < t->n; i++) {
+        const Option *o = &t->options[i];
+        char left[96];
+        (void)snprintf(left, sizeof left, "%s=%s", o->name, *o->value ? o->value : "...");
+        (void)printf("  %-*s %s\n", COLUMN, left, o->help);
+    }
 }
 
 void command_print_help(const Command *c)
@@ -61,6 +74,7 @@ void command_print_help(const Command *c)
     (void)printf("usage: seqlab %s [flags]%s%s\n\n%s.\n", c->name, *c->usage ? " " : "", c->usage,
                  c->summary);
     if (c->help) (void)printf("\n%s", c->help);
+    if (c->options) print_options(c->options);
     (void)puts("\nflags:");
     flags_help(c->flags, stdout);
 }

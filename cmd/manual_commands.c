@@ -116,6 +116,19 @@ static void add_flags(Text *out, const Command *c)
     }
 }
 
+static void add_options(Text *out, const OptionTable *t)
+{
+    for (int i = 0; t && i < t->n; i++) {
+        text_add(out, ".TP\n.B ");
+        manual_troff(out, t->options[i].name);
+        text_add(out, "=\\fI");
+        manual_troff(out, *t->options[i].value ? t->options[i].value : "...");
+        text_add(out, "\n");
+        manual_troff(out, t->options[i].help);
+        text_add(out, "\n");
+    }
+}
+
 static void add_command(Text *out, const Command *c)
 {
     text_addf(out, ".SS %s\n.B seqlab %s\n.RI [ flags ]\n", c->name, c->name);
@@ -130,6 +143,7 @@ static void add_command(Text *out, const Command *c)
         text_add(out, ".PP\n");
         add_text(out, c->help);
     }
+    add_options(out, c->options);
     add_flags(out, c);
 }
 

@@ -1,6 +1,8 @@
 /* dataset -- the registry, and what opening and closing have in common. */
 #include "data/dataset.h"
 
+#include "data/text_units.h"
+
 #include <string.h>
 
 const char *const split_name[N_SPLITS] = {"train", "valid", "test"};
@@ -45,6 +47,7 @@ void dataset_close(Dataset *d)
 {
     for (int i = 0; i < d->n_memory; i++) memory_unmap(d->memory[i], d->memory_bytes[i]);
     file_unmap(&d->file);
+    if (d->text) text_units_free(d->text);
     memset(d, 0, sizeof *d);
 }
 

@@ -18,6 +18,7 @@ typedef enum SplitId { SPLIT_TRAIN, SPLIT_VALID, SPLIT_TEST, N_SPLITS } SplitId;
 extern const char *const split_name[N_SPLITS]; /* "train", "valid", "test" */
 
 typedef struct Dataset Dataset;
+struct TextUnits;
 typedef struct DatasetKind DatasetKind;
 enum { DATASET_PIECES = 12 };
 
@@ -35,11 +36,12 @@ struct Dataset {
     Task task;
     Shape image; /* of an example's bytes, (H, W, C); as sample unless that is a sequence */
     const char *const *class_names; /* n_classes, or NULL */
-    float mean[4], std[4];        /* per channel, of x in [0, 1]; x = (pixel / 255 - mean) / std */
-    Split split[N_SPLITS];        /* n = 0: there is no such split */
-    char sha256[HASH_HEX];        /* of the data: part of the run id */
-    const void *source;           /* what the kind's draw works from, in the arena */
-    FileMap file;                 /* owned, or empty */
+    float mean[4], std[4];  /* per channel, of x in [0, 1]; x = (pixel / 255 - mean) / std */
+    Split split[N_SPLITS];  /* n = 0: there is no such split */
+    char sha256[HASH_HEX];  /* of the data: part of the run id */
+    struct TextUnits *text; /* how tokens stand for text (text_units.h), owned; NULL: untold */
+    const void *source;     /* what the kind's draw works from, in the arena */
+    FileMap file;           /* owned, or empty */
     void *memory[DATASET_PIECES]; /* owned, by memory_map */
     size_t memory_bytes[DATASET_PIECES];
     int n_memory;

@@ -16,12 +16,13 @@
 
 #include <math.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { MAX_PATHS = OPTION_LIST_MAX };
-static const size_t MAX_BYTES = (size_t)1 << 36;
+static const size_t MAX_BYTES = (size_t)1 << 36, MAX_TOKENIZER = (size_t)1 << 30;
 
 typedef struct TextOptions {
-    PathList path, valid_path, test_path;
+    PathList path, valid_path, test_path, tokenizer;
     double valid, test;
     int unit;
     int64_t vocabulary, block;
@@ -36,6 +37,7 @@ static const Option options[] = {
     OPT_REAL(TextOptions, valid, 0.05, 0, 0.9, "share of path's bytes to validate on, before the test's"),
     OPT_REAL(TextOptions, test, 0.05, 0, 0.9, "share of path's bytes to test on: the last ones"),
     OPT_ENUM(TextOptions, unit, TEXT_UNIT_CHOICES, "byte", "what a token is"),
+    OPT_PATH(TextOptions, tokenizer, 1, "a tokenizer.json, or a folder with one, whose tokens are taken in place of unit's"),
     OPT_INT(TextOptions, vocabulary, 1024, 257, 65536, "of unit bpe: tokens, at most; 257 are bytes and padding"),
     OPT_INT(TextOptions, block, 256, 1, 1e9, "steps of an example, in tokens"),
     OPT_BOOL(TextOptions, shift, true, "cut the training text at other places in every epoch"),
@@ -48,7 +50,7 @@ typedef struct Part {
 } Part;
 
 typedef struct TextSource {
-    TextUnits units; /* while the set is opened */
+    TextUnits units; /* the set's text, once it is opened */
     Part part[N_SPLITS];
 } TextSource;
 
@@ -183,7 +185,8 @@ static bool encode_part(Dataset *d, SplitId id, const Stretch *text, TextSource 
     const int64_t need = id == SPLIT_TRAIN ? o->block + 1 : 2;
     void *memory;
     if (text->n == 0 && id != SPLIT_TRAIN) return true;
-    TRY(dataset_memory(d, &memory, text->n * sizeof(uint16_t), err));
+    TRY(dataset_memory(d, &memory, text_units_most(&source->units, text->n) * sizeof(uint16_t),
+                       err));
     Part *p = &source->part[id];
     TRY(text_units_encode(&source->units, text->bytes, text->n, memory, &p->n, err));
     p->token = memory;
@@ -204,15 +207,16 @@ static bool encode_part(Dataset *d, SplitId id, const Stretch *text, TextSource 
     return true;
 }
 
-static bool open_joined(Dataset *d, Joined text[N_SPLITS], unsigned splits, Arena *a, Error *err)
+static bool open_joined(Dataset *d, TextSource *source, const Joined text[N_SPLITS],
+                        unsigned splits, Arena *a, Error *err)
 {
     const TextOptions *o = d->options;
     Stretch part[N_SPLITS];
-    TextSource *source = arena_new_array(a, TextSource, 1);
     divide_text(o, text, part);
-    d->source = source;
-    TRY(text_units_learn(&source->units, (TextUnit)o->unit, o->vocabulary, part[SPLIT_TRAIN].bytes,
-                         part[SPLIT_TRAIN].n, a, err));
+    if (!d->text)
+        TRY(text_units_learn(&source->units, (TextUnit)o->unit, o->vocabulary,
+                             part[SPLIT_TRAIN].bytes, part[SPLIT_TRAIN].n, a, err));
+    d->text = &source->units;
     d->task = (Task){.sample = shape(1, o->block),
                      .dtype = I32,
                      .n_tokens = source->units.n_tokens,
@@ -222,8 +226,27 @@ static bool open_joined(Dataset *d, Joined text[N_SPLITS], unsigned splits, Aren
     bool ok = true;
     for (int s = 0; ok && s < N_SPLITS; s++)
         if (splits & 1u << s) ok = encode_part(d, (SplitId)s, &part[s], source, err);
-    text_units_free(&source->units);
     return ok;
+}
+
+/* The tokenizer that the options name. */
+static bool read_tokenizer(Dataset *d, TextUnits *units, const char **hashes, Arena *a, Error *err)
+{
+    const TextOptions *o = d->options;
+    const char *path = path_list_at(&o->tokenizer, 0);
+    struct stat st;
+    Tokenizer *t;
+    if (!path) return true;
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        path = arena_printf(a, "%s/tokenizer.json", path);
+    DataFile file = {.path = path, .max_bytes = MAX_TOKENIZER};
+    TRY(data_files_read(&file, 1, a, err));
+    *hashes = arena_printf(a, "%stokenizer %s\n", *hashes, file.sha256);
+    const bool ok = tokenizer_parse(&t, file.bytes, file.n, path, err);
+    data_files_free(&file, 1);
+    TRY(ok && text_units_given(units, t, err));
+    d->text = units;
+    return true;
 }
 
 static bool open_paths(Dataset *d, const PathList *path, unsigned splits, Arena *a, Error *err)
@@ -238,8 +261,11 @@ static bool open_paths(Dataset *d, const PathList *path, unsigned splits, Arena 
                     o->valid, o->test);
     for (int s = 0; ok && s < N_SPLITS; s++)
         ok = read_text(paths[s], split_name[s], o->unit, &text[s], &hashes, a, err);
+    TextSource *source = arena_new_array(a, TextSource, 1);
+    d->source = source;
+    ok = ok && read_tokenizer(d, &source->units, &hashes, a, err);
     hash_bytes(hashes, strlen(hashes), d->sha256);
-    ok = ok && open_joined(d, text, splits, a, err);
+    ok = ok && open_joined(d, source, text, splits, a, err);
     for (int s = 0; s < N_SPLITS; s++) memory_unmap(text[s].bytes, text[s].n_mapped);
     return ok;
 }

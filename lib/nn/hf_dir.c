@@ -1,13 +1,10 @@
 /* hf_dir -- see hf_dir.h. This file: config.json. The tensors are in hf_weights.c. */
 #include "nn/hf_dir.h"
 
-#include "base/text.h"
 #include "io/file.h"
+#include "nn/hf_json.h"
 
-#include <jansson.h>
 #include <string.h>
-
-enum { CONFIG_MAX = 1 << 24 };
 
 /* Objects inside config.json whose keys are options too. */
 static const char *const inner[] = {"rope_parameters", "rope_scaling", NULL};
@@ -47,32 +44,6 @@ bool hf_dir_is(const char *folder)
     return file_exists(path);
 }
 
-static bool read_json(const char *path, json_t **out, Error *err)
-{
-    char *text;
-    size_t n;
-    json_error_t why;
-    TRY(file_read(path, CONFIG_MAX, &text, &n, FAIL_DATA, err));
-    *out = json_loadb(text, n, 0, &why);
-    free(text);
-    if (json_is_object(*out)) return true;
-    json_decref(*out);
-    return fail(err, FAIL_DATA, NULL, "%s: is no JSON object%s%s", path, *out ? "" : ": ",
-                *out ? "" : why.text);
-}
-
-/* A number, a truth or a word as YAML text; NULL for null and what has parts. */
-static const char *plain_text(const json_t *j, Arena *a)
-{
-    char number[32];
-    if (json_is_string(j)) return arena_string(a, json_string_value(j));
-    if (json_is_boolean(j)) return json_is_true(j) ? "true" : "false";
-    if (json_is_integer(j)) return arena_printf(a, "%lld", (long long)json_integer_value(j));
-    if (!json_is_real(j)) return NULL;
-    text_real(number, json_real_value(j));
-    return arena_string(a, number);
-}
-
 static const json_t *find_key(const json_t *config, const char *key)
 {
     const json_t *found = json_object_get(config, key);
@@ -89,7 +60,7 @@ static bool check_demands(const char *path, const json_t *config, const Model *m
 {
     for (const Demand *d = demands; d->model; d++) {
         if (strcmp(d->model, model->name) != 0) continue;
-        const char *value = plain_text(json_object_get(config, d->key), a);
+        const char *value = hf_json_text(json_object_get(config, d->key), a);
         if (value && strcmp(value, d->value) != 0)
             return fail(err, FAIL_DATA, NULL, "%s: %s = %s: the model here has %s only", path,
                         d->key, value, d->value);
@@ -102,7 +73,7 @@ static bool wants_mean(const char *folder, Arena *a)
 {
     json_t *j = NULL;
     const char *path = arena_printf(a, "%s/1_Pooling/config.json", folder);
-    if (!file_exists(path) || !read_json(path, &j, NULL)) return false;
+    if (!file_exists(path) || !hf_json_read(path, &j, NULL)) return false;
     const bool mean = json_is_true(json_object_get(j, "pooling_mode_mean_tokens"));
     json_decref(j);
     return mean;
@@ -129,7 +100,7 @@ static bool read_config(const char *folder, const char *path, const json_t *conf
     TRY(check_demands(path, config, *model, a, err));
     for (int i = 0; i < (*model)->options.n; i++) {
         const Option *o = &(*model)->options.options[i];
-        const char *text = plain_text(find_key(config, o->name), a);
+        const char *text = hf_json_text(find_key(config, o->name), a);
         if (text && strcmp(o->name, "init") != 0) add_option(a, map, path, o->name, text);
     }
     if (strcmp(type, "bert") == 0) {
@@ -145,7 +116,7 @@ bool hf_dir_config(const char *folder, Arena *a, const Model **model, Yaml **opt
 {
     const char *path = arena_printf(a, "%s/config.json", folder);
     json_t *config = NULL;
-    TRY(read_json(path, &config, err));
+    TRY(hf_json_read(path, &config, err));
     *options = yaml_new_map(a);
     const bool ok = read_config(folder, path, config, a, model, *options, err);
     json_decref(config);

@@ -3,6 +3,7 @@
 
 #include "io/file.h"
 #include "nn/hf_dir.h"
+#include "tokenizer/tokenizer.h"
 
 #include <string.h>
 
@@ -215,6 +216,37 @@ bool llama2c_convert(const char *path, const char *folder, Error *err)
                     option_read(&model->options, y, NULL, "in the checkpoint", options, err) &&
                     hf_dir_write(folder, model, options, &task, params, err);
     params_free(params);
+    arena_free(a);
+    return ok;
+}
+
+/* -- The tokenizer */
+
+static bool write_text(Arena *a, const char *folder, const char *name, const char *text, Error *err)
+{
+    return file_replace(arena_printf(a, "%s/%s", folder, name), text, strlen(text), err);
+}
+
+bool llama2c_tokenizer(const char *path, const char *folder, Error *err)
+{
+    static const char config[] = "{\n"
+                                 "  \"bos_token\": \"<s>\",\n"
+                                 "  \"clean_up_tokenization_spaces\": false,\n"
+                                 "  \"eos_token\": \"</s>\",\n"
+                                 "  \"tokenizer_class\": \"PreTrainedTokenizerFast\",\n"
+                                 "  \"unk_token\": \"<unk>\"\n"
+                                 "}\n";
+    static const char generation[] = "{\n"
+                                     "  \"bos_token_id\": 1,\n"
+                                     "  \"eos_token_id\": [1, 2]\n"
+                                     "}\n";
+    Arena *a = arena_new();
+    Tokenizer *t = NULL;
+    const bool ok = tokenizer_open(&t, path, err) && folder_make(folder, err) &&
+                    tokenizer_save(t, arena_printf(a, "%s/tokenizer.json", folder), err) &&
+                    write_text(a, folder, "tokenizer_config.json", config, err) &&
+                    write_text(a, folder, "generation_config.json", generation, err);
+    tokenizer_free(t);
     arena_free(a);
     return ok;
 }

@@ -20,4 +20,9 @@ bool llama2c_read(const char *path, Arena *a, Yaml **options, Params *params,
 /* The same as a Hugging Face folder. */
 bool llama2c_convert(const char *path, const char *folder, Error *err) MUST_CHECK;
 
+/* The tok*.bin beside a checkpoint, as tokenizer.json, tokenizer_config.json and
+ * generation_config.json of a folder, which is made: texts begin with <s> and end with it or with
+ * </s>, as the program does it. */
+bool llama2c_tokenizer(const char *path, const char *folder, Error *err) MUST_CHECK;
+
 #endif

@@ -14,6 +14,7 @@ enum { MAX_NEW = 16, ROWS_MAX = 4 };
 typedef struct Made {
     int32_t tokens[ROWS_MAX * MAX_NEW];
     int64_t n[ROWS_MAX];
+    double log_probability[ROWS_MAX];
 } Made;
 
 static const Task LANGUAGE = {.per_step = true, .causal = true};
@@ -28,7 +29,13 @@ static Made made_by(const char *name, Task task, const char *options, int64_t ba
     TestHf m = test_hf(name, task, "{}");
     const GenerateOptions *o = test_options(m.arena, &generate_option_table, options);
     ASSERT_OK(decoder_new(&d, m.model, m.options, &m.build, batch, 24, &err), &err);
-    ASSERT_OK(generate(&d, o, prompt, n, made.tokens, made.n, &err), &err);
+    Prompt p[ROWS_MAX];
+    for (int i = 0; i < ROWS_MAX; i++) p[i] = (Prompt){prompt, n};
+    Generated out = {.tokens = made.tokens,
+                     .n = made.n,
+                     .room = o->max_new_tokens,
+                     .log_probability = made.log_probability};
+    ASSERT_OK(generate(&d, o, p, &out, &err), &err);
     decoder_free(&d);
     test_hf_free(&m);
     return made;
@@ -85,6 +92,111 @@ TEST(generate, four_beams_of_llama_are_the_librarys)
     row_is(&m, 8, 3, fourth, 8);
 }
 
+/* -- Options of the library's logits processors */
+
+TEST(generate, log_probability_is_the_models_own)
+{
+    const Made m = made_by("llama", LANGUAGE, "{max_new_tokens: 8, temperature: 3}", 1, PROMPT, 3);
+    assert_true(fabs(m.log_probability[0] + 11.402874946594238) < 1e-4);
+}
+
+TEST(generate, repetition_penalty_gives_what_the_library_gives)
+{
+    static const int32_t llama[] = {2, 2, 8, 8, 12, 34, 26, 39},
+                         gpt2[] = {17, 18, 25, 3, 3, 23, 32, 38};
+    const Made m =
+        made_by("llama", LANGUAGE, "{max_new_tokens: 8, repetition_penalty: 1.5}", 1, PROMPT, 3);
+    row_is(&m, 8, 0, llama, 8);
+    assert_true(fabs(m.log_probability[0] + 12.098832130432129) < 1e-4);
+    const Made n =
+        made_by("gpt2", LANGUAGE, "{max_new_tokens: 8, repetition_penalty: 1.5}", 1, PROMPT, 3);
+    row_is(&n, 8, 0, gpt2, 8);
+}
+
+TEST(generate, no_repeat_gives_what_the_library_gives)
+{
+    static const int32_t llama[] = {2, 2, 8, 8, 12, 12, 2, 12},
+                         gpt2[] = {17, 18, 25, 8, 38, 23, 32, 11};
+    const Made m =
+        made_by("llama", LANGUAGE, "{max_new_tokens: 8, no_repeat_ngram_size: 2}", 1, PROMPT, 3);
+    row_is(&m, 8, 0, llama, 8);
+    const Made n =
+        made_by("gpt2", LANGUAGE, "{max_new_tokens: 8, no_repeat_ngram_size: 1}", 1, PROMPT, 3);
+    row_is(&n, 8, 0, gpt2, 8);
+}
+
+TEST(generate, penalised_beams_are_the_librarys)
+{
+    static const int32_t first[] = {2, 2, 8, 8, 12, 12}, second[] = {2, 2, 2, 2, 2, 2},
+                         third[] = {2, 2, 8, 8, 12, 34};
+    const Made m =
+        made_by("llama", LANGUAGE, "{max_new_tokens: 6, num_beams: 3, repetition_penalty: 1.2}", 3,
+                PROMPT, 3);
+    row_is(&m, 6, 0, first, 6);
+    row_is(&m, 6, 1, second, 6);
+    row_is(&m, 6, 2, third, 6);
+    assert_true(fabs(m.log_probability[0] / 6 + 1.4773) < 1e-4);
+}
+
+TEST(generate, beams_without_repeats_are_the_librarys)
+{
+    static const int32_t first[] = {2, 2, 8, 8, 12, 12}, second[] = {2, 2, 8, 8, 12, 2},
+                         third[] = {2, 2, 8, 8, 12, 34};
+    const Made m =
+        made_by("llama", LANGUAGE, "{max_new_tokens: 6, num_beams: 3, no_repeat_ngram_size: 2}", 3,
+                PROMPT, 3);
+    row_is(&m, 6, 0, first, 6);
+    row_is(&m, 6, 1, second, 6);
+    row_is(&m, 6, 2, third, 6);
+}
+
+TEST(generate, ends_come_as_the_library_lets_them)
+{
+    static const int32_t want[] = {17, 25, 25, 3};
+    const Made m =
+        made_by("gpt2", LANGUAGE, "{max_new_tokens: 8, eos_token_id: [3, 18], min_new_tokens: 3}",
+                1, PROMPT, 3);
+    row_is(&m, 8, 0, want, 4);
+}
+
+TEST(generate, max_length_counts_the_prompt)
+{
+    static const int32_t want[] = {3, 3, 3, 3};
+    const Made m = made_by("gpt2", LANGUAGE, "{max_length: 7}", 1, PROMPT, 3);
+    row_is(&m, 20, 0, want, 4);
+}
+
+/* Prompts of other lengths, side by side: each row is what the library writes of it alone. */
+TEST(generate, prompts_of_all_lengths_go_side_by_side)
+{
+    static const int32_t one[] = {7}, five[] = {1, 4, 6, 8, 10};
+    static const int32_t want[3][6] = {
+        {16, 27, 31, 16, 27, 22},
+        {2,  2,  2,  2,  2,  2 },
+        {12, 27, 8,  28, 12, 12}
+    };
+    const Prompt prompt[] = {
+        {one,    1},
+        {PROMPT, 3},
+        {five,   5}
+    };
+    Error err = {0};
+    int32_t tokens[18];
+    int64_t n[3];
+    Decoder d;
+    Generated out = {.tokens = tokens, .room = 6, .n = n};
+    TestHf m = test_hf("llama", LANGUAGE, "{}");
+    const GenerateOptions *o = test_options(m.arena, &generate_option_table, "{max_new_tokens: 6}");
+    ASSERT_OK(decoder_new(&d, m.model, m.options, &m.build, 3, 10, &err), &err);
+    ASSERT_OK(generate(&d, o, prompt, &out, &err), &err);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(n[i], 6);
+        assert_memory_equal(tokens + 6 * i, want[i], sizeof want[i]);
+    }
+    decoder_free(&d);
+    test_hf_free(&m);
+}
+
 /* Of each step, the logits behind a cache against those of the whole sequence at once. */
 static void cache_changes_nothing(const char *name)
 {
@@ -126,7 +238,7 @@ static int32_t draw(const char *options, const float *logits, int64_t n, float u
     ScoredToken scratch[8];
     Arena *a = arena_new();
     const GenerateOptions *o = test_options(a, &generate_option_table, options);
-    const int32_t id = generate_draw(logits, n, o, uniform, scratch);
+    const int32_t id = token_draw(logits, n, o, uniform, scratch);
     arena_free(a);
     return id;
 }
@@ -183,12 +295,14 @@ TEST(generate, more_tokens_than_room_are_refused)
 {
     Error err = {0};
     Decoder d;
-    int32_t out[64];
+    int32_t tokens[64];
     int64_t n;
+    const Prompt prompt = {PROMPT, 3};
+    Generated out = {.tokens = tokens, .n = &n, .room = 64};
     TestHf m = test_hf("gpt2", LANGUAGE, "{}");
     const GenerateOptions *o = test_options(m.arena, &generate_option_table, "{max_new_tokens: 9}");
     ASSERT_OK(decoder_new(&d, m.model, m.options, &m.build, 1, 10, &err), &err);
-    ASSERT_FAILS(generate(&d, o, PROMPT, 3, out, &n, &err), &err, FAIL_RUN,
+    ASSERT_FAILS(generate(&d, o, &prompt, &out, &err), &err, FAIL_RUN,
                  "9 tokens after 3: there is room for 10");
     decoder_free(&d);
     test_hf_free(&m);
@@ -248,15 +362,17 @@ TEST(generate, cache_of_t5_gives_the_logits_of_whole_sequences)
 
 TEST(generate, prompt_of_unknown_tokens_is_refused)
 {
-    static const int32_t prompt[] = {5, 40};
+    static const int32_t tokens[] = {5, 40};
+    const Prompt prompt = {tokens, 2};
     Error err = {0};
     Decoder d;
-    int32_t out[8];
+    int32_t written[8];
     int64_t n;
+    Generated out = {.tokens = written, .n = &n, .room = 8};
     TestHf m = test_hf("gpt2", LANGUAGE, "{}");
     const GenerateOptions *o = test_options(m.arena, &generate_option_table, "{max_new_tokens: 2}");
     ASSERT_OK(decoder_new(&d, m.model, m.options, &m.build, 1, 10, &err), &err);
-    ASSERT_FAILS(generate(&d, o, prompt, 2, out, &n, &err), &err, FAIL_RUN,
+    ASSERT_FAILS(generate(&d, o, &prompt, &out, &err), &err, FAIL_RUN,
                  "token 40: the model has 40, from 0");
     decoder_free(&d);
     test_hf_free(&m);

@@ -8,6 +8,7 @@
 #include "nn/generate.h"
 #include "nn/hf_dir.h"
 #include "nn/llama2c.h"
+#include "tokenizer/tokenizer.h"
 
 #include <math.h>
 #include <string.h>
@@ -128,6 +129,31 @@ TEST(llama2c, loss_of_a_text_is_the_references)
     test_hf_free(&m);
 }
 
+/* The ids are MANIFEST.md's. */
+TEST(llama2c, tokenizer_of_the_written_folder_encodes_as_the_program)
+{
+    static const char text[] = "Once upon a time, there was a little dog named Max.";
+    static const int32_t want[] = {1,   403, 407, 261, 378, 432, 383, 286, 261,
+                                   376, 400, 428, 395, 392, 412, 444, 426};
+    enum { N = sizeof want / sizeof want[0] };
+    const char *from = test_shared("data/tinyllama_260k/tok512.bin");
+    Error err = {0};
+    Tokenizer *t;
+    TokenIds ids;
+    char folder[512], path[600];
+    if (!from) skip();
+    (void)snprintf(folder, sizeof folder, "%s/made", test_folder());
+    (void)snprintf(path, sizeof path, "%s/tokenizer.json", folder);
+    ASSERT_OK(llama2c_tokenizer(from, folder, &err), &err);
+    ASSERT_OK(tokenizer_open(&t, path, &err), &err);
+    TokenEncoder *e = token_encoder_new(t);
+    ASSERT_OK(token_encode(e, text, sizeof text - 1, true, &ids, &err), &err);
+    assert_int_equal(ids.n, N);
+    assert_memory_equal(ids.ids, want, sizeof want);
+    token_encoder_free(e);
+    tokenizer_free(t);
+}
+
 static void is_refused(const void *bytes, size_t n, const char *text)
 {
     Error err = {0};
@@ -171,15 +197,17 @@ TEST(llama2c, greedy_text_behind_a_cache_is_the_reference_programs)
     static Expected e;
     Error err = {0};
     Decoder d;
-    int32_t out[STEPS];
+    int32_t tokens[STEPS];
     int64_t n;
+    const Prompt prompt = {e.id, 1};
+    Generated out = {.tokens = tokens, .n = &n, .room = STEPS};
     if (!read_expected(&e)) skip();
     TestHf m = imported("data/tinyllama_260k/stories260K.bin", e.id, 1);
-    const GenerateOptions o = {.max_new_tokens = e.n, .num_beams = 1, .eos_token_id = -1};
+    const GenerateOptions o = {.max_new_tokens = e.n, .num_beams = 1, .repetition_penalty = 1};
     ASSERT_OK(decoder_new(&d, m.model, m.options, &m.build, 1, e.n, &err), &err);
-    ASSERT_OK(generate(&d, &o, e.id, 1, out, &n, &err), &err);
+    ASSERT_OK(generate(&d, &o, &prompt, &out, &err), &err);
     assert_int_equal(n, e.n);
-    for (int i = 0; i < e.n; i++) assert_int_equal(out[i], e.best[i]);
+    for (int i = 0; i < e.n; i++) assert_int_equal(tokens[i], e.best[i]);
     decoder_free(&d);
     test_hf_free(&m);
 }
