@@ -1,5 +1,6 @@
 /* eval -- `seqlab eval`: loss, top-1, top-5, a table by class and the confusion matrix of weights
  * on one split. */
+#include "base/clock.h"
 #include "cmd/eval_robustness.h"
 #include "cmd/json_write.h"
 #include "cmd/weights.h"
@@ -117,7 +118,12 @@ static bool evaluate_split(const Target *t, const Invocation *in, Network *n, Ev
     int64_t cells = (int64_t)out->n_classes * out->n_classes;
     if (out->n_classes <= TABLE_CLASSES && !t->data->text)
         out->confusion = arena_new_array(in->arena, int64_t, cells);
-    bool ok = evaluate(n, loader, out, err);
+    const double start = clock_s();
+    const bool ok = evaluate(n, loader, out, err);
+    const double seconds = clock_s() - start;
+    if (ok && in->flags.verbose)
+        (void)fprintf(stderr, "%" PRId64 " labels in %.3f s, %.0f a second\n", out->n, seconds,
+                      (double)out->n / seconds);
     loader_free(loader);
     return ok;
 }

@@ -4,7 +4,8 @@
     train_step_torch.py MODEL STEPS THREADS [VARIANT]
 
 MODEL is lenet_300_100 (batch 60, Adam), resnet20 (batch 128, SGD with Nesterov momentum), or one of step_bench.c's, with
-AdamW: char_gpt, long_conv, lstm. VARIANT is eager, channels_last (resnet20) or compile (torch 2 only; the compile time is
+AdamW: char_gpt, long_conv, lstm; or llama_lora, whose frozen weights stand beside adapters of rank 8 at all linear layers,
+as PEFT's do, with AdamW over the adapters alone. VARIANT is eager, channels_last (resnet20) or compile (torch 2 only; the compile time is
 not counted). The data are one tensor in memory, batches are drawn by index (no DataLoader processes, which only add time here), gradients are set to None, the optimizer is the fused
 or foreach one where the version has it. Prints one JSON line: median and mean milliseconds of a step, seconds from the
 start of the process to the end of the first step, and the peak resident megabytes."""
@@ -121,6 +122,61 @@ class Lstm(nn.Module):
         return self.decoder(self.lstm(self.embedding(x))[0]).flatten(0, 1)
 
 
+class LoraLinear(nn.Module):
+    def __init__(self, n_in, n_out, rank=8, alpha=16):
+        super().__init__()
+        self.base, self.scale = nn.Linear(n_in, n_out, bias=False), alpha / rank
+        self.A, self.B = nn.Linear(n_in, rank, bias=False), nn.Linear(rank, n_out, bias=False)
+        nn.init.zeros_(self.B.weight)
+
+    def forward(self, x):
+        return self.base(x) + self.scale * self.B(self.A(x))
+
+
+class RmsNorm(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(c))
+
+    def forward(self, x):
+        return self.weight * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6))
+
+
+class LlamaBlock(nn.Module):
+    def __init__(self, c, inner):
+        super().__init__()
+        self.input_norm, self.post_norm = RmsNorm(c), RmsNorm(c)
+        self.q, self.k, self.v, self.o = (LoraLinear(c, c) for _ in range(4))
+        self.gate, self.up, self.down = LoraLinear(c, inner), LoraLinear(c, inner), LoraLinear(inner, c)
+
+    def turned(self, x):
+        half = x.shape[-1] // 2
+        return x * self.cos + torch.cat((-x[..., half:], x[..., :half]), dim=-1) * self.sin
+
+    def forward(self, x):
+        b, t, c = x.shape
+        h = self.input_norm(x)
+        q, k, v = (f(h).view(b, t, c // 64, 64).transpose(1, 2) for f in (self.q, self.k, self.v))
+        x = x + self.o(GptBlock.attend(self, self.turned(q), self.turned(k), v).transpose(1, 2).reshape(b, t, c))
+        h = self.post_norm(x)
+        return x + self.down(F.silu(self.gate(h)) * self.up(h))
+
+
+class LlamaLora(nn.Module):
+    def __init__(self, vocabulary=65, t=256, c=512, inner=1408):
+        super().__init__()
+        self.embed, self.norm, self.head = nn.Embedding(vocabulary, c), RmsNorm(c), nn.Linear(c, vocabulary, bias=False)
+        self.blocks = nn.Sequential(*[LlamaBlock(c, inner) for _ in range(8)])
+        LlamaBlock.hidden = torch.ones(t, t, dtype=torch.bool).triu(1)
+        angle = torch.outer(torch.arange(t), 10000.0 ** -(torch.arange(0, 64, 2) / 64)).repeat(1, 2)
+        LlamaBlock.cos, LlamaBlock.sin = angle.cos(), angle.sin()
+        for name, p in self.named_parameters():
+            p.requires_grad = ".A." in name or ".B." in name
+
+    def forward(self, x):
+        return self.head(self.norm(self.blocks(self.embed(x)))).flatten(0, 1)
+
+
 text = lambda t: (torch.randint(0, 65, (256, t)), torch.randint(0, 65, (256, t)))
 images = lambda: (torch.rand(4096, 1, 28, 28), torch.randint(0, 10, (4096,)))
 adamw = (torch.optim.AdamW, dict(lr=1e-3))
@@ -139,6 +195,8 @@ elif model_name == "long_conv":
     model, (kind, options) = LongConv(), adamw
 elif model_name == "lstm":
     batch, (data, labels), model, (kind, options) = 32, text(128), Lstm(), adamw
+elif model_name == "llama_lora":
+    batch, (data, labels), model, (kind, options) = 8, text(256), LlamaLora(), adamw
 else:
     sys.exit(f"no model {model_name}")
 
@@ -150,7 +208,7 @@ if variant == "compile":
 optimizer = None
 for extra in (dict(fused=True), dict(foreach=True), {}):
     try:
-        optimizer = kind(model.parameters(), **options, **extra)
+        optimizer = kind([p for p in model.parameters() if p.requires_grad], **options, **extra)
         break
     except (TypeError, RuntimeError):
         continue

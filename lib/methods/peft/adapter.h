@@ -49,7 +49,7 @@ bool adapter_ends(const Param *p, const char *suffix);
 int64_t adapter_out(const LinearProduct *l);
 int64_t adapter_in(const LinearProduct *l);
 /* The trained tensor `suffix` (".lora_A.weight") of l's module. A base that lacks it is no error.
- * Vectors do not decay, as norms do not. */
+ * A vector has the role of a norm. */
 Param *adapter_param(const MethodCall *c, const ModelBuild *b, const LinearProduct *l,
                      const char *suffix, Shape s, Init init);
 /* What an adapter remembers of that module besides, at first zeros. */
