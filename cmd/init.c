@@ -196,6 +196,7 @@ static void tell(const Invocation *in, Console *c, const char *path, const char 
         json_add_text(&j, "output", path);
         json_add_text(&j, "made", text);
         json_add_real(&j, "seconds", clock_s() - c->start_s);
+        json_add_int(&j, "peak_bytes", clock_peak_bytes());
         json_end(&j, '}');
         json_print(&j);
     } else if (!in->flags.quiet) {
