@@ -52,6 +52,7 @@ static void print_text(const Evaluation *e, const Dataset *d, const Pass *pass)
 {
     print_share("top1", e->n_top1, e->n);
     if (e->n_classes > 5) print_share("top5", e->n_top5, e->n);
+    if (e->n_answers > 0) print_share("accuracy", e->n_right, e->n_answers);
     (void)printf("loss %.4f\n", e->loss);
     if (d->task.per_step) (void)printf("perplexity %.4f\n", perplexity(e->loss));
     if (e->bits_per_byte > 0) (void)printf("bits_per_byte %.4f\n", e->bits_per_byte);
@@ -82,6 +83,7 @@ static void print_json(const Evaluation *e, const Dataset *d, const Pass *pass, 
     json_add_int(&j, "n", e->n);
     json_add_real(&j, "top1", (double)e->n_top1 / n);
     json_add_real(&j, "top5", (double)e->n_top5 / n);
+    if (e->n_answers > 0) json_add_real(&j, "accuracy", (double)e->n_right / (double)e->n_answers);
     json_add_real(&j, "loss", e->loss);
     if (d->task.per_step) json_add_real(&j, "perplexity", perplexity(e->loss));
     if (e->bits_per_byte > 0) json_add_real(&j, "bits_per_byte", e->bits_per_byte);

@@ -11,7 +11,7 @@ extern const DatasetKind dataset_mnist, dataset_fashion_mnist, dataset_cifar10, 
     dataset_shapes, dataset_listops, dataset_pathfinder, dataset_associative_recall,
     dataset_induction_heads, dataset_delay, dataset_selective_copying, dataset_text_lm,
     dataset_tinyshakespeare, dataset_retrieval_markov, dataset_text_classification,
-    dataset_retrieval, dataset_series;
+    dataset_retrieval, dataset_series, dataset_text_to_text, dataset_arithmetic;
 
 // clang-format off
 const DatasetKind *const dataset_registry[] = {
@@ -21,6 +21,7 @@ const DatasetKind *const dataset_registry[] = {
     &dataset_associative_recall, &dataset_induction_heads, &dataset_delay, &dataset_selective_copying,
     &dataset_text_lm, &dataset_tinyshakespeare,
     &dataset_retrieval_markov, &dataset_text_classification, &dataset_retrieval, &dataset_series,
+    &dataset_text_to_text, &dataset_arithmetic,
     NULL,
 };
 // clang-format on

@@ -20,7 +20,7 @@ extern const char *const split_name[N_SPLITS]; /* "train", "valid", "test" */
 typedef struct Dataset Dataset;
 struct TextUnits;
 typedef struct DatasetKind DatasetKind;
-enum { DATASET_PIECES = 12 };
+enum { DATASET_PIECES = 24 };
 
 typedef struct Split {
     int64_t n;

@@ -25,7 +25,7 @@ typedef struct TextOptions {
     PathList path, valid_path, test_path, tokenizer;
     double valid, test;
     int unit;
-    int64_t vocabulary, block;
+    int64_t vocabulary, block, permute_letters;
     bool shift;
 } TextOptions;
 
@@ -40,6 +40,7 @@ static const Option options[] = {
     OPT_PATH(TextOptions, tokenizer, 1, "a tokenizer.json, or a folder with one, whose tokens are taken in place of unit's"),
     OPT_INT(TextOptions, vocabulary, 1024, 257, 65536, "of unit bpe: tokens, at most; 257 are bytes and padding"),
     OPT_INT(TextOptions, block, 256, 1, 1e9, "steps of an example, in tokens"),
+    OPT_INT(TextOptions, permute_letters, 0, 0, 1e15, "write the text in a cipher, each letter a-z as another one, drawn from this seed; 0: as it is"),
     OPT_BOOL(TextOptions, shift, true, "cut the training text at other places in every epoch"),
 };
 // clang-format on
@@ -150,6 +151,21 @@ static bool read_text(const PathList *paths, const char *name, int unit, Joined 
     bool ok = join(files, paths->n, unit, out, err);
     data_files_free(files, paths->n);
     return ok;
+}
+
+/* The same for small and capital letters, so that a sentence still begins with a capital. What the
+ * text says, and what follows what, stays; what each letter means must be learned anew. */
+static void permute_letters(Joined *text, int64_t seed)
+{
+    enum { LETTERS = 26 };
+    int64_t order[LETTERS];
+    Pcg rng = pcg_stream((uint64_t)seed, "permute_letters", 0, 0);
+    pcg_permutation(&rng, order, LETTERS);
+    for (size_t i = 0; i < text->n; i++) {
+        unsigned char *c = &text->bytes[i];
+        if (*c >= 'a' && *c <= 'z') *c = (unsigned char)('a' + order[*c - 'a']);
+        if (*c >= 'A' && *c <= 'Z') *c = (unsigned char)('A' + order[*c - 'A']);
+    }
 }
 
 /* Not inside a character, where the text is UTF-8. */
@@ -265,6 +281,8 @@ static bool open_paths(Dataset *d, const PathList *path, unsigned splits, Arena 
     d->source = source;
     ok = ok && read_tokenizer(d, &source->units, &hashes, a, err);
     hash_bytes(hashes, strlen(hashes), d->sha256);
+    for (int s = 0; ok && o->permute_letters > 0 && s < N_SPLITS; s++)
+        permute_letters(&text[s], o->permute_letters);
     ok = ok && open_joined(d, source, text, splits, a, err);
     for (int s = 0; s < N_SPLITS; s++) memory_unmap(text[s].bytes, text[s].n_mapped);
     return ok;

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { MAX_COLUMNS = 64, MAX_LINE = 1 << 24, MAX_NUMBER = 3 };
+enum { MAX_LINE = 1 << 24, MAX_NUMBER = 3 };
 
 /* Far more than any published set, and below what a damaged .gz may claim. */
 static const size_t MAX_FILE = (size_t)1 << 34;
@@ -28,8 +28,7 @@ bool text_is_skipped(const char *skip, TextSpan word)
     return false;
 }
 
-/* The next line without its end, \n or \r\n; false after the last. */
-static bool next_line(TextSpan *rest, TextSpan *line)
+bool text_next_line(TextSpan *rest, TextSpan *line)
 {
     if (rest->n == 0) return false;
     const uint8_t *end = memchr(rest->at, '\n', (size_t)rest->n);
@@ -41,11 +40,10 @@ static bool next_line(TextSpan *rest, TextSpan *line)
     return true;
 }
 
-/* The first columns of a line, at most MAX_COLUMNS; how many. */
-static int split_line(TextSpan line, TextSpan column[MAX_COLUMNS])
+int text_split_line(TextSpan line, TextSpan column[TEXT_MAX_COLUMNS])
 {
     int n = 0;
-    while (n < MAX_COLUMNS) {
+    while (n < TEXT_MAX_COLUMNS) {
         const uint8_t *tab = line.n > 0 ? memchr(line.at, '\t', (size_t)line.n) : NULL;
         column[n++] = (TextSpan){line.at, tab ? tab - line.at : line.n};
         if (!tab) break;
@@ -65,11 +63,11 @@ static bool find_column(const Table *t, const char *name, const TextSpan *header
     }
     const bool number = n < MAX_NUMBER && strspn(name, "0123456789") == n;
     *out = number ? (int)strtol(name, NULL, 10) - 1 : -1;
-    if (*out >= 0 && *out < MAX_COLUMNS) return true;
+    if (*out >= 0 && *out < TEXT_MAX_COLUMNS) return true;
     if (!t->columns->header)
         return fail(err, FAIL_CONFIG, NULL,
                     "column '%.60s': without a header a column is a number from 1 to %d", name,
-                    MAX_COLUMNS);
+                    TEXT_MAX_COLUMNS);
     return fail(err, FAIL_DATA, NULL, "%s:1: no column is called '%.60s'; the first is '%.*s'",
                 t->path, name, n_header > 0 && header[0].n < 60 ? (int)header[0].n : 60,
                 n_header > 0 ? (const char *)header[0].at : "");
@@ -79,9 +77,9 @@ static bool find_column(const Table *t, const char *name, const TextSpan *header
 static bool open_table(Table *t, TextSpan *rest, Error *err)
 {
     const TextColumns *c = t->columns;
-    TextSpan line, header[MAX_COLUMNS];
+    TextSpan line, header[TEXT_MAX_COLUMNS];
     int n = 0;
-    if (c->header && next_line(rest, &line)) n = split_line(line, header);
+    if (c->header && text_next_line(rest, &line)) n = text_split_line(line, header);
     TRY(find_column(t, c->label, header, n, &t->label, err));
     t->n = t->label + 1;
     for (int i = 0; i < c->n_texts; i++) {
@@ -93,11 +91,11 @@ static bool open_table(Table *t, TextSpan *rest, Error *err)
 
 static bool read_row(const Table *t, TextSpan line, int64_t number, TextRow *row, Error *err)
 {
-    TextSpan column[MAX_COLUMNS];
+    TextSpan column[TEXT_MAX_COLUMNS];
     if (line.n > MAX_LINE)
         return fail(err, FAIL_DATA, NULL, "%s:%lld: a line of %lld bytes; at most %d are read",
                     t->path, (long long)number, (long long)line.n, MAX_LINE);
-    const int n = split_line(line, column);
+    const int n = text_split_line(line, column);
     if (n < t->n)
         return fail(err, FAIL_DATA, NULL,
                     "%s:%lld: %d column%s, apart by tabs; expected %d or more", t->path,
@@ -114,7 +112,7 @@ static int64_t count_lines(TextSpan rest)
 {
     TextSpan line;
     int64_t n = 0;
-    while (next_line(&rest, &line)) n++;
+    while (text_next_line(&rest, &line)) n++;
     return n;
 }
 
@@ -131,7 +129,7 @@ static bool parse_table(TextRows *rows, Dataset *d, const TextColumns *c, TextSp
     TRY(open_table(&t, &all, err));
     TRY(dataset_memory(d, &row_, (size_t)count_lines(all) * sizeof(TextRow), err));
     TextRow *row = row_;
-    for (int64_t number = c->header ? 2 : 1; next_line(&all, &line); number++) {
+    for (int64_t number = c->header ? 2 : 1; text_next_line(&all, &line); number++) {
         if (line.n == 0) continue;
         TRY(read_row(&t, line, number, &row[rows->n], err));
         rows->n += !text_is_skipped(c->skip_labels, row[rows->n].label);

@@ -9,7 +9,7 @@
 
 #include "data/dataset.h"
 
-enum { TEXT_PAIR = 2 };
+enum { TEXT_PAIR = 2, TEXT_MAX_COLUMNS = 64 };
 
 typedef struct TextSpan {
     const uint8_t *at;
@@ -44,6 +44,11 @@ bool text_rows_read(TextRows *rows, Dataset *d, const char *path, const TextColu
 /* The same of a folder. */
 bool text_folder_read(TextRows *rows, Dataset *d, const TextColumns *c, Arena *a,
                       Error *err) MUST_CHECK;
+
+/* Takes the next line off, without its end, \n or \r\n; false after the last. */
+bool text_next_line(TextSpan *rest, TextSpan *line);
+/* The columns of a line, at most TEXT_MAX_COLUMNS; how many. */
+int text_split_line(TextSpan line, TextSpan column[TEXT_MAX_COLUMNS]);
 
 /* That `skip`, words apart by blanks, has this word. */
 bool text_is_skipped(const char *skip, TextSpan word);

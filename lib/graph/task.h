@@ -16,6 +16,10 @@ typedef struct Task {
                              follows is asked about, and a model may read the two apart */
     bool causal;          /* labels are what comes next: no step may see a later one */
     bool pair;            /* the sample is two sequences, (2, ...), and the label is about both */
+    bool answer;          /* per_step: an example's labels are one answer, right as a whole */
+    const int32_t *choices; /* answer: only these n_choices labels can come first, and the first one
+                               decides; or NULL */
+    int n_choices;
 } Task;
 
 static inline int64_t task_n_labels(const Task *t)

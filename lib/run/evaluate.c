@@ -38,7 +38,16 @@ int predicted_class(const float *logits, int n)
     return best;
 }
 
-static void add_label(Evaluation *out, const float *logits, int32_t label, double *loss_sum,
+static bool best_choice(const Task *t, const float *logits, int32_t label)
+{
+    int best = 0;
+    for (int k = 1; k < t->n_choices; k++)
+        if (logits[t->choices[k]] > logits[t->choices[best]]) best = k;
+    return t->choices[best] == label;
+}
+
+/* Returns whether the label has the largest logit. */
+static bool add_label(Evaluation *out, const float *logits, int32_t label, double *loss_sum,
                       float loss)
 {
     int rank = rank_of(logits, out->n_classes, label);
@@ -48,6 +57,27 @@ static void add_label(Evaluation *out, const float *logits, int32_t label, doubl
     *loss_sum += (double)loss;
     if (out->confusion)
         out->confusion[label * out->n_classes + predicted_class(logits, out->n_classes)]++;
+    return rank == 0;
+}
+
+/* An example's labels, n of them. Where there are choices, the first one decides whether the answer
+ * is right; else all do, so that it is right exactly where greedy generation would give it. */
+static void add_example(Evaluation *out, const Task *t, const float *logits, const int32_t *label,
+                        int64_t n, double *loss_sum, const float *loss)
+{
+    bool right = true, any = false;
+    for (int64_t i = 0; i < n; i++) {
+        const float *of = logits + i * out->n_classes;
+        if (label[i] < 0) continue;
+        const bool hit = add_label(out, of, label[i], loss_sum, loss[i]);
+        if (!t->choices)
+            right = right && hit;
+        else if (!any)
+            right = best_choice(t, of, label[i]);
+        any = true;
+    }
+    out->n_answers += t->answer && any;
+    out->n_right += t->answer && any && right;
 }
 
 /* NaN without the sign, which the CPU chooses. */
@@ -70,7 +100,7 @@ bool evaluate_changed(Network *n, Loader *loader, EvaluateChange *change, void *
     const int64_t n_labels = task_n_labels(&n->options.task);
     Pass *pass = &n->eval;
     double loss_sum = 0;
-    out->n = out->n_top1 = out->n_top5 = 0;
+    out->n = out->n_top1 = out->n_top5 = out->n_answers = out->n_right = 0;
     memset(out->metric, 0, sizeof out->metric);
     if (out->confusion)
         memset(out->confusion, 0, sizeof out->confusion[0] * (size_t)classes * (size_t)classes);
@@ -83,9 +113,11 @@ bool evaluate_changed(Network *n, Loader *loader, EvaluateChange *change, void *
         plan_run(pass->plan, 0);
         const float *logits = plan_value(pass->plan, pass->logits);
         const float *loss = plan_value(pass->plan, pass->loss);
-        for (int64_t i = 0; i < batch.n * n_labels; i++)
-            if (batch.label[i] >= 0)
-                add_label(out, logits + i * classes, batch.label[i], &loss_sum, loss[i]);
+        for (int64_t i = 0; i < batch.n; i++) {
+            const int64_t at = i * n_labels;
+            add_example(out, &n->options.task, logits + at * classes, batch.label + at, n_labels,
+                        &loss_sum, loss + at);
+        }
         for (int i = 0; i < pass->n_metrics; i++)
             out->metric[i] +=
                 (double)*(const float *)plan_value(pass->plan, pass->metrics[i].value);

@@ -209,6 +209,29 @@ static const char *whole_path(const char *path, Arena *a)
     return realpath(path, whole) ? arena_string(a, whole) : path;
 }
 
+/* Puts what the folder says into the data set, where it has such an option and the file no value.
+ */
+static void merge_data(const Experiment *e, const char *option, const char *value, Arena *a)
+{
+    Yaml *data = yaml_get(e->root, "data");
+    const Yaml *name = yaml_get(data, "name");
+    const DatasetKind *kind = name && name->kind == YAML_SCALAR ? dataset_find(name->text) : NULL;
+    if (!kind || !option_find(&kind->options, option) || yaml_get(data, option)) return;
+    Yaml *word = yaml_new_scalar(a, value, false);
+    word->at.file = word->key_at.file = arena_printf(a, "%s/config.json", e->base.folder);
+    yaml_set(a, data, option, word);
+}
+
+/* Text is read by the model's own tokenizer, and its answers are among the model's tokens. */
+static void merge_tokens(const Experiment *e, Arena *a)
+{
+    const char *path = arena_printf(a, "%s/tokenizer.json", e->base.folder);
+    const Yaml *vocabulary = yaml_get(yaml_get(e->root, "model"), "vocab_size");
+    if (file_exists(path)) merge_data(e, "tokenizer", path, a);
+    if (vocabulary && vocabulary->kind == YAML_SCALAR)
+        merge_data(e, "vocab_size", vocabulary->text, a);
+}
+
 bool experiment_pretrained(Experiment *e, Arena *a, Error *err)
 {
     const Yaml *y = yaml_get(e->root, "base");
@@ -222,7 +245,9 @@ bool experiment_pretrained(Experiment *e, Arena *a, Error *err)
         TRY(peft_dir_base(path, a, &path, err));
     }
     e->base.folder = whole_path(path, a);
-    return merge_model(e, a, err) && (!adapter || merge_method(e, a, err));
+    TRY(merge_model(e, a, err));
+    merge_tokens(e, a);
+    return !adapter || merge_method(e, a, err);
 }
 
 bool experiment_references(Experiment *e, Arena *a, Error *err)

@@ -16,11 +16,13 @@ bool training_eval_due(const Training *t)
 }
 
 static const struct {
-    const char *loss, *perplexity, *bits_per_byte, *top1, *top5;
+    const char *loss, *perplexity, *bits_per_byte, *top1, *top5, *accuracy;
 } metric_name[N_SPLITS] = {
-    {"train.loss", "train.perplexity", "train.bits_per_byte", "train.top1", "train.top5"},
-    {"valid.loss", "valid.perplexity", "valid.bits_per_byte", "valid.top1", "valid.top5"},
-    {"test.loss",  "test.perplexity",  "test.bits_per_byte",  "test.top1",  "test.top5" },
+  // clang-format off
+    {"train.loss", "train.perplexity", "train.bits_per_byte", "train.top1", "train.top5", "train.accuracy"},
+    {"valid.loss", "valid.perplexity", "valid.bits_per_byte", "valid.top1", "valid.top5", "valid.accuracy"},
+    {"test.loss",  "test.perplexity",  "test.bits_per_byte",  "test.top1",  "test.top5",  "test.accuracy" },
+  // clang-format on
 };
 
 static bool evaluate_split(Training *t, SplitId split, Evaluation *out, MetricLine *line,
@@ -35,6 +37,9 @@ static bool evaluate_split(Training *t, SplitId split, Evaluation *out, MetricLi
         metric_add(line, metric_name[split].bits_per_byte, out->bits_per_byte);
     metric_add(line, metric_name[split].top1, (double)out->n_top1 / n);
     if (out->n_classes > 5) metric_add(line, metric_name[split].top5, (double)out->n_top5 / n);
+    if (out->n_answers > 0)
+        metric_add(line, metric_name[split].accuracy,
+                   (double)out->n_right / (double)out->n_answers);
     return true;
 }
 
@@ -88,7 +93,7 @@ static void say(Training *t, const MetricLine *line)
     int n = 0;
     for (int i = 0; i < line->n && n < (int)sizeof text - 48; i++) {
         const char *name = line->at[i].name, *kind = strrchr(name, '.');
-        bool share = kind && strncmp(kind, ".top", 4) == 0;
+        bool share = kind && (strncmp(kind, ".top", 4) == 0 || strcmp(kind, ".accuracy") == 0);
         if (kind && strcmp(kind, ".top5") == 0) continue;
         n += snprintf(text + n, sizeof text - (size_t)n, share ? "  %s %.2f %%" : "  %s %.4g", name,
                       share ? 100 * line->at[i].value : line->at[i].value);

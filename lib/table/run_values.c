@@ -12,10 +12,25 @@
 
 enum { METRICS_BYTES_MAX = 1 << 30 };
 
+/* The first evaluation with a value as good as the target, or the last one. */
+static bool find_reached(const TableMetric *m, MetricLines rest, MetricLines *found)
+{
+    const double sign = metric_less_is_better(m->by) ? -1 : 1;
+    double value;
+    bool any = false;
+    while (metric_lines_next(&rest, found)) {
+        if (!metric_line_number(found->text, found->n, m->by, &value)) continue;
+        any = true;
+        if (sign * value >= sign * m->target) break;
+    }
+    return any;
+}
+
 /* The evaluation that a metric asks for; false when there is none. */
 static bool find_line(const TableMetric *m, MetricLines rest, MetricLines *found)
 {
     MetricLines line;
+    if (m->at == AT_REACH) return find_reached(m, rest, found);
     double best = 0, value, sign = m->at == AT_BEST && metric_less_is_better(m->by) ? -1 : 1;
     bool any = false;
     while (metric_lines_next(&rest, &line)) {
@@ -75,14 +90,17 @@ bool run_values(const TableSpec *spec, const char *by, const char *folder, const
     }
     for (int i = 0; i < spec->n_metrics && ok; i++) {
         const TableMetric *m = &spec->metrics[i];
+        const bool unknown = m->target_row != NULL;
         MetricLines line = last;
         bool there;
-        if (m->at != AT_LAST && !find_line(m, all, &line)) ok = fail_line(m, folder, err);
+        if (m->at != AT_LAST && !unknown && !find_line(m, all, &line))
+            ok = fail_line(m, folder, err);
         if (!ok) break;
         if (is_run_field(m))
             there = run_record_number(record, m->name + 4, &values[i]) && !isnan(values[i]);
         else
-            there = metric_line_number(line.text, line.n, m->name, &values[i]);
+            there = metric_line_number(line.text, line.n, unknown ? m->by : m->name, &values[i]);
+        if (m->at == AT_REACH && !unknown && isnan(m->target)) there = false;
         if (!there) *absent |= UINT32_C(1) << i;
         if (i == 0 && by) (void)!metric_line_number(line.text, line.n, by, by_value);
     }

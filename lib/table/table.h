@@ -12,8 +12,10 @@
  *       step: {0.5: 91.7}
  *
  * A metric is one of metrics.jsonl (test.top1) or a field of run.json (run.step_ms). `at` is
- * `last`, `best:valid.loss` (the evaluation at which that metric is best; never a test metric) or a
- * step.
+ * `last`, `best:valid.loss` (the evaluation at which that metric is best; never a test metric), a
+ * step or `reach:train.loss`: the first evaluation at which that metric is as good as `value`, or
+ * as the mean of the last ones of the row `row`; a run that never gets there has its last
+ * evaluation. So {name: step, at: reach:train.loss, row: lora} is how many steps LoRA's loss takes.
  *
  * The cells are built from observations, one a run and in the sweep's order: this header knows
  * nothing of run folders (table/tables.h does). All memory is the arena's. */
@@ -28,7 +30,7 @@ enum { TABLE_ROW_KEYS = 2, TABLE_KEYS = 16, TABLE_METRICS = 32 };
 /* Which of two values is the better one. */
 typedef enum TableBetter { BETTER_AUTO, BETTER_HIGHER, BETTER_LOWER, BETTER_NONE } TableBetter;
 
-typedef enum TableAt { AT_LAST, AT_BEST, AT_STEP } TableAt;
+typedef enum TableAt { AT_LAST, AT_BEST, AT_STEP, AT_REACH } TableAt;
 
 typedef struct TableMetric {
     const char *name;
@@ -38,8 +40,10 @@ typedef struct TableMetric {
     int64_t digits;           /* after the point */
     int better;               /* TableBetter, never BETTER_AUTO once read */
     TableAt at;
-    const char *by; /* of AT_BEST */
-    int64_t step;   /* of AT_STEP */
+    const char *by;         /* of AT_BEST and AT_REACH */
+    int64_t step;           /* of AT_STEP */
+    double target;          /* of AT_REACH; NaN: a row's that has no runs */
+    const char *target_row; /* until its value is known; as long, a run's value is that of `by` */
     const Yaml *where;
 } TableMetric;
 

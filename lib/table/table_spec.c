@@ -4,6 +4,7 @@
 #include "io/option.h"
 #include "run/metric_lines.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,8 +12,8 @@
 
 /* What stands in a metric's map. */
 typedef struct MetricOptions {
-    const char *name, *at, *unit, *label;
-    double scale;
+    const char *name, *at, *unit, *label, *row;
+    double scale, value;
     int64_t digits;
     int better;
 } MetricOptions;
@@ -27,7 +28,9 @@ typedef struct BlockOptions {
 #define BETTER "auto|higher|lower|none" /* as TableBetter */
 static const Option metric_rows[] = {
     OPT_STRING(MetricOptions, name, "", "a metric of metrics.jsonl (test.top1) or a field of run.json (run.step_ms)"),
-    OPT_STRING(MetricOptions, at, "last", "which evaluation: last, best:METRIC (never a test metric) or a step"),
+    OPT_STRING(MetricOptions, at, "last", "which evaluation: last, best:METRIC (never a test metric), a step, or reach:METRIC: the first at which that metric is as good as value or row, else the last"),
+    OPT_REAL(MetricOptions, value, 0, -1e300, 1e300, "of reach: what is to be reached"),
+    OPT_STRING(MetricOptions, row, "", "of reach: the row whose mean last value is to be reached"),
     OPT_STRING(MetricOptions, unit, "", "shown in the header"),
     OPT_STRING(MetricOptions, label, "", "shown instead of the name"),
     OPT_REAL(MetricOptions, scale, 1, -1e30, 1e30, "values are multiplied by it"),
@@ -49,28 +52,52 @@ static const Option block_rows[] = {
 const OptionTable table_block_options = OPTION_TABLE(BlockOptions, block_rows);
 // clang-format on
 
+static bool read_by(TableMetric *m, const char *by, const Yaml *y, Error *err)
+{
+    m->by = by;
+    if (metric_is_test(by))
+        return yaml_fail(y, err,
+                         "at = '%.60s': the best step is never chosen by a test metric; choose by "
+                         "a valid metric, such as best:valid.loss",
+                         m->at_text);
+    return *by ||
+           yaml_fail(y, err, "at = '%s': by which metric? such as best:valid.loss", m->at_text);
+}
+
 static bool read_at(TableMetric *m, const Yaml *y, Error *err)
 {
-    static const char best[] = "best:";
+    static const char best[] = "best:", reach[] = "reach:";
     char *end;
     const char *text = m->at_text;
     if (strcmp(text, "last") == 0) return true;
     if (strncmp(text, best, sizeof best - 1) == 0) {
         m->at = AT_BEST;
-        m->by = text + sizeof best - 1;
-        if (metric_is_test(m->by))
-            return yaml_fail(y, err,
-                             "at = '%.60s': the best step is never chosen by a test metric; "
-                             "choose by a valid metric, such as best:valid.loss",
-                             text);
-        return *m->by ||
-               yaml_fail(y, err, "at = 'best:': by which metric? such as best:valid.loss");
+        return read_by(m, text + sizeof best - 1, y, err);
+    }
+    if (strncmp(text, reach, sizeof reach - 1) == 0) {
+        m->at = AT_REACH;
+        return read_by(m, text + sizeof reach - 1, y, err);
     }
     double step = strtod(text, &end);
     if (end == text || *end || !(step >= 0 && step < 1e15) || step != (double)(int64_t)step)
-        return yaml_fail(y, err, "at = '%.60s': expected last, best:METRIC or a step", text);
+        return yaml_fail(y, err, "at = '%.60s': expected last, best:METRIC, reach:METRIC or a step",
+                         text);
     m->at = AT_STEP;
     m->step = (int64_t)step;
+    return true;
+}
+
+/* What `reach` is to reach, which the map of the metric says. */
+static bool read_target(TableMetric *m, const MetricOptions *o, const Yaml *y, Error *err)
+{
+    const Yaml *value = yaml_get(y, "value"), *row = yaml_get(y, "row");
+    m->target = value ? o->value : (double)NAN;
+    m->target_row = o->row;
+    if (m->at != AT_REACH && (value || row))
+        return yaml_fail_key(value ? value : row, err, "only at: reach:METRIC has a %s",
+                             value ? "value" : "row");
+    if (m->at == AT_REACH && !value == !o->row)
+        return yaml_fail(y, err, "at: reach:METRIC needs either a value or a row");
     return true;
 }
 
@@ -95,7 +122,7 @@ static bool read_metric(TableMetric *m, const Yaml *y, int better, Error *err)
     if (m->better == BETTER_AUTO)
         m->better = metric_less_is_better(m->name) ? BETTER_LOWER : BETTER_HIGHER;
     const Yaml *at = yaml_get(y, "at");
-    TRY(read_at(m, at ? at : y, err));
+    TRY(read_at(m, at ? at : y, err) && read_target(m, &o, alone ? NULL : y, err));
     if (strncmp(m->name, "run.", 4) == 0 && m->at != AT_LAST)
         return yaml_fail(at, err, "%.60s is known at the end of a run only: expected at: last",
                          m->name);
@@ -179,6 +206,8 @@ bool table_spec_read(TableSpec *spec, Arena *a, const Yaml *y, Error *err)
     ok &= check_map(spec->paper, "paper", err);
     if (!ok) return false;
     const TableMetric *m = &spec->metrics[0];
+    if (m->target_row && spec->column_key)
+        return yaml_fail(m->where, err, "row: not in a table with columns; give a value");
     spec->title = o.title               ? o.title
                   : spec->n_metrics > 1 ? ""
                   : m->unit             ? arena_printf(a, "%s (%s)", m->name, m->unit)

@@ -302,8 +302,9 @@ static bool check_metrics(const Collector *c, Error *err)
     for (int i = 0; i < c->set->n && c->n_done > 0; i++)
         for (int m = 0; m < c->set->specs[i].n_metrics; m++) {
             const TableMetric *metric = &c->set->specs[i].metrics[m];
+            const char *name = metric->at == AT_REACH ? metric->by : metric->name;
             if (!(c->found[i] >> m & 1) && strncmp(metric->name, "run.", 4) != 0)
-                ok = no_metric(c, metric->where, metric->name, err);
+                ok = no_metric(c, metric->where, name, err);
         }
     if (search->by && c->n_done > 0 && c->set->n > 0 && !c->found_by)
         ok = no_metric(c, yaml_get(search->where, "by"), search->by, err);
@@ -348,18 +349,52 @@ static const char *source_text(const Collector *c)
 
 /* -- All of it */
 
+/* Reads the runs and builds the tables. */
+static bool collect(Collector *c, Error *err)
+{
+    TableSet *t = c->set;
+    Arena *a = c->arena;
+    bool ok = true;
+    t->n_runs = t->n_missing = t->n_failed = 0;
+    c->at = arena_new_array(a, Observation *, t->n);
+    c->found = arena_new_array(a, uint32_t, t->n);
+    for (int i = 0; i < t->n; i++) c->at[i] = arena_new_array(a, Observation, c->sweep->n_runs);
+    TRY(check_keys(c, err) && read_runs(c, err));
+    for (int i = 0; i < t->n; i++)
+        ok &= table_build(&t->tables[i], a, &t->specs[i], &t->search, c->at[i], c->n, err);
+    return ok;
+}
+
+/* What is to be reached where it is a row's last value: the built table has that in its place. */
+static bool find_targets(TableSet *t, bool *any, Error *err)
+{
+    for (int i = 0; i < t->n; i++)
+        for (int m = 0; m < t->specs[i].n_metrics; m++) {
+            TableMetric *metric = &t->specs[i].metrics[m];
+            if (!metric->target_row) continue;
+            const int row = table_find_row(&t->tables[i], &metric->target_row, 1);
+            if (row < 0)
+                return yaml_fail(metric->where, err, "row: no row is called '%.60s'",
+                                 metric->target_row);
+            metric->target = table_cell(&t->tables[i], row, m)->mean / metric->scale;
+            metric->target_row = NULL;
+            *any = true;
+        }
+    return true;
+}
+
 bool tables_collect(TableSet *t, Arena *a, const Sweep *sweep, Error *err)
 {
-    Collector c = {.set = t, .arena = a, .sweep = sweep, .keys = wanted_keys(t, a)};
-    c.at = arena_new_array(a, Observation *, t->n);
-    c.found = arena_new_array(a, uint32_t, t->n);
-    for (int i = 0; i < t->n; i++) c.at[i] = arena_new_array(a, Observation, sweep->n_runs);
+    const Collector start = {.set = t, .arena = a, .sweep = sweep, .keys = wanted_keys(t, a)};
+    Collector c = start;
+    bool ok = true, again = false;
     t->path = sweep->path;
     t->tables = arena_new_array(a, Table, t->n);
-    TRY(check_keys(&c, err) && read_runs(&c, err) && check_metrics(&c, err));
-    bool ok = true;
-    for (int i = 0; i < t->n; i++)
-        ok &= table_build(&t->tables[i], a, &t->specs[i], &t->search, c.at[i], c.n, err);
+    TRY(collect(&c, err) && check_metrics(&c, err) && find_targets(t, &again, err));
+    if (again) {
+        c = start;
+        TRY(collect(&c, err));
+    }
     for (int i = 0; i < t->n_claims && ok; i++)
         if (!claim_evaluate(&t->claims[i], &t->tables[t->claims[i].of], a, err)) ok = false;
     t->source = source_text(&c);

@@ -250,7 +250,7 @@ TEST(tables, mistakes_of_the_block_have_their_place)
                "t.yaml:1:11: unknown key 'colums' in table; did you mean 'columns'?");
     spec_fails("{rows: r, columns: c, metrics: [a, b]}", "with columns there is one metric");
     spec_fails("{rows: [a, b, c], metric: a}", "rows: at most 2 keys");
-    spec_fails("{rows: r, metric: {name: a, at: 1.5}}", "expected last, best:METRIC or a step");
+    spec_fails("{rows: r, metric: {name: a, at: 1.5}}", "expected last, best:METRIC, reach:METRIC or a step");
     spec_fails("{rows: r, metric: {name: run.wall_s, at: 3}}", "at the end of a run only");
     spec_fails("{rows: r, metric: {name: a, better: larger}}", "expected auto|higher|lower|none");
 }
@@ -318,6 +318,37 @@ TEST(tables, a_metric_is_taken_where_at_says)
     assert_true(by == 0.4); /* at the same evaluation */
     assert_true(value_at("{name: run.step_ms}", NULL, &by) == 1.25);
     assert_true(value_at("{name: test.top5}", NULL, &by) == -1);
+}
+
+TEST(tables, reach_is_the_first_evaluation_as_good_as_a_value_else_the_last)
+{
+    double by;
+    assert_true(value_at("{name: step, at: 'reach:valid.loss', value: 0.45}", NULL, &by) == 20);
+    assert_true(value_at("{name: step, at: 'reach:valid.loss', value: 0.9}", NULL, &by) == 10);
+    assert_true(value_at("{name: step, at: 'reach:valid.loss', value: 0.01}", NULL, &by) == 30);
+}
+
+/* As long as the row's value is not known, a run gives what is to be reached. */
+TEST(tables, reach_of_a_row_starts_from_the_last_value)
+{
+    double by;
+    const double last = value_at("{name: valid.loss}", NULL, &by);
+    assert_true(last > 0);
+    assert_true(value_at("{name: step, at: 'reach:valid.loss', row: lora}", NULL, &by) == last);
+}
+
+TEST(tables, reach_needs_one_thing_to_reach)
+{
+    spec_fails("{rows: r, metric: {name: step, at: 'reach:valid.loss'}}",
+               "needs either a value or a row");
+    spec_fails("{rows: r, metric: {name: step, at: 'reach:valid.loss', value: 1, row: a}}",
+               "needs either a value or a row");
+    spec_fails("{rows: r, metric: {name: step, at: last, value: 1}}",
+               "only at: reach:METRIC has a value");
+    spec_fails("{rows: r, metric: {name: step, at: 'reach:test.loss', value: 1}}",
+               "never chosen by a test metric");
+    spec_fails("{rows: r, columns: c, metric: {name: step, at: 'reach:valid.loss', row: a}}",
+               "not in a table with columns");
 }
 
 TEST(tables, a_step_that_was_not_evaluated_is_named)
