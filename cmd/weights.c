@@ -1,6 +1,7 @@
 /* weights -- see weights.h. */
 #include "cmd/weights.h"
 
+#include "methods/peft/peft_dir.h"
 #include "nn/hf_dir.h"
 #include "run/checkpoint.h"
 
@@ -27,7 +28,8 @@ bool weights_architecture(const Target *t, const Invocation *in, const Architect
 {
     const char *file = in->flags.checkpoint;
     *out = NULL;
-    if (file) return hf_dir_is(file) || architecture_read(file, in->arena, out, err);
+    if (file)
+        return hf_dir_is(file) || peft_dir_is(file) || architecture_read(file, in->arena, out, err);
     const char *folder = checkpoint_folder(t, in);
     if (checkpoint_exists(folder)) return architecture_of_checkpoint(folder, in->arena, out, err);
     if (in->flags.best)
@@ -45,13 +47,25 @@ static bool load_failed(const Invocation *in, Error *err)
     return false;
 }
 
+static bool load_adapter(const char *folder, Network *n, Error *err)
+{
+    const char *base;
+    return peft_dir_base(folder, n->arena, &base, err) && hf_dir_weights(base, n->params, err) &&
+           peft_dir_weights(folder, n->params, err);
+}
+
+static bool load_file(const char *file, Network *n, Error *err)
+{
+    if (peft_dir_is(file)) return load_adapter(file, n, err);
+    return hf_dir_is(file) ? hf_dir_weights(file, n->params, err)
+                           : checkpoint_load_weights(file, n->params, err);
+}
+
 bool weights_load(const Target *t, const Invocation *in, Network *n, Error *err)
 {
     const Experiment *e = &t->experiment;
     const char *file = in->flags.checkpoint;
-    if (file)
-        return hf_dir_is(file) ? hf_dir_weights(file, n->params, err)
-                               : checkpoint_load_weights(file, n->params, err);
+    if (file) return load_file(file, n, err);
     const char *folder = checkpoint_folder(t, in);
     const OptimizerCommon *common = e->optimizer_options;
     TrainState state;
