@@ -64,8 +64,7 @@ static bool has_shape(const Merge *m, const StTensor *t, int rank, const int64_t
     char got[ST_SHAPE_TEXT], want[ST_SHAPE_TEXT];
     StTensor wanted = {.rank = rank};
     memcpy(wanted.dim, dim, sizeof(int64_t) * (size_t)rank);
-    if (t && t->rank == rank && memcmp(t->dim, dim, sizeof(int64_t) * (size_t)rank) == 0)
-        return true;
+    if (t->rank == rank && memcmp(t->dim, dim, sizeof(int64_t) * (size_t)rank) == 0) return true;
     return fail(err, FAIL_DATA, NULL, "%s: tensor '%s' is %s, the layer needs %s", m->path, t->name,
                 st_shape_text(t, got), st_shape_text(&wanted, want));
 }
@@ -179,7 +178,7 @@ static bool merge_layer(const Merge *m, const Change *c, float *w, Error *err)
     return ok;
 }
 
-/* In the dtype that the model has; in place, since no dtype here is wider than two floats. */
+/* In the dtype that the model has, in pieces: none is wider than a double. */
 static bool add_floats(SafetensorsStream *s, const StTensor *t, const float *x, Error *err)
 {
     enum { PIECE = 1 << 14 };
