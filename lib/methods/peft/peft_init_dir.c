@@ -208,16 +208,6 @@ static bool take_gradient(void *owner, const PlainLayer *l, const float *gradien
            fill_factors(m, m->layer[i], l->weight->data, gradient, &m->kept[i], err);
 }
 
-/* The parameters of the network that runs, all of them frozen. */
-static bool make_params(const Maker *m, const ModelBuild *like, Params *params, Error *err)
-{
-    PlainNetwork n;
-    TRY(plain_network(&n, like, m->model.model, m->model.options, m->o->batch_size, err));
-    for (Param *p = params->first; p; p = p->next) params_freeze(params, p);
-    plain_network_free(&n);
-    return true;
-}
-
 static bool gather_gradients(Maker *m, Error *err)
 {
     HfMap map;
@@ -235,7 +225,8 @@ static bool gather_gradients(Maker *m, Error *err)
                                .take = take_gradient,
                                .after_read = hf_map_release,
                                .owner = m};
-    TRY(make_params(m, &like, params, err));
+    TRY(peft_model_params(&like, m->model.model, m->model.options, err));
+    for (Param *p = params->first; p; p = p->next) params_freeze(params, p);
     TRY(hf_dir_map(m->model.files.path, params, m->o->seed, &map, err));
     m->kept = arena_new_array(m->model.arena, Factors, m->n_layers);
     const bool ok = gradient_each(&call, err);

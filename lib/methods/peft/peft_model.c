@@ -48,13 +48,24 @@ static bool read_config(PeftModel *m, const char *folder, Error *err)
     return option_read(&m->model->options, map, NULL, "in config.json", m->options, err);
 }
 
-/* Twice: the layers are counted by the parameters that there are. */
+bool peft_model_params(const ModelBuild *like, const Model *model, const void *options, Error *err)
+{
+    Arena *a = arena_new();
+    ModelBuild b = *like;
+    Shape s = {.rank = b.task.sample.rank + 1, .dim = {1}};
+    for (int i = 0; i < b.task.sample.rank; i++) s.dim[i + 1] = b.task.sample.dim[i];
+    b.graph = graph_new(a);
+    (void)model->build(&b, options, input(b.graph, "x", b.task.dtype, s));
+    const bool ok = graph_ok(b.graph, err);
+    if (!ok) error_note(err, "in model '%s'", model->name);
+    arena_free(a);
+    return ok;
+}
+
 static bool build(PeftModel *m, Error *err)
 {
     const ModelBuild like = {.params = m->params, .task = m->task};
-    PlainNetwork first;
-    TRY(plain_network(&first, &like, m->model, m->options, 1, err));
-    plain_network_free(&first);
+    TRY(peft_model_params(&like, m->model, m->options, err));
     return plain_network(&m->network, &like, m->model, m->options, 1, err);
 }
 

@@ -22,6 +22,10 @@ typedef struct PeftModel {
 bool peft_model_open(PeftModel *m, const char *folder, Error *err) MUST_CHECK;
 void peft_model_close(PeftModel *m);
 
+/* Makes the parameters of the model in like->params, which have none yet. */
+bool peft_model_params(const ModelBuild *like, const Model *model, const void *options,
+                       Error *err) MUST_CHECK;
+
 /* The tensor of p. */
 const StTensor *peft_model_tensor(const PeftModel *m, const Param *p);
 /* The layer whose weight is p, or NULL. */
