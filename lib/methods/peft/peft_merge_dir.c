@@ -152,12 +152,13 @@ static bool place_all(Merge *m, Error *err)
 
 /* -- Writing */
 
-/* As float, in the arena; NULL of NULL. */
+/* As float, in the arena; NULL of NULL. The file's pages are not needed again. */
 static const float *floats_of(const StTensor *t, Arena *a)
 {
     if (!t) return NULL;
     float *x = arena_new_array(a, float, t->n);
     safetensors_to_float(t, x);
+    file_map_release(t->data, t->bytes);
     return x;
 }
 
