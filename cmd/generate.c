@@ -110,7 +110,8 @@ static bool read_prompts(Session *s, Error *err)
 /* What stands before a text when it is printed: of a target nothing. */
 static Prompt shown_prompt(const Session *s, int64_t i)
 {
-    return generator_has_source(s->g) ? (Prompt){0} : s->prompts[i];
+    const Prompt none = {0};
+    return generator_has_source(s->g) ? none : s->prompts[i];
 }
 
 static char *whole_text(const Session *s, Arena *a, int64_t i, const int32_t *tokens, int64_t n,

@@ -178,9 +178,19 @@ static bool prune_experiment(const Invocation *in, Error *err)
     return ok;
 }
 
+/* The weights may come after words such as method.score=snip. */
 static bool prune(const Invocation *in, Error *err)
 {
-    if (in->n_words > 0 && prune_is_weights(in->words[0])) return prune_weights(in, err);
+    for (int i = 0; i < in->n_words; i++) {
+        if (!prune_is_weights(in->words[i]) || strchr(in->words[i], '=')) continue;
+        Invocation first = *in;
+        const char **words = arena_new_array(in->arena, const char *, in->n_words);
+        words[0] = in->words[i];
+        for (int k = 0, to = 1; k < in->n_words; k++)
+            if (k != i) words[to++] = in->words[k];
+        first.words = words;
+        return prune_weights(&first, err);
+    }
     return prune_experiment(in, err);
 }
 
@@ -197,12 +207,14 @@ const Command command_prune = {
         "but for scores that look at examples (snip, grasp).\n"
         "\n"
         "X.safetensors is pruned as --method says, to --density=SHARE of its weights, or\n"
-        "without --ratio=SHARE of them, into --output; beside it NAME.yaml, the architecture,\n"
+        "without --ratio=SHARE of them (layer_lottery: of the blocks that can go;\n"
+        "filter_prune: of the filters), into --output; beside it NAME.yaml, the architecture,\n"
         "which experiments take by extends:. model.name=resnet20 says what model the weights\n"
         "are of, unless they lie in a run's folder, and data.name=cifar10 the data, for the\n"
-        "size of the input; method.KEY=VALUE sets an option of the method. Masked weights are\n"
-        "written as zeros, without masks; where a method has new first values for what it\n"
-        "reshapes, that is said.\n",
+        "size of the input, and for the scores that look at examples (snip, grasp, all\n"
+        "criteria but l1 and random); method.KEY=VALUE sets an option of the method.\n"
+        "Masked weights are written as zeros, without masks. precrop keeps the channels with\n"
+        "the largest norm; method.keep=none gives new first values instead.\n",
     .computes = true,
     .run = prune,
 };

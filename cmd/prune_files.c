@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 static const Place place = {.file = "command line"};
 
@@ -35,16 +36,21 @@ static bool task_of_name(const char *data, Task *out)
     return false;
 }
 
-/* Methods that look at examples for what they do. */
+/* Methods that look at examples for what they do: by these scores, and by all criteria of blocks
+ * and filters but two. */
 static bool looks_at_data(const Experiment *e, Arena *a)
 {
     static const char *const keys[] = {"score", "source"};
-    for (int i = 0; i < e->n_methods; i++)
+    for (int i = 0; i < e->n_methods; i++) {
         for (int k = 0; k < 2; k++) {
             const char *value =
                 experiment_value(e, a, arena_printf(a, "methods.%d.%s", i, keys[k]));
             if (value && (strstr(value, "snip") || strstr(value, "grasp"))) return true;
         }
+        const char *criterion = experiment_value(e, a, arena_printf(a, "methods.%d.criterion", i));
+        if (criterion && strcmp(criterion, "l1") != 0 && strcmp(criterion, "random") != 0)
+            return true;
+    }
     return false;
 }
 
@@ -58,7 +64,7 @@ static bool find_task(Target *t, Arena *a, Task *task, Error *err)
         !yaml_get(data, "layout") && !yaml_get(data, "pool") && !yaml_get(data, "grey");
     if (!needed && plain && task_of_name(e->dataset->name, task)) return true;
     if (!datasets_open(&t->datasets, e, 1U << SPLIT_TRAIN, &t->data, err)) {
-        if (needed) error_note(err, "the method's scores (snip, grasp) look at examples");
+        if (needed) error_note(err, "the method's scores look at examples");
         return false;
     }
     *task = t->data->task;
@@ -155,16 +161,33 @@ static bool start_tree(const Invocation *in, Yaml **out, Error *err)
     return true;
 }
 
-/* The density, and the words: those of `method.` belong to the only method. */
-static bool apply_words(const Invocation *in, Yaml *root, Error *err)
+/* The share that stays as the method's density, or where it has none that which goes as its p, of
+ * blocks, or filters. A trained network keeps its weights unless the words say otherwise. */
+static bool apply_share(const Invocation *in, Yaml *root, const char *method, Error *err)
 {
+    static const char *const shares[] = {"p", "filters"};
     const Flags *f = &in->flags;
     Arena *a = in->arena;
+    const Method *m = method_find(method);
     const double density = isnan(f->density) ? 1 - f->ratio : f->density;
-    TRY(yaml_override(a, root,
-                      arena_printf(a, "methods.0.name=%s", f->method ? f->method : "prune"), err));
-    if (!isnan(density))
-        TRY(yaml_override(a, root, arena_printf(a, "methods.0.density=%.10g", density), err));
+    if (strcmp(method, "precrop") == 0) TRY(yaml_override(a, root, "methods.0.keep=norm", err));
+    if (isnan(density)) return true;
+    if (!m || option_find(&m->options, "density"))
+        return yaml_override(a, root, arena_printf(a, "methods.0.density=%.10g", density), err);
+    for (int i = 0; i < 2; i++)
+        if (option_find(&m->options, shares[i]))
+            return yaml_override(
+                a, root, arena_printf(a, "methods.0.%s=%.10g", shares[i], 1 - density), err);
+    return fail(err, FAIL_USAGE, &place, "method '%s' takes no --ratio and no --density", method);
+}
+
+/* The words: those of `method.` belong to the only method. */
+static bool apply_words(const Invocation *in, Yaml *root, Error *err)
+{
+    Arena *a = in->arena;
+    const char *method = in->flags.method ? in->flags.method : "prune";
+    TRY(yaml_override(a, root, arena_printf(a, "methods.0.name=%s", method), err));
+    TRY(apply_share(in, root, method, err));
     for (int i = 1; i < in->n_words; i++) {
         const char *word = in->words[i];
         if (!strchr(word, '='))
@@ -211,7 +234,8 @@ static bool write_weights(const Network *n, const char *path, Arena *a, Error *e
 {
     StTensor *tensors = arena_new_array(a, StTensor, n->params->n);
     const char *metadata[][2] = {
-        {CHECKPOINT_ARCHITECTURE, n->params->architecture}
+        {CHECKPOINT_LAYERS, checkpoint_layers(n->params, a)},
+        {CHECKPOINT_ARCHITECTURE,                 n->params->architecture                     }
     };
     int count = 0;
     for (const Param *p = n->params->first; p; p = p->next) {
@@ -225,11 +249,11 @@ static bool write_weights(const Network *n, const char *path, Arena *a, Error *e
                         .bytes = sizeof(float) * (size_t)p->n};
         memcpy(t->dim, p->shape.dim, sizeof(int64_t) * (size_t)p->shape.rank);
     }
-    return safetensors_write(path, tensors, count, metadata, n->params->architecture != NULL, err);
+    return safetensors_write(path, tensors, count, metadata, n->params->architecture ? 2 : 1, err);
 }
 
 /* The model block, which experiments extend. */
-static bool write_architecture(const Network *n, const Invocation *in, const char *path, Error *err)
+static const char *architecture_yaml(const Network *n, const Invocation *in)
 {
     Arena *a = in->arena;
     const char *body = NULL;
@@ -239,9 +263,25 @@ static bool write_architecture(const Network *n, const Invocation *in, const cha
         yaml_set(a, root, "model", yaml_copy(a, yaml_get(n->experiment->root, "model")));
         body = arena_printf(a, "\n%s", yaml_write(a, root));
     }
-    const char *text =
-        arena_printf(a, "# of %s; an experiment takes it by `extends:`%s", in->flags.output, body);
-    return file_replace(path, text, strlen(text), err);
+    return arena_printf(a, "# of %s; an experiment takes it by `extends:`%s", in->flags.output,
+                        body);
+}
+
+/* Both files or none: the architecture is on the disk, under another name, before the weights are
+ * written, and gets its name when they have theirs. */
+static bool write_both(const Network *n, const Invocation *in, const char *yaml, Error *err)
+{
+    const char *text = architecture_yaml(n, in);
+    FileWriter w;
+    TRY(file_writer_open(&w, yaml, err));
+    if (!file_writer_add(&w, text, strlen(text), err) ||
+        !write_weights(n, in->flags.output, in->arena, err)) {
+        file_writer_abandon(&w);
+        return false;
+    }
+    if (file_writer_commit(&w, err)) return true;
+    (void)unlink(in->flags.output);
+    return false;
 }
 
 static bool write_files(const Network *n, const Invocation *in, Error *err)
@@ -250,14 +290,13 @@ static bool write_files(const Network *n, const Invocation *in, Error *err)
     if (!out) return print_table(n, in, NULL, NULL, err);
     const char *yaml =
         arena_printf(in->arena, "%.*s.yaml", (int)(strlen(out) - strlen(".safetensors")), out);
-    TRY(write_architecture(n, in, yaml, err));
-    TRY(write_weights(n, out, in->arena, err));
+    TRY(write_both(n, in, yaml, err));
     TRY(print_table(n, in, out, yaml, err));
     if (in->flags.quiet) return true;
     (void)fprintf(stderr, "%s, %s: %s\n", out, yaml,
                   !n->reshaped   ? "the weights of the file, zeros where masked"
-                  : n->inherited ? "the weights of the file, where their shape stays"
-                                 : "new first values: this method keeps no weights");
+                  : n->inherited ? "the weights of the file, of what stays"
+                                 : "new first values: no weights are kept");
     return true;
 }
 

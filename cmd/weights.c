@@ -5,6 +5,8 @@
 #include "nn/hf_dir.h"
 #include "run/checkpoint.h"
 
+#include <math.h>
+
 /* The last checkpoint's weights are those of the optimizer; what is evaluated in training is their
  * moving average, where there is one. */
 static bool load_averaged(const char *folder, const Experiment *e, Network *n, Error *err)
@@ -47,18 +49,33 @@ static bool load_failed(const Invocation *in, Error *err)
     return false;
 }
 
-static bool load_adapter(const char *folder, Network *n, Error *err)
+/* What only training looks at, and no folder has. */
+static bool is_kept_aside(const Param *p)
 {
-    const char *base;
-    return peft_dir_base(folder, n->arena, &base, err) && hf_dir_weights(base, n->params, err) &&
-           peft_dir_weights(folder, n->params, err);
+    return p->role == ROLE_BUFFER && p->may_lack;
+}
+
+/* `adapter` may be NULL. A head that the folders lack would keep the values that it has: nothing to
+ * be evaluated. */
+static bool load_folder(const char *folder, const char *adapter, Params *params, Error *err)
+{
+    for (Param *p = params->first; p; p = p->next)
+        if (!is_kept_aside(p)) p->data[0] = NAN;
+    TRY(hf_dir_weights(folder, params, err));
+    if (adapter) TRY(peft_dir_weights(adapter, params, err));
+    for (const Param *p = params->first; p; p = p->next)
+        if (!is_kept_aside(p) && isnan(p->data[0]))
+            return fail(err, FAIL_DATA, NULL, "%s: has no '%s'", folder, p->name);
+    return true;
 }
 
 static bool load_file(const char *file, Network *n, Error *err)
 {
-    if (peft_dir_is(file)) return load_adapter(file, n, err);
-    return hf_dir_is(file) ? hf_dir_weights(file, n->params, err)
-                           : checkpoint_load_weights(file, n->params, err);
+    const char *base;
+    if (!peft_dir_is(file))
+        return hf_dir_is(file) ? load_folder(file, NULL, n->params, err)
+                               : checkpoint_load_weights(file, n->params, err);
+    return peft_dir_base(file, n->arena, &base, err) && load_folder(base, file, n->params, err);
 }
 
 bool weights_load(const Target *t, const Invocation *in, Network *n, Error *err)

@@ -321,6 +321,12 @@ typedef struct Kernels {
     void (*irfft)(int64_t rows, int64_t n, const float *x, float *y, void *scratch);
     size_t (*rfft_scratch)(int64_t rows, int64_t n);
 
+    /* x[i] = byte[i] * scale[i % BYTES_PERIOD] + shift[i % BYTES_PERIOD], two roundings; one
+     * thread.
+     */
+    void (*bytes_affine)(int64_t n, const uint8_t *byte, const float scale[], const float shift[],
+                         float *x);
+
     /* Copies a box of `rank` dims between two strided places (strides in floats; the last one 1).
      */
     void (*copy_box)(int rank, const int64_t dim[], const float *from, const int64_t from_stride[],
@@ -410,6 +416,8 @@ typedef struct Kernels {
 } Kernels;
 
 enum { FMA_CHAINS = 192 };
+/* A multiple of 1 to 4 channels and of every vector length. */
+enum { BYTES_PERIOD = 48 };
 
 /* The table in use. cpu_select(NULL) takes SEQLAB_ISA if set, else the best that this CPU has;
  * cpu_select("v3") forces one. Fails with FAIL_USAGE when the name is unknown or the CPU lacks it.

@@ -24,14 +24,9 @@ void image_draw_prepare(ImageDraw *draw, const Dataset *d)
 }
 
 /* n pixels times channels; `pixel` begins at channel 0. */
-static void to_floats(const ImageDraw *draw, const uint8_t *restrict pixel, int64_t n,
-                      float *restrict x)
+static void to_floats(const ImageDraw *draw, const uint8_t *pixel, int64_t n, float *x)
 {
-    const float *scale = draw->scale, *shift = draw->shift;
-    int64_t i = 0;
-    for (; i + DRAW_PERIOD <= n; i += DRAW_PERIOD)
-        for (int l = 0; l < DRAW_PERIOD; l++) x[i + l] = (float)pixel[i + l] * scale[l] + shift[l];
-    for (int l = 0; i + l < n; l++) x[i + l] = (float)pixel[i + l] * scale[l] + shift[l];
+    cpu->bytes_affine(n, pixel, draw->scale, draw->shift, x);
 }
 
 /* (p / 255) * 255 is p again for every byte p. */

@@ -2,12 +2,12 @@
 #ifndef SEQLAB_DATA_IMAGE_DRAW_H
 #define SEQLAB_DATA_IMAGE_DRAW_H
 
+#include "cpu/cpu.h"
 #include "data/corrupt.h"
 #include "data/dataset.h"
 
-/* x = pixel * scale + shift, one pair a channel, repeated so that a vector loop can walk it: 48 is
- * a multiple of 1 to 4 channels and of every vector length. */
-enum { DRAW_PERIOD = 48 };
+/* x = pixel * scale + shift, one pair a channel, repeated so that a vector loop can walk it. */
+enum { DRAW_PERIOD = BYTES_PERIOD };
 typedef struct ImageDraw {
     const Dataset *dataset;
     float scale[DRAW_PERIOD], shift[DRAW_PERIOD];

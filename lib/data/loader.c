@@ -3,8 +3,9 @@
  * Two buffers: the batch that was handed out, and the next one. The thread that fills the second is
  * woken by a condition variable. With a kernel thread spinning on every core it takes its time from
  * one of them, so it pays only for batches that take much longer to make than the hand-off (tens of
- * microseconds): below PREFETCH_FLOATS the caller makes them itself. 60 x 784 floats take 10 us,
- * 128 images of CIFAR 100 us, 240 us with augmentation, which is below 1 % of a ResNet-20's step.
+ * microseconds): below PREFETCH_FLOATS the caller makes them itself, with the kernels' threads
+ * where there are FLOATS_PER_THREAD for each. 60 x 784 floats take 10 us on two threads, 128 images
+ * of CIFAR 50 us, which is below 0.1 % of a ResNet-20's step.
  * Examples made on the spot take longer (a list of 128 tokens 3 us, a Pathfinder picture of 32 x 32
  * pixels 400 us), so for these the thread starts at PREFETCH_MADE values. When the thread was not
  * given a core before the batch is asked for, the caller takes the work back. All ways give the
@@ -15,6 +16,7 @@
 #include "data/loader.h"
 
 #include "base/pcg.h"
+#include "base/threads.h"
 #include "data/image_draw.h"
 #include "data/jobs.h"
 
@@ -23,7 +25,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PREFETCH_FLOATS = 1 << 20, PREFETCH_MADE = 1 << 12, AHEAD = 2 };
+enum { PREFETCH_FLOATS = 1 << 20, PREFETCH_MADE = 1 << 12, FLOATS_PER_THREAD = 1 << 14 };
+/* Images, a memory's latency before they are needed. */
+enum { AHEAD = 4 };
 
 typedef struct Slot {
     int64_t step; /* -1: nothing */
@@ -73,6 +77,25 @@ static void corrupt_one(void *corrupting, int i)
                &c->slot->label[i]);
 }
 
+/* One when the loader's own thread is at it: kernels have the cores then. */
+static int image_threads(const Loader *l, int64_t n)
+{
+    const int64_t useful = l->has_thread ? 1 : n * l->sample_floats / FLOATS_PER_THREAD;
+    const int64_t threads = useful < threads_count() ? useful : threads_count();
+    return threads > 1 ? (int)threads : 1;
+}
+
+static void fill_images(const Loader *l, Slot *s, const int64_t *order, int64_t first, int64_t n)
+{
+    const int64_t epoch = s->step / l->steps_per_epoch;
+#pragma omp parallel for num_threads(image_threads(l, n)) schedule(static)
+    for (int64_t i = 0; i < n; i++) {
+        if (order && i + AHEAD < n) image_draw_fetch(&l->draw, l->o.split, order[i + AHEAD]);
+        image_draw(&l->draw, l->o.split, order ? order[i] : first + i, l->o.augment, l->o.seed,
+                   epoch, s->x + i * l->sample_floats, &s->label[i]);
+    }
+}
+
 static void fill(Loader *l, Slot *s)
 {
     const int64_t size = l->o.batch_size, epoch = s->step / l->steps_per_epoch;
@@ -81,19 +104,13 @@ static void fill(Loader *l, Slot *s)
     if (l->o.shuffle) order_of_epoch(l, epoch);
     const int64_t *order = l->o.shuffle ? l->order + first : NULL;
     Corrupting corrupting = {l, s, first};
-    const bool corrupted = l->o.corruption.severity > 0;
-    if (corrupted) jobs_run((int)n, corrupt_one, &corrupting);
-    for (int64_t i = 0; i < n && !corrupted; i++) {
-        const int64_t example = order ? order[i] : first + i;
-        if (l->data->kind->draw) {
-            dataset_example(l->data, l->o.split, example, l->o.augment, l->o.seed, epoch,
-                            s->x + i * l->sample_floats, s->label + i * l->n_labels);
-            continue;
-        }
-        if (order && i + AHEAD < n) image_draw_fetch(&l->draw, l->o.split, order[i + AHEAD]);
-        image_draw(&l->draw, l->o.split, example, l->o.augment, l->o.seed, epoch,
-                   s->x + i * l->sample_floats, &s->label[i]);
-    }
+    if (l->o.corruption.severity > 0)
+        jobs_run((int)n, corrupt_one, &corrupting);
+    else if (!l->data->kind->draw)
+        fill_images(l, s, order, first, n);
+    for (int64_t i = 0; i < n && l->data->kind->draw; i++)
+        dataset_example(l->data, l->o.split, order ? order[i] : first + i, l->o.augment, l->o.seed,
+                        epoch, s->x + i * l->sample_floats, s->label + i * l->n_labels);
     if (n < size)
         memset(s->x + n * l->sample_floats, 0,
                (size_t)((size - n) * l->sample_floats) * sizeof *s->x);

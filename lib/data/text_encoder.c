@@ -149,7 +149,7 @@ static bool fit_parts(TextEncoder *e, const TextSpan text[], int n_texts, const 
     bool ok = true;
     own.encoder = token_encoder_new(e->tokenizer);
     for (int k = 0; k < n_texts && ok; k++) {
-        TokenIds ids;
+        TokenIds ids = {0};
         ok = text_encoder_ids(&own, text[k], false, &ids, err);
         if (!ok) break;
         part[k] = (Stretch){find_part(all, from, ids.ids, ids.n), ids.n, ids.n};
@@ -173,7 +173,7 @@ bool text_encoder_fit(TextEncoder *e, const TextSpan text[], int n_texts, int64_
                       TokenIds *out, Error *err)
 {
     Stretch part[TEXT_PAIR];
-    TokenIds all;
+    TokenIds all = {0};
     const char *const both[] = {(const char *)text[0].at, (const char *)text[n_texts - 1].at};
     const size_t bytes[] = {(size_t)text[0].n, (size_t)text[n_texts - 1].n};
     TRY(n_texts > 1 ? token_encode_pair(e->encoder, both, bytes, true, &all, err)

@@ -36,7 +36,8 @@ typedef enum InitKind {
     INIT_TRUNCATED_NORMAL,
     INIT_ORTHOGONAL,
     INIT_TORCH_DEFAULT,
-    INIT_DECAYING_NORMAL
+    INIT_DECAYING_NORMAL,
+    INIT_UNIFORM_POSITIVE
 } InitKind;
 
 /* a: constant, standard deviation or bound where the kind takes one; gain multiplies the fan-based

@@ -36,7 +36,7 @@ typedef struct LossCall {
     bool training;
 } LossCall;
 
-/* Channels that stay of a width, by their numbers, which ascend. */
+/* Channels that stay of a width, by their numbers, in the order that they then have. */
 typedef struct KeptChannels {
     const char *width;
     const int64_t *channel;

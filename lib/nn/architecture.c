@@ -55,6 +55,45 @@ void model_member(ModelBuild *b, const char *layer, const char *stream, int64_t 
              (ModelPart){.kind = PART_MEMBER, .name = layer, .stream = stream, .width = width});
 }
 
+static bool pads(const ModelBuild *b)
+{
+    return b->architecture && b->architecture->residual == RESIDUAL_PAD;
+}
+
+const char *model_stream_name(const ModelBuild *b, const char *layer, const char *stream)
+{
+    return pads(b) ? layer : stream;
+}
+
+int64_t model_stream(ModelBuild *b, const char *layer, const char *stream, int64_t wanted)
+{
+    const char *name = model_stream_name(b, layer, stream);
+    const int64_t width = model_width(b, name, wanted);
+    ModelPart *part = b->parts ? find_part(b->parts, name) : NULL;
+    if (!pads(b))
+        model_member(b, layer, stream, width);
+    else if (part)
+        part->is_stream = true;
+    return width;
+}
+
+Node *model_sum(const ModelBuild *b, Node *y, Node *x)
+{
+    Graph *g = b->graph;
+    if (pads(b) && x->shape.rank == 4 && y->shape.rank == 4) {
+        const int64_t more = y->shape.dim[3] - x->shape.dim[3];
+        if (more > 0) x = pad_zero(g, x, 3, 0, more);
+        if (more < 0) y = pad_zero(g, y, 3, 0, -more);
+    }
+    return add(g, y, x);
+}
+
+void model_centred(const ModelBuild *b, const char *to, const char *from)
+{
+    ModelPart *part = b->parts ? find_part(b->parts, to) : NULL;
+    if (part) part->centred = arena_string(b->parts->arena, from);
+}
+
 static bool left_out(const Architecture *a, const char *name)
 {
     for (int i = 0; a && i < a->without.n; i++)
@@ -131,7 +170,7 @@ static bool check_width(const ModelParts *parts, const Architecture *a, const Na
         return p->width == row->count ||
                FAIL_AT(yaml_fail_key, row->from, err,
                        "widths: '%.80s' = %lld, but it is added to the stream '%s' of %lld "
-                       "channels: set that",
+                       "channels: set that, or residual: pad",
                        row->name, (long long)row->count, p->stream, (long long)p->width);
     for (int i = 0; i < a->without.n; i++) {
         const char *block = a->without.at[i].name;
@@ -163,8 +202,12 @@ static bool check_block(const ModelParts *parts, const char *name, const Yaml *f
 bool model_parts_check(const ModelParts *parts, const Architecture *architecture, const char *model,
                        Error *err)
 {
-    bool ok = true;
+    bool ok = true, sums = false;
     if (!architecture) return true;
+    for (int i = 0; i < parts->n; i++) sums = sums || parts->at[i].is_stream;
+    if (architecture->residual == RESIDUAL_PAD && !sums)
+        ok = fail(err, FAIL_CONFIG, NULL, "residual: pad, but model '%s' has no residual streams",
+                  model);
     for (int i = 0; i < architecture->widths.n; i++)
         ok &= check_width(parts, architecture, &architecture->widths.at[i], model, err);
     for (int i = 0; i < architecture->without.n; i++)

@@ -16,7 +16,8 @@
  * for small images keeps stride 1 in the first convolution, as kuangliu/pytorch-cifar does.
  * Channels can be chosen by the names stage1 ... stage7, the residual stream of a stage,
  * features.0, features.8, features.2.0.block.0 ..., between the widening and the narrowing of a
- * block, and features.1.0.block.1.fc1 ..., between the two of a squeeze-excitation. Blocks that add
+ * block, and features.1.0.block.1.fc1 ..., between the two of a squeeze-excitation; with residual:
+ * pad, by features.2.0.block.3.0 ..., the narrowing ones, in place of the streams. Blocks that add
  * their input can be left out. */
 #include "nn/conv_norm.h"
 
@@ -97,10 +98,10 @@ static Node *block(ModelBuild *b, const Block *k, Node *x)
                                k->stride, NULL));
     y = squeeze_excitation(b, model_name(b, "%s.%d", prefix, place++), y, k->squeezed);
     const char *narrowing = model_name(b, "%s.%d", prefix, place);
-    const ConvLayer narrow = {.out = model_width(b, k->stream, k->out), .kernel = 1};
-    model_member(b, model_name(b, "%s.0", narrowing), k->stream, narrow.out);
+    const ConvLayer narrow = {
+        .out = model_stream(b, model_name(b, "%s.0", narrowing), k->stream, k->out), .kernel = 1};
     y = conv_norm(b, narrowing, 0, y, narrow, NULL);
-    if (k->adds) y = add(g, x, skipped_at_random(b, prefix, y, k->skipped));
+    if (k->adds) y = model_sum(b, x, skipped_at_random(b, prefix, y, k->skipped));
     return model_block_output(b, k->name, y);
 }
 

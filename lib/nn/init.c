@@ -46,6 +46,11 @@ static void fill_uniform(Param *p, Pcg rng, double bound)
         p->data[i] = (float)(bound * (2 * (double)pcg_uniform(&rng) - 1));
 }
 
+static void fill_positive(Param *p, Pcg rng, double bound)
+{
+    for (int64_t i = 0; i < p->n; i++) p->data[i] = (float)(bound * (double)pcg_uniform(&rng));
+}
+
 static void fill_truncated(Param *p, Pcg rng, double deviation)
 {
     for (int64_t i = 0; i < p->n; i++) {
@@ -139,6 +144,9 @@ void param_init(Param *p, uint64_t seed)
         return;
     case INIT_DECAYING_NORMAL:
         fill_decaying(p, rng, a);
+        return;
+    case INIT_UNIFORM_POSITIVE:
+        fill_positive(p, rng, a);
         return;
     }
 }

@@ -16,6 +16,7 @@
  *   xavier_uniform    gain sqrt(6 / (n + fan_out))           gain 1
  *   orthogonal        the (out, rest) matrix has orthonormal rows or columns, times gain (1)
  *   torch_default     uniform in (-1, 1) / sqrt(n), torch's kaiming_uniform with a = sqrt(5)
+ *   uniform_positive  uniform in (0, a)
  *   decaying_normal   a exp(-(j / L) floor(H / 2)^(i / H)) at lag j of channel i, of (..., H, L):
  *                     each channel forgets sooner than the one before (arXiv 2302.06646) */
 void params_init(Params *ps, uint64_t seed);

@@ -76,9 +76,10 @@ Node *layer_batch_norm(ModelBuild *b, const char *prefix, Node *x)
     Graph *g = b->graph;
     if (x->shape.rank < 2) return graph_fail(g, "%s: batch norm needs a batch", prefix);
     const Init zeros = {.kind = INIT_ZEROS}, ones = {.kind = INIT_ONES};
+    const Init scale = b->norm_uniform ? (Init){.kind = INIT_UNIFORM_POSITIVE, .a = 1} : ones;
     const int64_t channels = x->shape.dim[x->shape.rank - 1];
     const Shape s = shape(1, channels);
-    Node *gain = model_param(b, model_name(b, "%s.weight", prefix), s, ROLE_NORM, ones);
+    Node *gain = model_param(b, model_name(b, "%s.weight", prefix), s, ROLE_NORM, scale);
     Node *bias = model_param(b, model_name(b, "%s.bias", prefix), s, ROLE_NORM, zeros);
     Param *running_mean = model_buffer(b, model_name(b, "%s.running_mean", prefix), s, zeros);
     Param *running_var = model_buffer(b, model_name(b, "%s.running_var", prefix), s, ones);

@@ -23,7 +23,8 @@ typedef struct ConvLayer {
 /* `prefix`.weight (O, C/groups, k, k); bias (O) when asked. x (N, H, W, C). */
 Node *layer_conv(ModelBuild *b, const char *prefix, Node *x, ConvLayer c, const LayerInit *init);
 
-/* `prefix`.weight, .bias, .running_mean, .running_var (C); eps 1e-5. In training the running
+/* `prefix`.weight, .bias, .running_mean, .running_var (C); eps 1e-5; the scale starts at 1, or as
+ * b->norm_uniform says. In training the running
  * statistics move by `momentum` 0.1 towards the batch's (variance unbiased), as torch does. */
 Node *layer_batch_norm(ModelBuild *b, const char *prefix, Node *x);
 

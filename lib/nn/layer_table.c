@@ -57,19 +57,29 @@ static bool build(const Model *model, const void *options, const ModelBuild *lik
 
 /* Marks the sides that width number i is on. */
 static bool place_width(const Model *model, const void *options, const ModelBuild *like,
-                        const Architecture *architecture, LayerTable *out, int i, Error *err)
+                        const Architecture *architecture, Arena *a, LayerTable *out, int i,
+                        Error *err)
 {
     Trace t = {.arena = arena_new()};
-    Architecture *twice = arena_new_array(t.arena, Architecture, 1);
-    if (architecture) *twice = *architecture;
-    bool ok = architecture_set_width(twice, out->widths[i].name, 2 * out->widths[i].width);
-    ok = ok ? build(model, options, like, twice, &t, err)
+    Architecture *more = arena_new_array(t.arena, Architecture, 1);
+    if (architecture) *more = *architecture;
+    int64_t most = 0;
+    for (int k = 0; k < out->n_widths; k++)
+        if (out->widths[k].width > most) most = out->widths[k].width;
+    const int64_t width = out->widths[i].width;
+    bool ok = architecture_set_width(more, out->widths[i].name, (most / width + 2) * width);
+    ok = ok ? build(model, options, like, more, &t, err)
             : fail(err, FAIL_CONFIG, NULL, "model '%s' has over %d widths", model->name,
                    COUNT_MAP_MAX);
     for (int k = 0; ok && k < out->n_rows; k++) {
         LayerRow *row = &out->rows[k];
         if (t.rows[k].weight.dim[0] != row->weight.dim[0]) row->out = i;
-        if (t.rows[k].weight.dim[1] != row->weight.dim[1]) row->in = i;
+        if (t.rows[k].weight.dim[1] == row->weight.dim[1]) continue;
+        if (row->n_ins == 0) {
+            row->in = i;
+            row->ins = arena_new_array(a, int, out->n_widths);
+        }
+        row->ins[row->n_ins++] = i;
     }
     arena_free(t.arena);
     return ok;
@@ -98,6 +108,6 @@ bool layer_table(const Model *model, const void *options, const ModelBuild *like
         out->activation_bytes += out->rows[i].activation_bytes;
     }
     for (int i = 0; i < out->n_widths; i++)
-        TRY(place_width(model, options, like, architecture, out, i, err));
+        TRY(place_width(model, options, like, architecture, a, out, i, err));
     return true;
 }

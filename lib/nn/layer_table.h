@@ -12,8 +12,10 @@ typedef struct LayerRow {
     int64_t weights;          /* elements of it */
     int64_t macs;             /* multiply-adds for one example, forward */
     int64_t activation_bytes; /* of its output, for one example */
-    int out, in; /* index into LayerTable.widths; -1: a number that the data give, or (in) one
-                    channel a group. The weights grow with both. */
+    int out, in;     /* index into LayerTable.widths; -1: a number that the data give, or (in) one
+                        channel a group. The weights grow with both. */
+    int *ins, n_ins; /* under RESIDUAL_PAD the input is as wide as the widest of these, of which
+                        `in` is the first */
 } LayerRow;
 
 typedef struct LayerTable {
@@ -29,8 +31,8 @@ typedef struct LayerTable {
 
 /* `like` says what the model is built for; of its hooks none is called, and its architecture gives
  * way to the one that is asked for. Where a width stands is found by building the model again with
- * twice of it, so that models need not say. All memory is `a`'s. Shape mistakes and names that the
- * model does not have come out as FAIL_CONFIG. */
+ * more of it than of any, so that models need not say. All memory is `a`'s. Shape mistakes and
+ * names that the model does not have come out as FAIL_CONFIG. */
 bool layer_table(const Model *model, const void *options, const ModelBuild *like,
                  const Architecture *architecture, Arena *a, LayerTable *out,
                  Error *err) MUST_CHECK;

@@ -24,7 +24,7 @@ typedef struct Kind {
     int64_t turned;        /* heads whose rows are reordered; 0: none */
 } Kind;
 
-enum { N_KINDS = 12 };
+enum { N_KINDS = 13 };
 
 static int64_t floats_of(const Header *h, const Kind *k)
 {
@@ -118,7 +118,7 @@ static bool check_length(const char *path, const FileMap *map, const Header *h, 
 {
     Kind kind[N_KINDS];
     const int n = kinds_of(h, kind);
-    int64_t floats = 0; /* below 12 * 2^(24 + 24 + 8) */
+    int64_t floats = 0; /* below 13 * 2^(24 + 24 + 8) */
     for (int i = 0; i < n; i++) floats += floats_of(h, &kind[i]);
     const uint64_t want = (uint64_t)(h->legacy ? LEGACY_HEADER : HEADER) + 4 * (uint64_t)floats;
     return map->bytes == want || fail(err, FAIL_DATA, NULL, "%s: %zu bytes; its header wants %llu",

@@ -11,7 +11,8 @@
  * keeps stride 1 in the first convolution and in the second stage, as kuangliu/pytorch-cifar does:
  * 32x32 images end at 4x4. Channels can be chosen by the names stage1 ... stage7, the residual
  * stream of a stage, features.0, features.18, and features.2.conv.0 ..., between the widening and
- * the narrowing of a block. Blocks that add their input can be left out. */
+ * the narrowing of a block; with residual: pad, by features.2.conv.2 ..., the narrowing ones, in
+ * place of the streams. Blocks that add their input can be left out. */
 #include "nn/conv_norm.h"
 
 #include <math.h>
@@ -66,10 +67,9 @@ static Node *inverted_residual(ModelBuild *b, const Block *k, Node *x)
     }
     y = relu6(g, depthwise_norm(b, model_name(b, "%s.conv.%d", k->name, place++), 0, y, 3,
                                 k->stride, NULL));
-    const ConvLayer narrow = {.out = model_width(b, k->stream, k->out), .kernel = 1};
-    model_member(b, narrowing, k->stream, narrow.out);
+    const ConvLayer narrow = {.out = model_stream(b, narrowing, k->stream, k->out), .kernel = 1};
     y = conv_norm(b, model_name(b, "%s.conv", k->name), place, y, narrow, NULL);
-    return model_block_output(b, k->name, k->adds ? add(g, x, y) : y);
+    return model_block_output(b, k->name, k->adds ? model_sum(b, x, y) : y);
 }
 
 static Node *build(ModelBuild *b, const void *options, Node *x)

@@ -12,11 +12,19 @@
 #include "graph/task.h"
 #include "io/option.h"
 
+/* How the layers that write to a residual stream are added. */
+typedef enum Residual {
+    RESIDUAL_TIED, /* all are as wide as the stream */
+    RESIDUAL_PAD   /* each has a width of its own; see model_sum */
+} Residual;
+#define RESIDUAL_CHOICES "tied|pad"
+
 /* What is other than in the published network: channels by the name of a layer or of a stream, and
  * blocks that are left out. */
 typedef struct Architecture {
     CountMap widths;
     NameList without;
+    int residual; /* Residual */
 } Architecture;
 
 /* Of a model as it was built: what an Architecture may name. */
@@ -28,13 +36,16 @@ typedef enum ModelPartKind {
 typedef struct ModelPart {
     ModelPartKind kind;
     const char *name;
-    const char *stream; /* PART_MEMBER: what it writes to */
-    int64_t wanted;     /* PART_WIDTH: the model's own channels */
-    int64_t width;      /* PART_WIDTH, PART_MEMBER: as built */
-    int64_t multiple;   /* PART_WIDTH: of which the channels must be one */
-    bool is_stream;     /* PART_WIDTH: layers with names of their own write to it */
-    bool removable;     /* PART_BLOCK: its output has the shape of its input */
-    bool there;         /* PART_BLOCK: was built */
+    const char *stream;  /* PART_MEMBER: what it writes to */
+    int64_t wanted;      /* PART_WIDTH: the model's own channels */
+    int64_t width;       /* PART_WIDTH, PART_MEMBER: as built */
+    int64_t multiple;    /* PART_WIDTH: of which the channels must be one */
+    bool is_stream;      /* PART_WIDTH: layers with names of their own write to it, or, under
+                            RESIDUAL_PAD, this layer writes to a stream */
+    const char *centred; /* PART_WIDTH: a width whose channels are the middle ones of this one, or
+                            whose middle ones these are; NULL: none. See model_centred */
+    bool removable;      /* PART_BLOCK: its output has the shape of its input */
+    bool there;          /* PART_BLOCK: was built */
 } ModelPart;
 typedef struct ModelParts {
     Arena *arena;
@@ -60,6 +71,8 @@ struct ModelBuild {
     /* Of all weights in place of the model's own choice, from the model option `init`; INIT_ZEROS
      * leaves the model's own. */
     InitKind init;
+    bool norm_uniform; /* scales of batch norms start uniform in (0, 1), not at 1: the model's to
+                          say */
     /* What to use in place of a parameter's own node, frozen ones too; NULL when no method asks. */
     Node *(*parametrize)(void *owner, const ModelBuild *b, Param *p, Node *w);
     /* What a linear layer gives in place of y = x W^T, before its bias; NULL when no method asks.
@@ -98,6 +111,17 @@ int64_t model_width(ModelBuild *b, const char *name, int64_t wanted);
 /* The same of channels that are split into groups; others than whole multiples are a mistake. */
 int64_t model_width_multiple(ModelBuild *b, const char *name, int64_t wanted, int64_t multiple);
 void model_member(ModelBuild *b, const char *layer, const char *stream, int64_t width);
+/* The channels of `layer`, which writes to `stream`: the stream's, of which it becomes a member, or
+ * under RESIDUAL_PAD its own. */
+int64_t model_stream(ModelBuild *b, const char *layer, const char *stream, int64_t wanted);
+/* The name of that width. */
+const char *model_stream_name(const ModelBuild *b, const char *layer, const char *stream);
+/* What is added to a stream: y + x. Under RESIDUAL_PAD the narrower one has zeros in place of the
+ * last channels, so that the wider one's stay as they are there. */
+Node *model_sum(const ModelBuild *b, Node *y, Node *x);
+/* Channel i of the width `from` becomes channel i + (to - from) / 2 of the width `to` (both by
+ * name, both known), with zeros around or less at either end: of a shortcut without weights. */
+void model_centred(const ModelBuild *b, const char *to, const char *from);
 /* Whether the block `name` is to be built. One that is not `removable` always is: to leave it out
  * is a mistake that model_parts_check reports. */
 bool model_block(ModelBuild *b, const char *name, bool removable);
@@ -134,6 +158,12 @@ const Model *model_find(const char *name);
     OPT_ENUM(S, init, MODEL_INIT_CHOICES, "default",                                               \
              "first values of the weights; default: as the model's source does it")
 
+/* For models whose pruning is studied from such first values; into ModelBuild.norm_uniform. */
+#define MODEL_OPTION_NORM_INIT(S)                                                                  \
+    OPT_ENUM(                                                                                      \
+        S, norm_init, "ones|uniform", "ones",                                                      \
+        "first scales of the batch norms; uniform: in (0, 1), as open_lth and what builds on it")
+
 /* First in the options of a model that takes an Architecture. */
 typedef struct ModelShape {
     int init;
@@ -146,7 +176,9 @@ enum { MODEL_WIDTH_MAX = 65536 };
     {"widths", OPTION_COUNTS, offsetof(ModelShape, architecture.widths), "", 1, MODEL_WIDTH_MAX,   \
      NULL, "channels or units by the name of a layer, or of a residual stream: {layer1: 12}; the rest as published"}, \
     {"without", OPTION_NAMES, offsetof(ModelShape, architecture.without), "", 0, 0, NULL,          \
-     "residual blocks that are left out: [layer1.2]"}
+     "residual blocks that are left out: [layer1.2]"},                                             \
+    {"residual", OPTION_ENUM, offsetof(ModelShape, architecture.residual), "tied", 0, 0,           \
+     RESIDUAL_CHOICES, "a residual stream has one width, or each layer that writes to it its own, and the narrower summand gets zeros"}
 // clang-format on
 const Architecture *model_common_architecture(const void *options);
 

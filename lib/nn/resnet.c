@@ -10,7 +10,8 @@
  * a 7x7 convolution of stride 2 and a 3x3 maximum of stride 2 or, for small images, one 3x3
  * convolution. Channels can be chosen by the names layer1 ... layer4, each the residual stream of a
  * stage (of a network of basic blocks the stem writes to layer1; else it is conv1), and
- * layer1.0.conv1 ... of the convolutions within a block. Blocks whose shortcut is the identity can
+ * layer1.0.conv1 ... of the convolutions within a block; with residual: pad, by the last
+ * convolution of each block in place of the streams. Blocks whose shortcut is the identity can
  * be left out. Initial values as torchvision's: He normal by fan-out, fc torch's default. */
 #include "nn/layer.h"
 
@@ -53,13 +54,6 @@ static int64_t inner_width(ModelBuild *b, const Block *k, int i)
     return model_width(b, model_name(b, "%s.conv%d", k->prefix, i), k->planes);
 }
 
-static int64_t stream_width(ModelBuild *b, const char *layer, const char *stream, int64_t wanted)
-{
-    const int64_t width = model_width(b, stream, wanted);
-    model_member(b, layer, stream, width);
-    return width;
-}
-
 static Node *block(ModelBuild *b, const Block *k, Node *x)
 {
     Graph *g = b->graph;
@@ -72,20 +66,20 @@ static Node *block(ModelBuild *b, const Block *k, Node *x)
         y = relu(g, block_conv(b, k->prefix, 1, y, (ConvLayer){.out = wide.out, .kernel = 1}));
         wide.out = inner_width(b, k, 2);
         y = relu(g, block_conv(b, k->prefix, 2, y, wide));
-        out = stream_width(b, last, k->stream, 4 * k->planes);
+        out = model_stream(b, last, k->stream, 4 * k->planes);
         y = block_conv(b, k->prefix, 3, y, (ConvLayer){.out = out, .kernel = 1});
     } else {
         y = relu(g, block_conv(b, k->prefix, 1, y, wide));
-        out = stream_width(b, last, k->stream, k->planes);
+        out = model_stream(b, last, k->stream, k->planes);
         y = block_conv(b, k->prefix, 2, y, (ConvLayer){.out = out, .kernel = 3, .pad = 1});
     }
     if (k->projects) {
         const char *conv = model_name(b, "%s.downsample.0", k->prefix);
-        model_member(b, conv, k->stream, out);
+        model_member(b, conv, model_stream_name(b, last, k->stream), out);
         through = conv_norm(b, conv, model_name(b, "%s.downsample.1", k->prefix), x,
                             (ConvLayer){.out = out, .kernel = 1, .stride = k->stride});
     }
-    return model_block_output(b, k->prefix, relu(g, add(g, y, through)));
+    return model_block_output(b, k->prefix, relu(g, model_sum(b, y, through)));
 }
 
 static Node *stem(ModelBuild *b, const Resnet *o, Node *x, bool bottleneck)
@@ -93,7 +87,7 @@ static Node *stem(ModelBuild *b, const Resnet *o, Node *x, bool bottleneck)
     Graph *g = b->graph;
     const bool small = o->stem == 1;
     const ConvLayer c = {.out = bottleneck ? model_width(b, "conv1", 64)
-                                           : stream_width(b, "conv1", "layer1", 64),
+                                           : model_stream(b, "conv1", "layer1", 64),
                          .kernel = small ? 3 : 7,
                          .stride = small ? 1 : 2,
                          .pad = small ? 1 : 3};

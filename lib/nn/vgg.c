@@ -17,6 +17,7 @@ enum { STAGES = 5 };
 typedef struct Vgg {
     ModelShape shape;
     int64_t width;
+    int norm_init;
 } Vgg;
 
 static int64_t stage_channels(const Vgg *o, int stage)
@@ -32,6 +33,7 @@ static Node *vgg(ModelBuild *b, const Vgg *o, Node *x, const int convs[STAGES])
     };
     Graph *g = b->graph;
     int place = 0; /* in torchvision's sequence of modules, which counts ReLUs and maxima */
+    b->norm_uniform = o->norm_init == 1;
     Node *small = images_too_small(b, x, STAGES - 1);
     if (small) return small;
     for (int stage = 0; stage < STAGES; stage++) {
@@ -59,6 +61,7 @@ static const Option vgg_options[] = {
     MODEL_SHAPE_OPTIONS,
     OPT_INT(Vgg, width, 64, 1, 4096,
             "channels of the first stage; the others have 2, 4, 8 and 8 times as many"),
+    MODEL_OPTION_NORM_INIT(Vgg),
 };
 
 static const int convs_11[STAGES] = {1, 1, 2, 2, 2};

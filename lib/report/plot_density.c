@@ -2,6 +2,7 @@
  * or the channels and weights of smaller networks. */
 #include "io/safetensors.h"
 #include "report/plot_build.h"
+#include "run/checkpoint.h"
 
 #include <string.h>
 
@@ -49,6 +50,19 @@ static double kept_weights(const Safetensors *s, const StTensor *t, Arena *a)
     return n;
 }
 
+/* The layers in the order of the network, which a checkpoint says; one from before it did has them
+ * in that of their names. */
+static void add_in_order(const Safetensors *s, Layers *layers, Arena *a)
+{
+    const char *text = safetensors_metadata(s, CHECKPOINT_LAYERS);
+    for (const char *at = text ? text : ""; *at;) {
+        const size_t n = strcspn(at, " ");
+        const StTensor *t = safetensors_find(s, arena_string_n(a, at, n));
+        if (t && is_layer(t)) (void)layer_number(layers, t->name, a);
+        at += n + (at[n] == ' ');
+    }
+}
+
 /* y[i] of layer i, one of `layers`, which grows. */
 static bool read_run(const PlotRuns *r, const PlotRun *run, Shown shown, Layers *layers,
                      double y[LAYERS_MAX], Error *err)
@@ -57,6 +71,7 @@ static bool read_run(const PlotRuns *r, const PlotRun *run, Shown shown, Layers 
     Arena *a = arena_new();
     const char *path = arena_printf(a, "%s/checkpoint/model.safetensors", run->folder);
     const bool ok = safetensors_open(&s, a, path, err);
+    if (ok) add_in_order(&s, layers, r->arena);
     for (int i = 0; ok && i < s.n_tensors; i++) {
         const StTensor *t = &s.tensors[i];
         const int k = is_layer(t) ? layer_number(layers, t->name, r->arena) : -1;
@@ -112,5 +127,7 @@ bool plot_density(Chart *c, const PlotRuns *r, const PlotSpec *spec, Error *err)
     c->title = spec->title ? spec->title
                            : arena_printf(a, "%s: %s of each layer", plot_last_part(r->name),
                                           shown_name[shown]);
+    if (n < settings.n)
+        c->title = arena_printf(a, "%s (the first %d of %d settings)", c->title, n, settings.n);
     return true;
 }

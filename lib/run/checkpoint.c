@@ -177,16 +177,36 @@ static bool read_state(const char *path, StateFile *s, Error *err)
 
 /* -- Writing */
 
+const char *checkpoint_layers(const Params *params, Arena *a)
+{
+    Text names = {0};
+    for (const Param *p = params->first; p; p = p->next)
+        if (p->role != ROLE_BUFFER && p->shape.rank >= 2)
+            text_addf(&names, "%s%s", names.n ? " " : "", p->name);
+    const char *out = arena_string(a, names.data ? names.data : "");
+    text_free(&names);
+    return out;
+}
+
+/* `model`: that it is of, for the file that holds its tensors. */
 static bool write_tensors(const char *folder, const char *file, const TensorList *list,
-                          const char *architecture, Arena *a, Error *err)
+                          const Params *model, Arena *a, Error *err)
 {
     /* what Hugging Face's loaders ask for before they take a file */
-    const char *metadata[2][2] = {
-        {"format",                "pt"        },
-        {CHECKPOINT_ARCHITECTURE, architecture}
+    const char *metadata[3][2] = {
+        {"format", "pt"}
     };
-    return safetensors_write(arena_printf(a, "%s/%s", folder, file), list->at, list->n, metadata,
-                             architecture ? 2 : 1, err);
+    int n = 1;
+    if (model) {
+        metadata[n][0] = CHECKPOINT_LAYERS;
+        metadata[n++][1] = checkpoint_layers(model, a);
+    }
+    if (model && model->architecture) {
+        metadata[n][0] = CHECKPOINT_ARCHITECTURE;
+        metadata[n++][1] = model->architecture;
+    }
+    return safetensors_write(arena_printf(a, "%s/%s", folder, file), list->at, list->n, metadata, n,
+                             err);
 }
 
 static bool write_files(const char *folder, const char *run_id, const Params *params,
@@ -197,7 +217,7 @@ static bool write_files(const char *folder, const char *run_id, const Params *pa
     (void)snprintf(s.run_id, sizeof s.run_id, "%s", run_id);
     TensorList model = model_tensors(params, a);
     s.model_crc = crc_of(&model);
-    TRY(write_tensors(folder, "model.safetensors", &model, params->architecture, a, err));
+    TRY(write_tensors(folder, "model.safetensors", &model, params, a, err));
     if (optimizer) {
         TensorList slots = optimizer_tensors(params, optimizer, a);
         s.optimizer_step = optimizer->step;

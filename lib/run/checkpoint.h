@@ -12,6 +12,11 @@
 
 /* The metadata of model.safetensors that hold Params.architecture. */
 #define CHECKPOINT_ARCHITECTURE "architecture"
+/* And the names of the matrices and convolutions in the order of the network, which that of the
+ * file is not, with spaces between. */
+#define CHECKPOINT_LAYERS "layers"
+/* For this, in `a`. */
+const char *checkpoint_layers(const Params *params, Arena *a);
 
 /* What a resumed run needs besides tensors. Doubles survive the text exactly. */
 typedef struct TrainState {
@@ -42,8 +47,9 @@ bool checkpoint_read(const char *folder, const char *run_id, Params *params,
 /* Fills params from any safetensors file: every parameter and buffer (but those that may
  * lack) must be there with its shape and a float dtype (converted to F32), and nothing else may be:
  * missing names with the nearest unused one, then unused ones, are listed (the first few).
- * `num_batches_tracked` is ignored, and a common prefix such as "module." or "model." is taken off.
- * On failure params is unchanged. */
+ * Of a pruned run, `<name>_mask` multiplies a parameter and `<name>_rewind` is ignored where params
+ * have none of that name. `num_batches_tracked` is ignored, and a common prefix such as "module."
+ * or "model." is taken off. On failure params is unchanged. */
 bool checkpoint_load_weights(const char *path, Params *params, Error *err) MUST_CHECK;
 
 #endif

@@ -72,6 +72,14 @@ static bool check_tensor(const Weights *w, const StTensor *t, const Param *p, Er
                 st_shape_text(t, got), shape_text(&p->shape, want));
 }
 
+/* What a run with masks has beside p, and this model has not: `<p>_mask`, or `<p>_rewind`. */
+static const StTensor *beside(const Weights *w, const Params *params, const Param *p,
+                              const char *suffix)
+{
+    const char *name = arena_printf(w->arena, "%s%s", p->name, suffix);
+    return params_find(params, name) ? NULL : find(w, w->prefix, name);
+}
+
 static bool ignored(const char *name)
 {
     static const char suffix[] = "num_batches_tracked"; /* torch's batch norm counts; we do not */
@@ -125,6 +133,11 @@ static bool check_all(Weights *w, const Params *params, Error *err)
         if (!t) continue;
         w->used[t - w->file.tensors] = true;
         if (!check_tensor(w, t, p, err)) ok = false;
+        const StTensor *mask = beside(w, params, p, "_mask"),
+                       *saved = beside(w, params, p, "_rewind");
+        if (mask && !check_tensor(w, mask, p, err)) ok = false;
+        if (mask) w->used[mask - w->file.tensors] = true;
+        if (saved) w->used[saved - w->file.tensors] = true;
     }
     const char **unused = arena_new_array(w->arena, const char *, NAMES_MAX);
     int n_unused = unused_names(w, unused, NAMES_MAX);
@@ -133,13 +146,24 @@ static bool check_all(Weights *w, const Params *params, Error *err)
     return ok;
 }
 
+static void apply_mask(const StTensor *mask, const Param *p)
+{
+    Arena *a = arena_new();
+    float *m = arena_new_array(a, float, p->n);
+    safetensors_to_float(mask, m);
+    for (int64_t i = 0; i < p->n; i++) p->data[i] *= m[i];
+    arena_free(a);
+}
+
 bool checkpoint_load_weights(const char *path, Params *params, Error *err)
 {
     Weights w = {.path = path, .arena = arena_new()};
     bool ok = safetensors_open(&w.file, w.arena, path, err) && check_all(&w, params, err);
     for (const Param *p = params->first; ok && p; p = p->next) {
         const StTensor *t = find(&w, w.prefix, p->name);
+        const StTensor *mask = t ? beside(&w, params, p, "_mask") : NULL;
         if (t) safetensors_to_float(t, p->data);
+        if (mask) apply_mask(mask, p);
     }
     safetensors_close(&w.file);
     arena_free(w.arena);

@@ -10,6 +10,7 @@
 static const Option architecture_rows[] = {
     OPT_COUNTS(Architecture, widths, 1, MODEL_WIDTH_MAX, "channels by name"),
     OPT_NAMES(Architecture, without, "blocks that are left out"),
+    OPT_ENUM(Architecture, residual, RESIDUAL_CHOICES, "tied", "how residual streams are added"),
 };
 static const OptionTable architecture_table = OPTION_TABLE(Architecture, architecture_rows);
 
@@ -53,14 +54,15 @@ static bool ask(Network *n, int i, Network *now, Reshape *out, Error *err)
     return first_values(now, err) && now->calls[i].method->reshape(&now->calls[i], out, err);
 }
 
-/* The element of the larger tensor that comes to element i of the smaller one: along an axis that
- * differs, which has as many numbers for each channel in both. */
-static int64_t kept_from(const Param *to, const Param *from, int64_t i, const KeptChannels *k)
+/* The element of `from` that comes to element i of `to`: along an axis that differs in `other`,
+ * which has as many numbers for each channel in both. */
+static int64_t kept_from(const Param *to, const Param *from, const Param *other, int64_t i,
+                         const KeptChannels *k)
 {
     int64_t at = 0, step = 1;
     for (int d = to->shape.rank - 1; d >= 0; d--) {
         const int64_t each = to->shape.dim[d] / k->n, j = i % to->shape.dim[d];
-        const bool cut = to->shape.dim[d] != from->shape.dim[d];
+        const bool cut = other->shape.dim[d] != from->shape.dim[d];
         at += step * (cut ? k->channel[j / each] * each + j % each : j);
         step *= from->shape.dim[d];
         i /= to->shape.dim[d];
@@ -68,34 +70,65 @@ static int64_t kept_from(const Param *to, const Param *from, int64_t i, const Ke
     return at;
 }
 
-/* n->inherited with fewer channels of one width. Which axes of which tensors have that width is
- * seen by their shapes, since no other changes at the same time. `widths` collects those done. */
-static bool cut_width(Network *n, Architecture *widths, const KeptChannels *k, Error *err)
+/* The network with one width more or less. */
+static bool at_width(const Network *n, Architecture *widths, const char *name, int64_t width,
+                     Network **out, Error *err)
 {
-    Network *cut = arena_new_array(n->arena, Network, 1);
     NetworkOptions o = n->options;
     o.train = o.params_only = true;
     o.eval = o.allocate = false;
     o.architecture = widths;
-    if (!architecture_set_width(widths, k->width, k->n))
+    *out = arena_new_array(n->arena, Network, 1);
+    if (!architecture_set_width(widths, name, width))
         return fail(err, FAIL_CONFIG, NULL, "more than %d widths", COUNT_MAP_MAX);
-    TRY(network_new(cut, n->experiment, &o, n->arena, err));
-    for (Param *p = cut->params->first; p; p = p->next) {
-        const Param *from = params_find(n->inherited, p->name);
-        for (int64_t i = 0; from && i < p->n; i++)
-            p->data[i] = from->data[kept_from(p, from, i, k)];
+    return network_new(*out, n->experiment, &o, n->arena, err);
+}
+
+/* Whether the two have tensors of the same shapes. */
+static bool same_shapes(const Params *a, const Params *b)
+{
+    for (const Param *p = a->first; p; p = p->next) {
+        const Param *q = params_find(b, p->name);
+        if (q && !shape_equal(&p->shape, &q->shape)) return false;
     }
-    params_free(n->inherited);
-    n->inherited = cut->params;
-    cut->params = NULL;
-    network_free(cut);
     return true;
+}
+
+/* n->inherited with fewer channels of one width, or in another order. Which axes of which tensors
+ * have that width is seen by their shapes, since no other changes at the same time; where it stays,
+ * by those of a network that has twice of it. `widths` collects those done. */
+static bool cut_width(Network *n, Architecture *widths, const KeptChannels *k, Error *err)
+{
+    Network *cut, *probe = NULL;
+    TRY(at_width(n, widths, k->width, k->n, &cut, err));
+    bool ok = true;
+    if (same_shapes(cut->params, n->inherited)) {
+        Architecture *twice = arena_new_array(n->arena, Architecture, 1);
+        *twice = *widths;
+        ok = at_width(n, twice, k->width, 2 * k->n, &probe, err);
+    }
+    const Params *other = probe ? probe->params : cut->params;
+    for (Param *p = cut->params->first; ok && p; p = p->next) {
+        const Param *from = params_find(n->inherited, p->name);
+        const Param *differs = params_find(other, p->name);
+        for (int64_t i = 0; from && i < p->n; i++)
+            p->data[i] = from->data[kept_from(p, from, differs, i, k)];
+    }
+    if (probe) network_free(probe);
+    if (ok) {
+        params_free(n->inherited);
+        n->inherited = cut->params;
+        cut->params = NULL;
+    }
+    network_free(cut);
+    return ok;
 }
 
 static bool cut_widths(Network *n, const Reshape *r, Error *err)
 {
     Architecture *widths = arena_new_array(n->arena, Architecture, 1);
     *widths = *n->architecture;
+    widths->residual = r->architecture.residual;
     for (int i = 0; i < r->n_kept; i++) TRY(cut_width(n, widths, &r->kept[i], err));
     return true;
 }

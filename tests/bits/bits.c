@@ -455,6 +455,8 @@ static void boxes(void)
     const int64_t plane[3] = {3, 70, 150}, stride[3] = {20000, 1, 80};
     cpu->copy_strided(3, plane, x, stride, y);
     report_floats("copy_strided", y, 3 * 70 * 150);
+    cpu->bytes_affine(1000, (const uint8_t *)x, w, z, y);
+    report_floats("bytes_affine", y, 1000);
 }
 
 /* Numbers of all magnitudes. */

@@ -90,6 +90,104 @@ import json
 a, b = json.load(open('zero.json')), json.load(open('crop.json'))
 assert abs(a['loss'] - b['loss']) < 1e-6 * a['loss'] and a['top1'] == b['top1'], (a['loss'], b['loss'])" && ok || not_ok "other results"
 
+name="prune_files precrop keeps the rows with the largest norms, and what they compute"
+"$SEQLAB" prune -q --method precrop --ratio 0.5 "$weights" -o small.safetensors >/dev/null
+python3 - "$weights" <<'PY'
+import sys
+sys.path.insert(0, '.')
+import st
+a, b = st.load(sys.argv[1]), st.load('small.safetensors')
+first = next(k for k in a if len(a[k][0]) == 2 and a[k][0][0] == 16)
+(rows, cols), w = a[first]
+row = [w[i * cols:(i + 1) * cols] for i in range(rows)]
+norm = sorted(range(rows), key=lambda i: -sum(v * v for v in row[i]))
+n = b[first][0][0]
+assert 1 < n < rows
+keep = sorted(norm[:n])
+assert b[first][1] == [v for i in keep for v in row[i]]
+bias = first.replace('weight', 'bias')
+zero = dict(a)
+zero[first] = ([rows, cols], [v if i // cols in keep else 0 for i, v in enumerate(w)])
+zero[bias] = ([rows], [v if i in keep else 0 for i, v in enumerate(a[bias][1])])
+st.save('zero.safetensors', zero)
+PY
+[ $? -eq 0 ] && "$SEQLAB" eval -q --json net.yaml --checkpoint zero.safetensors >zero.json &&
+    "$SEQLAB" eval -q --json net2.yaml --checkpoint small.safetensors >small.json &&
+    python3 -c "
+import json
+a, b = json.load(open('zero.json')), json.load(open('small.json'))
+assert abs(a['loss'] - b['loss']) < 1e-6 * a['loss'], (a['loss'], b['loss'])" && ok || not_ok "other rows or results"
+
+name="prune_files method.keep=none gives first values"
+"$SEQLAB" prune --method precrop --ratio 0.5 method.keep=none "$weights" -o new.safetensors 2>err >/dev/null
+grep -q "new first values" err && python3 -c "
+import sys
+import st
+a, b = st.load('small.safetensors'), st.load('new.safetensors')
+assert all(a[k][0] == b[k][0] for k in a) and any(a[k][1] != b[k][1] for k in a)" && ok || not_ok "$(cat err)"
+
+name="prune_files masks beside tensors multiply them"
+python3 - "$weights" <<'PY'
+import sys
+sys.path.insert(0, '.')
+import st
+t = st.load(sys.argv[1])
+done = dict(t)
+for k in list(t):
+    if len(t[k][0]) != 2: continue
+    mask = [1.0 if i % 3 else 0.0 for i in range(len(t[k][1]))]
+    done[k] = (t[k][0], [v * m for v, m in zip(t[k][1], mask)])
+    t[k + '_mask'] = (t[k][0], mask)
+    t[k + '_rewind'] = t[k]
+st.save('beside.safetensors', t)
+st.save('done.safetensors', done)
+PY
+for f in beside done; do
+    "$SEQLAB" prune -q --method precrop --ratio 0.5 $f.safetensors -o "$f.small.safetensors" \
+        "data={name: shapes, size: 8, n_train: 200, n_test: 100}" "model={name: mlp, hidden: [16]}" >/dev/null
+    "$SEQLAB" eval -q net.yaml --checkpoint $f.safetensors >$f.eval
+done
+cmp beside.small.safetensors done.small.safetensors && cmp beside.eval done.eval && ok || not_ok "they differ"
+
+cat >res.yaml <<'YAML'
+data: {name: shapes, size: 8, n_train: 200, n_test: 100}
+model: {name: resnet20, width: 4}
+train: {steps: 4, batch_size: 20}
+YAML
+res=$("$SEQLAB" train -q res.yaml | head -n 1)/checkpoint/model.safetensors
+
+name="prune_files blocks and filters go from files, and what stays is as it was"
+for m in "layer_lottery --ratio 0.4 method.criterion=l1" "layer_lottery method.p=2" "filter_prune --ratio 0.3" \
+    "filter_prune method.filters=5 method.criterion=random"; do
+    # shellcheck disable=SC2086 # words
+    "$SEQLAB" prune -q --method $m "$res" -o less.safetensors >/dev/null || { not_ok "$m"; break; }
+    printf 'extends: less.yaml\n' | cat - res.yaml | sed '/^model:/d' >less2.yaml
+    "$SEQLAB" eval -q less2.yaml --checkpoint less.safetensors >/dev/null &&
+        python3 - "$res" <<'PY' || { not_ok "$m"; break; }
+import sys
+sys.path.insert(0, '.')
+import st
+a, b = st.load(sys.argv[1]), st.load('less.safetensors')
+whole = [k for k in b if a[k][0] == b[k][0]]
+assert all(a[k][1] == b[k][1] for k in whole) and len(whole) > 40
+assert sum(len(v[1]) for v in b.values()) < sum(len(v[1]) for v in a.values())
+PY
+    [ "$m" = "filter_prune method.filters=5 method.criterion=random" ] && ok
+done
+
+name="prune_files criteria that look at data say so where there are none, the others do without"
+mkdir -p empty
+SEQLAB_DATA=empty "$SEQLAB" prune -q --method layer_lottery "$res" --dry-run "data={name: mnist}" >out 2>err
+code=$?
+SEQLAB_DATA=empty "$SEQLAB" prune -q --method layer_lottery "$res" --dry-run "data={name: mnist}" method.criterion=l1 >out 2>>err &&
+    [ $code -ne 0 ] && grep -q "the method's scores look at examples" err && ok || not_ok "code $code: $(cat err)"
+
+name="prune_files both files are written or none"
+mkdir -p there.yaml
+"$SEQLAB" prune -q --method precrop --ratio 0.5 "$weights" -o there.safetensors >/dev/null 2>&1
+code=$?
+[ $code -ne 0 ] && [ -z "$(find . -maxdepth 1 -name 'there*' ! -name there.yaml)" ] && ok || not_ok "code $code: $(ls)"
+
 name="prune_files a failure writes nothing"
 "$SEQLAB" prune -q --method precrop --ratio 0.5 "$weights" -o none.safetensors model.hidden='[17]' >/dev/null 2>&1
 code=$?

@@ -366,3 +366,20 @@ TEST(adapter, factors_decay_and_magnitudes_do_not)
     assert_true(fabsf(fabsf(m->data[0] - m0) - 0.01F) <= 2e-5F);
     case_free(&c);
 }
+
+/* |w m|, so that the masked network is what training starts from. */
+TEST(adapter, magnitudes_start_as_the_norms_of_masked_weights)
+{
+    Case c;
+    start(&c, "{name: magnitude_mask, sparsity: 0.7}, {name: lora, rank: 2, dora: true}");
+    const Param *w = named(&c, "fc.weight"), *mask = named(&c, "fc.weight_mask"),
+                *m = named(&c, "fc.lora_magnitude_vector");
+    const int64_t in = w->n / m->n;
+    for (int64_t o = 0; o < m->n; o++) {
+        double squares = 0;
+        for (int64_t i = o * in; i < (o + 1) * in; i++)
+            squares += (double)w->data[i] * (double)w->data[i] * (double)mask->data[i];
+        assert_true(fabs((double)m->data[o] - sqrt(squares)) <= 1e-6);
+    }
+    case_free(&c);
+}

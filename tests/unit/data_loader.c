@@ -1,5 +1,7 @@
 /* The loader: order, resuming, padding, and that a thread changes nothing. */
 #include "data/loader.h"
+
+#include "base/threads.h"
 #include "tests/test.h"
 #include "tests/unit/data_open.h"
 
@@ -131,6 +133,27 @@ TEST(loader, a_thread_changes_no_bit)
     }
     loader_free(with);
     loader_free(without);
+    opened_free(o);
+}
+
+TEST(loader, threads_share_a_batch_and_change_no_bit)
+{
+    Opened *o = open_yaml(LARGE);
+    const LoaderOptions options = {
+        .split = SPLIT_TRAIN, .batch_size = 17, .shuffle = true, .augment = true, .seed = 5};
+    enum { FLOATS = 17 * 128 * 128 };
+    float *first = malloc(sizeof(float) * FLOATS);
+    assert_non_null(first);
+    for (int threads = 1; threads <= 3; threads++) {
+        threads_set(threads);
+        Loader *l = loader_of(o, options);
+        const Batch b = loader_batch(l, 3);
+        if (threads == 1) memcpy(first, b.x, sizeof(float) * FLOATS);
+        assert_memory_equal(first, b.x, sizeof(float) * FLOATS);
+        loader_free(l);
+    }
+    threads_set(0);
+    free(first);
     opened_free(o);
 }
 

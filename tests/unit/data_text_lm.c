@@ -354,3 +354,55 @@ TEST(tinyshakespeare, absent_says_how_to_get_it)
     ASSERT_FAILS(o->ok, &o->err, FAIL_DATA, "seqlab data get tinyshakespeare");
     opened_free(o);
 }
+
+/* A word level's vocabulary, by hand: ids are the file's own, and <s> stands before the text. */
+static const char GIVEN[] =
+    "{\"version\":\"1.0\",\"added_tokens\":[{\"id\":1,\"content\":\"<s>\",\"special\":true}],"
+    "\"normalizer\":null,\"pre_tokenizer\":{\"type\":\"WhitespaceSplit\"},"
+    "\"post_processor\":{\"type\":\"TemplateProcessing\","
+    "\"single\":[{\"SpecialToken\":{\"id\":\"<s>\",\"type_id\":0}},"
+    "{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}],\"pair\":[{\"Sequence\":{\"id\":\"A\","
+    "\"type_id\":0}},{\"Sequence\":{\"id\":\"B\",\"type_id\":1}}],"
+    "\"special_tokens\":{\"<s>\":{\"id\":\"<s>\",\"ids\":[1],\"tokens\":[\"<s>\"]}}},"
+    "\"decoder\":null,\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"<unk>\","
+    "\"vocab\":{\"<unk>\":0,\"<s>\":1,\"the\":2,\"cat\":3,\"sat\":4}}}";
+
+/* The set over "the cat sat the dog", by that tokenizer with `sat` written so. */
+static Opened *open_given(const char *document, const char *sat)
+{
+    char yaml[9000], path[4200], text[sizeof GIVEN];
+    (void)snprintf(text, sizeof text, "%s", document);
+    if (strstr(text, "sat")) memcpy(strstr(text, "sat"), sat, 3);
+    (void)snprintf(path, sizeof path, "%s", write_text("tokenizer.json", text, strlen(text)));
+    (void)snprintf(yaml, sizeof yaml,
+                   "{name: text_lm, path: %s, tokenizer: %s, block: 3, valid: 0, test: 0}",
+                   write_text("text.txt", "the cat sat the dog", 19), path);
+    return opened_new(yaml, "", SPLITS_ALL);
+}
+
+TEST(text_lm, tokens_of_a_given_tokenizer_are_its_ids)
+{
+    static const int32_t x[] = {1, 2, 3}, label[] = {2, 3, 4};
+    Opened *o = open_given(GIVEN, "sat");
+    ASSERT_OK(o->ok, &o->err);
+    assert_int_equal(o->data.task.n_classes, 5);
+    example_is(o, SPLIT_TRAIN, 0, 3, x, label);
+    opened_free(o);
+}
+
+TEST(text_lm, other_tokenizer_is_other_data)
+{
+    Opened *a = open_given(GIVEN, "sat"), *b = open_given(GIVEN, "set");
+    ASSERT_OK(a->ok, &a->err);
+    ASSERT_OK(b->ok, &b->err);
+    assert_string_not_equal(a->data.sha256, b->data.sha256);
+    opened_free(a);
+    opened_free(b);
+}
+
+TEST(text_lm, file_that_is_no_tokenizer_is_refused)
+{
+    Opened *o = open_given("{}", "sat");
+    ASSERT_FAILS(o->ok, &o->err, FAIL_DATA, "tokenizer.json");
+    opened_free(o);
+}

@@ -5,6 +5,7 @@
 
 #include "graph/plan.h"
 #include "methods/peft/gradient.h"
+#include "nn/hf_dir.h"
 #include "run/network.h"
 
 #include <math.h>
@@ -53,7 +54,8 @@ typedef struct Taken {
 static bool all(void *owner, const PlainLayer *l)
 {
     (void)owner;
-    return strstr(l->weight->name, "classifier") == NULL;
+    return strstr(l->weight->name, "classifier") == NULL &&
+           strstr(l->weight->name, "score") == NULL;
 }
 
 static bool take(void *owner, const PlainLayer *l, const float *gradient, Error *err)
@@ -207,6 +209,43 @@ TEST(gradient, says_which_way_a_weight_is_stored)
     t = gathered(&c, 4, 1, 0);
     assert_int_equal(t.n, 7);
     for (int i = 0; i < t.n; i++) assert_false(t.layer[i].turned);
+    case_free(&c);
+}
+
+static void release(void *owner, const Param *p)
+{
+    (void)owner;
+    hf_map_release(NULL, p);
+}
+
+/* As a model that is larger than the memory is looked at: nothing of it is copied. */
+TEST(gradient, of_weights_that_stay_in_their_file_is_the_same)
+{
+    Case c;
+    PlainNetwork n;
+    HfMap map;
+    start(&c, LLAMA, 4);
+    const Taken want = gathered(&c, 2, 2, 0);
+    const char *folder = arena_string(c.arena, test_folder());
+    ASSERT_OK(hf_dir_write_weights(folder, c.network.params, &c.err), &c.err);
+    ModelBuild like = c.network.like;
+    like.params = params_new(c.arena);
+    ASSERT_OK(plain_network(&n, &like, c.experiment.model, c.experiment.model_options, 1, &c.err),
+              &c.err);
+    for (Param *p = like.params->first; p; p = p->next) params_freeze(like.params, p);
+    ASSERT_OK(hf_dir_map(folder, like.params, 1, &map, &c.err), &c.err);
+    assert_int_equal(like.params->n_other, 0);
+    Taken got = {.arena = c.arena};
+    GradientCall call = call_of(&c, &got, 2, 2, 0);
+    call.like = &like;
+    call.after_read = release;
+    ASSERT_OK(gradient_each(&call, &c.err), &c.err);
+    assert_int_equal(got.n, want.n);
+    for (int i = 0; i < got.n; i++)
+        assert_memory_equal(got.gradient[i], want.gradient[i],
+                            sizeof(float) * (size_t)got.layer[i].weight->n);
+    plain_network_free(&n);
+    hf_map_close(&map);
     case_free(&c);
 }
 

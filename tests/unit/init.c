@@ -301,3 +301,45 @@ TEST(init, lsuv_choice_starts_orthogonal)
     assert_false(model_wants_lsuv(m.options));
     test_model_free(&m);
 }
+
+/* Mean a / 2, variance a^2 / 12, nothing below 0 or at a. */
+TEST(init, uniform_positive_is_between_0_and_a)
+{
+    enum { N = 20000 };
+    Param p = filled(shape(1, (int64_t)N), (Init){.kind = INIT_UNIFORM_POSITIVE, .a = 3}, 5);
+    double squares = 0;
+    for (int64_t i = 0; i < N; i++) {
+        assert_true(p.data[i] >= 0 && p.data[i] < 3);
+        squares += ((double)p.data[i] - 1.5) * ((double)p.data[i] - 1.5);
+    }
+    assert_true(fabs(mean_of(&p) - 1.5) < 5 * 3 / sqrt(12.0 * N));
+    assert_true(fabs(squares / N / 0.75 - 1) < 0.03);
+    free(p.data);
+}
+
+/* All scales of the norms, and nothing else: open_lth's batchnorm_init. */
+TEST(init, norm_init_uniform_is_for_the_scales_of_norms)
+{
+    static const char *const models[] = {"resnet8", "vgg11"};
+    for (int k = 0; k < 2; k++) {
+        const Shape image = shape(3, INT64_C(16), INT64_C(16), INT64_C(3));
+        TestModel ones = test_model(models[k], "{width: 4}", image, 10);
+        TestModel uniform = test_model(models[k], "{width: 4, norm_init: uniform}", image, 10);
+        int n = 0;
+        test_model_init(&ones, 2, 1);
+        test_model_init(&uniform, 2, 1);
+        for (const Param *p = uniform.build.params->first; p; p = p->next) {
+            const Param *q = params_find(ones.build.params, p->name);
+            if (p->role == ROLE_NORM && q->data[0] == 1) {
+                for (int64_t i = 0; i < p->n; i++) assert_true(p->data[i] >= 0 && p->data[i] < 1);
+                assert_true(p->data[0] != p->data[1]);
+                n++;
+            } else {
+                assert_memory_equal(p->data, q->data, sizeof(float) * (size_t)p->n);
+            }
+        }
+        assert_true(n >= 7);
+        test_model_free(&ones);
+        test_model_free(&uniform);
+    }
+}

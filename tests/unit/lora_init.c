@@ -9,6 +9,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { SIZE = 384 }; /* numbers of a 16 x 24 matrix */
+
 static Arena *arena; /* of the test that runs: layer() makes it */
 
 static double *doubles(int64_t n)
@@ -181,7 +183,7 @@ TEST(lora_init, sketched_vectors_of_a_larger_matrix_are_as_good)
 TEST(lora_init, factors_do_not_meet_in_the_gradient)
 {
     LoraLayer l = layer(12, 9, 3, 1);
-    l.gradient = numbers("g", 12 * 9);
+    l.gradient = numbers("g", 108);
     for (int d = LORA_ARB2R; d <= LORA_RANDOM; d++) {
         fill(&(LoraInit){.kind = LORA_GA, .direction = d, .scale = LORA_UNIT}, &l);
         for (int64_t j = 0; j < 3; j++)
@@ -224,7 +226,7 @@ TEST(lora_init, what_a_step_misses_is_of_second_order)
 {
     LoraLayer l = layer(16, 24, 2, 4);
     l.gradient = spectrum(16, 24, 6, false);
-    const double *best = widen(spectrum(16, 24, 4, false), 16 * 24);
+    const double *best = widen(spectrum(16, 24, 4, false), SIZE);
     fill(&(LoraInit){.kind = LORA_GA, .direction = LORA_ARBR, .scale = LORA_UNIT}, &l);
     const double whole = second_order(&l, best, 0.02), half = second_order(&l, best, 0.01);
     assert_true(whole / half > 3.8 && whole / half < 4.2);
@@ -234,15 +236,15 @@ TEST(lora_init, what_a_step_misses_is_of_second_order)
 TEST(lora_init, norm_clip_makes_the_product_as_large_as_the_weight)
 {
     LoraLayer l = layer(16, 24, 2, 4);
-    float *w = numbers("w", 16 * 24);
-    for (int i = 0; i < 16 * 24; i++) w[i] *= 1e-3F;
+    float *w = numbers("w", SIZE);
+    for (int i = 0; i < SIZE; i++) w[i] *= 1e-3F;
     w[5] = -1e-3F;
     l.w = w;
-    l.gradient = numbers("g", 16 * 24);
+    l.gradient = numbers("g", SIZE);
     fill(&(LoraInit){.kind = LORA_GA, .scale = LORA_UNIT, .norm_clip = true}, &l);
     const double *p = product(&l);
     double largest = 0;
-    for (int i = 0; i < 16 * 24; i++) largest = fmax(largest, fabs(p[i]));
+    for (int i = 0; i < SIZE; i++) largest = fmax(largest, fabs(p[i]));
     assert_true(fabs(largest - 1e-3) <= 1e-9);
     arena_free(arena);
 }
@@ -250,10 +252,10 @@ TEST(lora_init, norm_clip_makes_the_product_as_large_as_the_weight)
 TEST(lora_init, norm_clip_leaves_a_small_product_alone)
 {
     LoraLayer l = layer(16, 24, 2, 1), other = l;
-    l.w = numbers("w", 16 * 24);
-    l.gradient = numbers("g", 16 * 24);
+    l.w = numbers("w", SIZE);
+    l.gradient = numbers("g", SIZE);
     other = l;
-    other.a = arena_new_array(arena, float, 2 * 24);
+    other.a = arena_new_array(arena, float, 48);
     const LoraInit with = {.kind = LORA_GA, .gamma = 1e6, .norm_clip = true};
     const LoraInit without = {.kind = LORA_GA, .gamma = 1e6};
     fill(&with, &l);
@@ -265,7 +267,7 @@ TEST(lora_init, norm_clip_leaves_a_small_product_alone)
 TEST(lora_init, gradient_of_zeros_starts_as_default)
 {
     LoraLayer l = layer(6, 4, 2, 1);
-    l.gradient = arena_new_array(arena, float, 6 * 4);
+    l.gradient = arena_new_array(arena, float, 24);
     assert_int_equal(fill(&(LoraInit){.kind = LORA_GA, .gamma = 16}, &l), LORA_INIT_ZERO_GRADIENT);
     for (int i = 0; i < 12; i++) assert_true(l.b[i] == 0);
     for (int i = 0; i < 8; i++) assert_true(l.a[i] != 0 && fabsf(l.a[i]) <= 0.5f);
@@ -285,8 +287,8 @@ static void check_sizes(const float *x, const float *want, int n, float relative
 static LoraLayer peft_layer(void)
 {
     LoraLayer l = layer(8, 6, 2, 4.242640687119285);
-    l.w = numbers("w", 8 * 6);
-    l.gradient = numbers("g", 8 * 6);
+    l.w = numbers("w", 48);
+    l.gradient = numbers("g", 48);
     return l;
 }
 
@@ -330,9 +332,9 @@ static void check_pissa(int64_t niter)
 {
     LoraLayer l = layer(16, 24, 2, 4);
     l.w = spectrum(16, 24, 6, false);
-    const double *best = widen(spectrum(16, 24, 2, false), 16 * 24);
+    const double *best = widen(spectrum(16, 24, 2, false), SIZE);
     fill(&(LoraInit){.kind = LORA_PISSA, .niter = niter}, &l);
-    assert_true(distance(product(&l), best, 1, 16 * 24) <= 1e-6);
+    assert_true(distance(product(&l), best, 1, SIZE) <= 1e-6);
     arena_free(arena);
 }
 
@@ -386,12 +388,12 @@ TEST(lora_init, olora_reconstructs_a_wide_weight_of_its_rank)
 {
     LoraLayer l = layer(6, 24, 2, 1);
     const float *u = numbers("u", 12), *v = numbers("v", 48);
-    float *w = arena_new_array(arena, float, 6 * 24);
-    for (int k = 0; k < 6 * 24; k++)
+    float *w = arena_new_array(arena, float, 144);
+    for (int64_t k = 0; k < 144; k++)
         w[k] = u[k / 24 * 2] * v[k % 24] + u[k / 24 * 2 + 1] * v[24 + k % 24];
     l.w = w;
     fill(&(LoraInit){.kind = LORA_OLORA}, &l);
-    assert_true(distance(product(&l), widen(w, 6 * 24), 1, 6 * 24) <= 1e-6);
+    assert_true(distance(product(&l), widen(w, 144), 1, 144) <= 1e-6);
     arena_free(arena);
 }
 
@@ -405,7 +407,7 @@ TEST(lora_init, storage_of_the_weight_does_not_matter)
         l.w = l.gradient = spectrum(16, 24, 6, false);
         turned.turned = true;
         turned.w = turned.gradient = spectrum(16, 24, 6, true);
-        turned.a = arena_new_array(arena, float, 2 * 24);
+        turned.a = arena_new_array(arena, float, 48);
         turned.b = arena_new_array(arena, float, 16 * 2);
         fill(&o, &l);
         fill(&o, &turned);

@@ -24,14 +24,14 @@ typedef struct Solved {
     Crop crop;
 } Solved;
 
-static void solve(Solved *s, const char *model, const char *options, double density, bool inner)
+static void solve(Solved *s, const char *model, const char *options, double density, unsigned fixed)
 {
     Error err = {0};
     s->m = test_model(model, options, shape(3, INT64_C(28), INT64_C(28), INT64_C(1)), 10);
     ASSERT_OK(layer_table(s->m.model, s->m.options, &s->m.build,
                           s->m.model->architecture(s->m.options), s->m.arena, &s->table, &err),
               &err);
-    crop_start(&s->crop, &s->table, density, inner, s->m.arena);
+    crop_start(&s->crop, &s->table, density, fixed, s->m.arena);
 }
 
 static double ratio(const Solved *s, const char *name)
@@ -55,7 +55,7 @@ TEST(precrop, direct_widths_of_lenet)
     static const CropRounding how = {1, 1, 0.01};
     Solved s;
     int64_t width[2];
-    solve(&s, "lenet_300_100", "{}", 0.1, false);
+    solve(&s, "lenet_300_100", "{}", 0.1, 0);
     crop_solve(&s.crop, CROP_DIRECT, NULL);
     assert_ratio(&s, "fc_layers.0", (26620.0 - 1000) / 265200, 1e-9);
     assert_ratio(&s, "fc_layers.1", 1, 0);
@@ -71,7 +71,7 @@ TEST(precrop, uniform_widths_of_lenet)
     static const double p[] = {0.1, 0.1, 0.1};
     Solved s;
     int64_t width[2];
-    solve(&s, "lenet_300_100", "{}", 0.1, false);
+    solve(&s, "lenet_300_100", "{}", 0.1, 0);
     crop_solve(&s.crop, CROP_SQRT, p);
     assert_ratio(&s, "fc_layers.0", sqrt(0.1), 1e-12);
     crop_scale(&s.crop);
@@ -89,7 +89,7 @@ TEST(precrop, direct_widths_of_resnet8)
 {
     const double share = (15414.4 - 144 - 512 - 2048 - 640) / 3;
     Solved s;
-    solve(&s, "resnet8", "{shortcut: B}", 0.2, false);
+    solve(&s, "resnet8", "{shortcut: B}", 0.2, 0);
     crop_solve(&s.crop, CROP_DIRECT, NULL);
     assert_ratio(&s, "layer1", 1, 1e-9);
     assert_ratio(&s, "layer2", 1, 1e-9);
@@ -116,7 +116,7 @@ TEST(precrop, direct_is_the_best_of_its_size)
 {
     Solved s;
     Pcg rng = pcg_seed(1, 2);
-    solve(&s, "resnet8", "{shortcut: B}", 0.1, false);
+    solve(&s, "resnet8", "{shortcut: B}", 0.1, 0);
     crop_solve(&s.crop, CROP_DIRECT, NULL);
     const double best = objective(&s.crop);
     double *found = arena_new_array(s.m.arena, double, s.crop.n);
@@ -136,7 +136,7 @@ TEST(precrop, lsq_finds_widths_that_fit)
 {
     Solved s;
     Pcg rng = pcg_seed(5, 6);
-    solve(&s, "resnet8", "{shortcut: B}", 0.1, false);
+    solve(&s, "resnet8", "{shortcut: B}", 0.1, 0);
     Crop *c = &s.crop;
     double *want = arena_new_array(s.m.arena, double, c->n);
     double *p = arena_new_array(s.m.arena, double, c->n_layers);
@@ -154,7 +154,7 @@ TEST(precrop, lsq_keeps_widths_within_the_network)
 {
     static const double p[] = {0.01, 1, 0.01};
     Solved s;
-    solve(&s, "lenet_300_100", "{}", 0.1, false);
+    solve(&s, "lenet_300_100", "{}", 0.1, 0);
     crop_solve(&s.crop, CROP_LSQ, p);
     /* 235200 (u - log .01) + 30000 u = 0 with the second width whole */
     assert_ratio(&s, "fc_layers.1", 1, 0);
@@ -165,7 +165,7 @@ TEST(precrop, lsq_keeps_widths_within_the_network)
 TEST(precrop, inner_leaves_the_streams_alone)
 {
     Solved s;
-    solve(&s, "resnet20", "{}", 0.3, true);
+    solve(&s, "resnet20", "{}", 0.3, FIXED_STREAMS);
     crop_solve(&s.crop, CROP_DIRECT, NULL);
     assert_int_equal(s.crop.n, 9);
     for (int i = 0; i < s.crop.n; i++)
@@ -178,7 +178,7 @@ TEST(precrop, widths_are_multiples_and_no_smaller_than_asked)
     static const CropRounding how = {4, 4, 0.01};
     Solved s;
     int64_t width[16];
-    solve(&s, "resnet20", "{}", 0.1, false);
+    solve(&s, "resnet20", "{}", 0.1, 0);
     crop_solve(&s.crop, CROP_DIRECT, NULL);
     (void)crop_round(&s.crop, &how, width);
     for (int i = 0; i < s.crop.n; i++) assert_true(width[i] % 4 == 0 && width[i] >= 4);
@@ -198,7 +198,7 @@ TEST(precrop, families_come_within_the_tolerance)
     for (size_t f = 0; f < sizeof families / sizeof families[0]; f++) {
         Solved s;
         int64_t width[COUNT_MAP_MAX];
-        solve(&s, families[f][0], families[f][1], 0.3, false);
+        solve(&s, families[f][0], families[f][1], 0.3, 0);
         crop_solve(&s.crop, CROP_DIRECT, NULL);
         crop_scale(&s.crop);
         const double weights = crop_round(&s.crop, &how, width);
@@ -216,7 +216,7 @@ TEST(precrop, reshaping_at_equal_macs_keeps_both_budgets)
 {
     Solved s;
     bool grown = false;
-    solve(&s, "resnet8", "{shortcut: B}", 0.8, false);
+    solve(&s, "resnet8", "{shortcut: B}", 0.8, 0);
     s.crop.most = 2;
     s.crop.flops = (double)s.table.macs;
     crop_solve(&s.crop, CROP_DIRECT, NULL);
@@ -342,6 +342,75 @@ TEST(precrop, options_that_exclude_each_other_are_named)
     load(&c, "name: resnet8", "{name: precrop, source: erk, expand: 2}");
     ASSERT_FAILS(build(&c), &c.err, FAIL_CONFIG,
                  "expand > 1 needs source: synexp and mode: direct");
+    case_free(&c);
+    load(&c, "name: resnet8", "{name: precrop, skip_aware: true, mode: direct}");
+    ASSERT_FAILS(build(&c), &c.err, FAIL_CONFIG,
+                 "skip_aware needs source: synexp, and a mode that looks at densities");
+    case_free(&c);
+    load(&c, "name: resnet8", "{name: precrop, keep: norm, residual: pad}");
+    ASSERT_FAILS(build(&c), &c.err, FAIL_CONFIG,
+                 "keep has no channels to choose with residual: pad");
+    case_free(&c);
+}
+
+TEST(precrop, skips_and_kept_channels_come_within_the_tolerance)
+{
+    static const char *const methods[] = {"skip_aware: true", "skip_aware: true, residual: pad",
+                                          "keep: random", "keep: norm, residual: inner"};
+    const double budget = 0.5 * (double)cropped("name: resnet8", "");
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+        char method[128];
+        (void)snprintf(method, sizeof method, "{name: precrop, density: 0.5, %s}", methods[i]);
+        const double n = (double)cropped("name: resnet8", method);
+        if (fabs(n - budget) > 0.01 * budget) print_error("%s: %.0f\n", methods[i], n);
+        assert_true(fabs(n - budget) <= 0.01 * budget);
+    }
+}
+
+/* The budget is of 300 * 64 + 100 * 300 weights; the classifier's 10 rows come on top. */
+TEST(precrop, the_classifier_need_not_count)
+{
+    static const char *const sources[] = {"synexp", "magnitude", "erk"};
+    for (int i = 0; i < 3; i++) {
+        Case c;
+        char method[128];
+        (void)snprintf(method, sizeof method,
+                       "{name: precrop, density: 0.2, source: %s, include_classifier: false}",
+                       sources[i]);
+        load(&c, "name: lenet_300_100", method);
+        ASSERT_OK(build(&c), &c.err);
+        const Param *first = params_find(c.network.params, "fc_layers.0.weight");
+        const Param *second = params_find(c.network.params, "fc_layers.1.weight");
+        const double budget = 0.2 * (double)(300 * first->shape.dim[1] + 300 * 100);
+        assert_true(fabs((double)(first->n + second->n) - budget) <= 0.01 * budget);
+        case_free(&c);
+    }
+}
+
+/* Rows of the network's own first values, in ascending order, and not simply the first ones. */
+TEST(precrop, channels_by_chance_are_the_networks_own)
+{
+    Case dense, c;
+    load(&dense, "name: lenet_300_100", "");
+    load(&c, "name: lenet_300_100", "{name: precrop, density: 0.3, keep: random}");
+    ASSERT_OK(build(&dense), &dense.err);
+    ASSERT_OK(build(&c), &c.err);
+    ASSERT_OK(network_init(&dense.network, NULL, "", &dense.err), &dense.err);
+    ASSERT_OK(network_init(&c.network, NULL, "", &c.err), &c.err);
+    const Param *whole = params_find(dense.network.params, "fc_layers.0.weight");
+    const Param *some = params_find(c.network.params, "fc_layers.0.weight");
+    const int64_t columns = whole->shape.dim[1];
+    int64_t row = 0, skipped = 0;
+    assert_true(some->shape.dim[0] < 300);
+    for (int64_t i = 0; i < some->shape.dim[0]; i++, row++)
+        while (memcmp(whole->data + row * columns, some->data + i * columns,
+                      sizeof(float) * (size_t)columns) != 0) {
+            row++;
+            skipped++;
+            assert_true(row < 300);
+        }
+    assert_true(skipped > 10);
+    case_free(&dense);
     case_free(&c);
 }
 

@@ -339,6 +339,25 @@ TEST(rows, gather_takes_rows_and_marks_those_outside)
     free(table);
 }
 
+/* The product and the sum of a byte and floats of 24 bits are exact in double before they are
+ * rounded. */
+TEST(rows, bytes_are_scaled_and_shifted_with_two_roundings)
+{
+    enum { N = 3 * BYTES_PERIOD + 29 };
+    Pcg rng = pcg_seed(5, 3);
+    uint8_t byte[N];
+    float *scale = uniform(&rng, BYTES_PERIOD, 0, 1), *shift = uniform(&rng, BYTES_PERIOD, -3, 3);
+    float y[N];
+    for (int i = 0; i < N; i++) byte[i] = (uint8_t)pcg_below(&rng, 256);
+    cpu->bytes_affine(N, byte, scale, shift, y);
+    for (int i = 0; i < N; i++) {
+        const float product = (float)((double)byte[i] * (double)scale[i % BYTES_PERIOD]);
+        const float want = (float)((double)product + (double)shift[i % BYTES_PERIOD]);
+        assert_true(y[i] == want);
+    }
+    free(scale), free(shift);
+}
+
 TEST(rows, scatter_adds_in_the_order_of_the_rows)
 {
     enum { N = 200, TABLE = 7 };

@@ -229,7 +229,7 @@ static void deal_out(const MethodCall *c, int64_t n, int64_t ranks)
         Triplets t;
         if (!triplets_at(p, &t)) continue;
         for (int64_t i = 0; i < t.score->n; i++) {
-            t.kept->data[i] = t.score->data[i] > threshold;
+            t.kept->data[i] = t.score->data[i] > threshold ? 1 : 0;
             if (t.kept->data[i] == 0) t.factor[E]->data[i] = 0;
         }
     }

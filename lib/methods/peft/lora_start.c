@@ -118,7 +118,6 @@ void lora_start_layer(const MethodCall *c, const LoraStart *o, const ModelBuild 
     const int64_t out = adapter_out(l), in = adapter_in(l);
     const int64_t most = lora_init_max_rank(&o->first, out, in);
     const int n = (int)(strlen(l->p->name) - strlen(".weight"));
-    const Init zeros = {.kind = INIT_ZEROS};
     if (rank > most)
         (void)graph_fail(b->graph,
                          "method '%s': rank %lld is too large for init of %.*s, which is "
@@ -126,10 +125,6 @@ void lora_start_layer(const MethodCall *c, const LoraStart *o, const ModelBuild 
                          c->method->name, (long long)rank, n, l->p->name, (long long)out,
                          (long long)in, (long long)most);
     if (!lora_init_changes(&o->first)) return;
-    params_get(c->params, b->graph, model_name(b, "%.*s.lora_A_first", n, l->p->name),
-               shape(2, rank, in), ROLE_BUFFER, false, zeros)
-        ->may_lack = true;
-    params_get(c->params, b->graph, model_name(b, "%.*s.lora_B_first", n, l->p->name),
-               shape(2, out, rank), ROLE_BUFFER, false, zeros)
-        ->may_lack = true;
+    (void)adapter_buffer(c, b, l, ".lora_A_first", shape(2, rank, in));
+    (void)adapter_buffer(c, b, l, ".lora_B_first", shape(2, out, rank));
 }

@@ -3,14 +3,24 @@
 
 #include <string.h>
 
+static void grow(PlainNetwork *n)
+{
+    const int capacity = n->capacity ? 2 * n->capacity : 64;
+    PlainLayer *layers = arena_new_array(n->arena, PlainLayer, capacity);
+    for (int i = 0; i < n->n_layers; i++) layers[i] = n->layers[i];
+    n->layers = layers;
+    n->capacity = capacity;
+}
+
 /* The product hook, which changes nothing. */
 static Node *note_layer(void *owner, const ModelBuild *b, const LinearProduct *l, Node *y)
 {
+    (void)b;
     PlainNetwork *n = owner;
     for (int i = 0; i < n->n_layers; i++)
         if (n->layers[i].weight == l->p) return y;
-    if (n->n_layers < b->params->n)
-        n->layers[n->n_layers++] = (PlainLayer){.weight = l->p, .turned = l->turned};
+    if (n->n_layers == n->capacity) grow(n);
+    n->layers[n->n_layers++] = (PlainLayer){.weight = l->p, .turned = l->turned};
     return y;
 }
 
@@ -19,7 +29,6 @@ bool plain_network(PlainNetwork *n, const ModelBuild *like, const Model *model, 
 {
     *n = (PlainNetwork){.arena = arena_new()};
     n->graph = graph_new(n->arena);
-    n->layers = arena_new_array(n->arena, PlainLayer, like->params->n);
     ModelBuild b = *like;
     b.graph = n->graph;
     b.parametrize = NULL;

@@ -15,12 +15,12 @@ typedef struct PlainNetwork {
     Graph *graph;
     Node *x, *logits;
     PlainLayer *layers; /* in the order of the network; a weight that is used twice is there once */
-    int n_layers;
+    int n_layers, capacity;
 } PlainNetwork;
 
 /* Builds it as `like` was (parametrize, product and observers left out; `training` as it says
- * there) over like->params, for batches of this size. Running statistics stay as they are. After a
- * failure there is nothing to free. */
+ * there) over like->params, for batches of this size; new params get all that it asks for. Running
+ * statistics stay as they are. After a failure there is nothing to free. */
 bool plain_network(PlainNetwork *n, const ModelBuild *like, const Model *model, const void *options,
                    int64_t batch_size, Error *err) MUST_CHECK;
 void plain_network_free(PlainNetwork *n);

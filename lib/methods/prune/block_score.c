@@ -3,6 +3,7 @@
 
 #include "base/pcg.h"
 #include "methods/prune/mask.h"
+#include "methods/prune/rewind.h"
 #include "methods/prune/score.h"
 #include "nn/init.h"
 
@@ -154,9 +155,24 @@ bool blocks_choose(const Blocks *blocks, int64_t n, int64_t min_blocks, int chos
 
 /* -- What is left */
 
-bool blocks_rewind(const MethodCall *c, const BlockScoring *o, Error *err)
+static int64_t rewind_step(const MethodCall *c, const BlockScoring *o)
+{
+    return o->weights == SURVIVORS_REWOUND ? steps_resolve(o->rewind, c->steps_per_epoch) : 0;
+}
+
+bool blocks_rewind(const MethodCall *c, const BlockScoring *o, bool dense, Error *err)
 {
     if (o->weights == SURVIVORS_KEPT) return true;
+    if (o->weights == SURVIVORS_REWOUND) {
+        const int64_t step = rewind_step(c, o);
+        if (c->total_steps > 0 && (step < 1 || step >= c->total_steps))
+            return fail(err, FAIL_CONFIG, NULL,
+                        "weights: rewound needs a rewind between 1 and the run's %lld steps, not "
+                        "%lld",
+                        (long long)c->total_steps, (long long)step);
+        if (!dense) rewind_load(c->params);
+        return true;
+    }
     if (model_wants_lsuv(c->model_options))
         return fail(err, FAIL_CONFIG, NULL,
                     "first values by lsuv depend on data and cannot be drawn again: weights must "
@@ -164,6 +180,23 @@ bool blocks_rewind(const MethodCall *c, const BlockScoring *o, Error *err)
     params_init(c->params,
                 o->weights == SURVIVORS_FIRST ? c->seed : c->seed ^ UINT64_C(0x7265696e6974));
     return true;
+}
+
+void blocks_buffers(const MethodCall *c, Graph *g)
+{
+    const BlockScoring *o = c->options;
+    if (o->weights == SURVIVORS_REWOUND) rewind_buffers(c, g);
+}
+
+int64_t blocks_first_step(const MethodCall *c, const BlockScoring *o, bool dense)
+{
+    return dense ? 0 : rewind_step(c, o);
+}
+
+void blocks_after_step(const MethodCall *c, const BlockScoring *o, bool dense)
+{
+    if (dense && o->weights == SURVIVORS_REWOUND && c->step == rewind_step(c, o))
+        rewind_save(c->params);
 }
 
 int64_t count_filters(const LayerTable *table)

@@ -43,8 +43,13 @@ typedef enum BlockCriterion {
 } BlockCriterion;
 
 /* What the weights of the smaller network are: those that were scored; or first values, as the run
- * itself has them, or other ones. */
-typedef enum Survivors { SURVIVORS_KEPT, SURVIVORS_FIRST, SURVIVORS_REINIT } Survivors;
+ * itself has them, or other ones; or those of a step of the dense run, where training goes on. */
+typedef enum Survivors {
+    SURVIVORS_KEPT,
+    SURVIVORS_FIRST,
+    SURVIVORS_REINIT,
+    SURVIVORS_REWOUND
+} Survivors;
 
 /* First in the options of such a method. */
 typedef struct BlockScoring {
@@ -53,13 +58,15 @@ typedef struct BlockScoring {
     int weights;   /* Survivors */
     int64_t min_blocks, samples_per_class, batch_size, components;
     double temperature;
+    Steps rewind; /* of SURVIVORS_REWOUND */
 } BlockScoring;
 
 // clang-format off
 #define BLOCK_SCORING_OPTIONS                                                                      \
     OPT_ENUM(BlockScoring, aggregate, "sum|mean", "sum", "of the weights' scores over a block or filter"), \
-    OPT_ENUM(BlockScoring, weights, "kept|first|reinit", "kept",                                   \
-             "of what is left: as they are, of the trained network where there is a base:; or its first values by train.seed; or other first values"), \
+    OPT_ENUM(BlockScoring, weights, "kept|first|reinit|rewound", "kept",                           \
+             "of what is left: as they are, of the trained network where there is a base:; or its first values by train.seed; or other first values; or those at step `rewind` of the dense run, which is this one with nothing gone"), \
+    OPT_STEPS(BlockScoring, rewind, "0", "step of the dense run that weights: rewound goes back to"), \
     OPT_INT(BlockScoring, min_blocks, 2, 1, 1000, "that stay in a stage"),                         \
     OPT_INT(BlockScoring, samples_per_class, 50, 1, 1000000, "training examples of each class that a score looks at"), \
     OPT_INT(BlockScoring, batch_size, 256, 1, 1048576, "most of them at once"),                    \
@@ -89,8 +96,12 @@ bool block_scores(const MethodCall *c, const BlockScoring *o, Blocks *blocks,
 bool blocks_choose(const Blocks *blocks, int64_t n, int64_t min_blocks, int chosen[],
                    Error *err) MUST_CHECK;
 
-/* Lays o->weights down in c->params, once the scores are taken. */
-bool blocks_rewind(const MethodCall *c, const BlockScoring *o, Error *err) MUST_CHECK;
+/* Lays o->weights down in c->params, once the scores are taken; `dense`: nothing goes. */
+bool blocks_rewind(const MethodCall *c, const BlockScoring *o, bool dense, Error *err) MUST_CHECK;
+/* What the hooks of such a method do for SURVIVORS_REWOUND. */
+void blocks_buffers(const MethodCall *c, Graph *g);
+int64_t blocks_first_step(const MethodCall *c, const BlockScoring *o, bool dense);
+void blocks_after_step(const MethodCall *c, const BlockScoring *o, bool dense);
 /* Filters of all convolutions, those of shortcuts too. */
 int64_t count_filters(const LayerTable *table);
 

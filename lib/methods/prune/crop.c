@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-void crop_start(Crop *c, const LayerTable *table, double density, bool inner, Arena *a)
+void crop_start(Crop *c, const LayerTable *table, double density, unsigned fixed, Arena *a)
 {
     int *place = arena_new_array(a, int, table->n_widths);
     *c = (Crop){.n_layers = table->n_rows,
@@ -21,9 +21,11 @@ void crop_start(Crop *c, const LayerTable *table, double density, bool inner, Ar
                 .most = 1,
                 .arena = a};
     for (int i = 0; i < table->n_widths; i++) {
-        const bool fixed = inner && table->widths[i].is_stream;
-        place[i] = fixed ? -1 : c->n;
-        if (fixed) continue;
+        const ModelPart *w = &table->widths[i];
+        const bool stays = ((fixed & FIXED_STREAMS) && w->is_stream) ||
+                           ((fixed & FIXED_HALVES) && w->multiple > 1);
+        place[i] = stays ? -1 : c->n;
+        if (stays) continue;
         c->channels[c->n] = (double)table->widths[i].width;
         c->ratio[c->n] = 1;
         c->multiple[c->n] = table->widths[i].multiple;
@@ -31,10 +33,14 @@ void crop_start(Crop *c, const LayerTable *table, double density, bool inner, Ar
     }
     for (int l = 0; l < table->n_rows; l++) {
         const LayerRow *row = &table->rows[l];
-        c->layers[l] = (CropLayer){.weights = (double)row->weights,
-                                   .macs = (double)row->macs,
-                                   .out = row->out < 0 ? -1 : place[row->out],
-                                   .in = row->in < 0 ? -1 : place[row->in]};
+        CropLayer *k = &c->layers[l];
+        *k = (CropLayer){.weights = (double)row->weights,
+                         .macs = (double)row->macs,
+                         .out = row->out < 0 ? -1 : place[row->out],
+                         .in = row->in < 0 ? -1 : place[row->in],
+                         .ins = arena_new_array(a, int, row->n_ins)};
+        for (int i = 0; i < row->n_ins; i++)
+            if (place[row->ins[i]] >= 0) k->ins[k->n_ins++] = place[row->ins[i]];
     }
 }
 
@@ -115,7 +121,9 @@ static void solve_lsq(Crop *c, const double p[])
 
 void crop_solve(Crop *c, CropMode mode, const double p[])
 {
-    if (mode == CROP_DIRECT)
+    if (mode != CROP_SQRT && crop_pads(c))
+        crop_pad(c, mode, p);
+    else if (mode == CROP_DIRECT)
         crop_direct(c);
     else if (mode == CROP_SQRT)
         solve_sqrt(c, p);
@@ -130,11 +138,23 @@ static double ratio_of(const Crop *c, int s)
     return s < 0 ? 1 : c->ratio[s];
 }
 
+double crop_in_ratio(const Crop *c, const CropLayer *k)
+{
+    double widest = 0, most = 0;
+    if (k->n_ins <= 1) return ratio_of(c, k->in);
+    for (int i = 0; i < k->n_ins; i++) {
+        widest = fmax(widest, c->ratio[k->ins[i]] * c->channels[k->ins[i]]);
+        most = fmax(most, c->channels[k->ins[i]]);
+    }
+    return widest / most;
+}
+
 double crop_weights(const Crop *c)
 {
     double sum = 0;
     for (int l = 0; l < c->n_layers; l++)
-        sum += c->layers[l].weights * ratio_of(c, c->layers[l].out) * ratio_of(c, c->layers[l].in);
+        sum +=
+            c->layers[l].weights * ratio_of(c, c->layers[l].out) * crop_in_ratio(c, &c->layers[l]);
     return sum;
 }
 
@@ -142,7 +162,7 @@ double crop_macs(const Crop *c)
 {
     double sum = 0;
     for (int l = 0; l < c->n_layers; l++)
-        sum += c->layers[l].macs * ratio_of(c, c->layers[l].out) * ratio_of(c, c->layers[l].in);
+        sum += c->layers[l].macs * ratio_of(c, c->layers[l].out) * crop_in_ratio(c, &c->layers[l]);
     return sum;
 }
 
@@ -174,6 +194,24 @@ void crop_scale(Crop *c)
              high); /* all of it where the budget is not reached, else a hair's breadth */
 }
 
+/* Channels of the layer's input. */
+static double in_at(const CropLayer *k, const int64_t width[], int changed, int64_t to)
+{
+    int64_t widest = 0;
+    for (int i = 0; i < k->n_ins; i++) {
+        const int64_t w = k->ins[i] == changed ? to : width[k->ins[i]];
+        if (w > widest) widest = w;
+    }
+    return (double)widest;
+}
+
+static double in_before(const Crop *c, const CropLayer *k)
+{
+    double most = 0;
+    for (int i = 0; i < k->n_ins; i++) most = fmax(most, c->channels[k->ins[i]]);
+    return most;
+}
+
 /* Channels on the two sides make a layer's weights: whole numbers, so exact. */
 static double weights_at(const Crop *c, const int64_t width[], int changed, int64_t to)
 {
@@ -181,11 +219,10 @@ static double weights_at(const Crop *c, const int64_t width[], int changed, int6
     for (int l = 0; l < c->n_layers; l++) {
         const CropLayer *k = &c->layers[l];
         double weights = k->weights;
-        const int side[2] = {k->out, k->in};
-        for (int i = 0; i < 2; i++)
-            if (side[i] >= 0)
-                weights = weights * (double)(side[i] == changed ? to : width[side[i]]) /
-                          c->channels[side[i]];
+        if (k->out >= 0)
+            weights =
+                weights * (double)(k->out == changed ? to : width[k->out]) / c->channels[k->out];
+        if (k->n_ins > 0) weights = weights * in_at(k, width, changed, to) / in_before(c, k);
         sum += weights;
     }
     return sum;

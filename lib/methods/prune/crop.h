@@ -11,6 +11,11 @@
  *   direct  max sum_l (log r_s + log r_t)  with  sum_l a_l r_s r_t <= B,  1/C <= r <= 1:
  *           what maximises SynFlow's expectation (density.h) over networks of that size
  *
+ * Where each layer that writes to a residual stream has a width of its own (model.h, RESIDUAL_PAD),
+ * what reads the stream is as wide as the widest of them so far: r_s there is max_j r_j C_j / max_j
+ * C_j. lsq and direct then start from the solution with one width a stream and go on from it, one
+ * width after the other, as far as that makes it better (crop_pad.c).
+ *
  * With a second cost a layer and its own budget, and r up to `most`, direct also re-shapes a
  * network at equal FLOPs (PreConfig). */
 #ifndef SEQLAB_METHODS_CROP_H
@@ -20,7 +25,8 @@
 
 typedef struct CropLayer {
     double weights, macs;
-    int out, in; /* widths; -1: fixed */
+    int out, in;     /* widths; -1: fixed */
+    int *ins, n_ins; /* the widest of these is the input; n_ins <= 1: `in` alone */
 } CropLayer;
 
 typedef struct Crop {
@@ -38,13 +44,20 @@ typedef struct Crop {
 
 typedef enum CropMode { CROP_SQRT, CROP_LSQ, CROP_DIRECT } CropMode;
 
-/* All r = 1; budget = density times all weights. `inner`: residual streams keep their width. */
-void crop_start(Crop *c, const LayerTable *table, double density, bool inner, Arena *a);
+/* Widths that are not cropped. */
+typedef enum CropFixed {
+    FIXED_STREAMS = 1, /* those of residual streams */
+    FIXED_HALVES = 2   /* those that the model splits into groups */
+} CropFixed;
+/* All r = 1; budget = density times all weights. `fixed`: CropFixed, or'ed. */
+void crop_start(Crop *c, const LayerTable *table, double density, unsigned fixed, Arena *a);
 /* Sets r; p, one a layer, is read by sqrt and lsq. */
 void crop_solve(Crop *c, CropMode mode, const double p[]);
 /* Multiplies every r by one factor, within 1/C and `most`, so that the weights are the budget. */
 void crop_scale(Crop *c);
 double crop_weights(const Crop *c);
+/* Of the layer's input: r, or where several are added that of the widest. */
+double crop_in_ratio(const Crop *c, const CropLayer *k);
 double crop_macs(const Crop *c);
 
 typedef struct CropRounding {
@@ -60,5 +73,11 @@ double crop_round(const Crop *c, const CropRounding *how, int64_t width[]);
 /* -- crop_direct.c */
 
 void crop_direct(Crop *c);
+
+/* -- crop_pad.c */
+
+/* Whether a layer reads what several widths are added to. */
+bool crop_pads(const Crop *c);
+void crop_pad(Crop *c, CropMode mode, const double p[]);
 
 #endif

@@ -18,9 +18,15 @@
 
 typedef struct FilterPrune {
     BlockScoring scoring;
-    int64_t filters, match_blocks;
+    double filters; /* below 1: a share of those that may go */
+    int64_t match_blocks;
     int match; /* 1: macs */
 } FilterPrune;
+
+static bool is_dense(const FilterPrune *o)
+{
+    return o->filters == 0 && o->match_blocks == 0;
+}
 
 /* When enough is gone. */
 typedef struct Goal {
@@ -120,6 +126,21 @@ static bool filter_scores(const MethodCall *c, const LayerTable *t, const Filter
 }
 
 /* -- The choice */
+
+/* A layer keeps one filter. */
+static bool goal_of_filters(const FilterPrune *o, const LayerTable *t, const Filters *f, Goal *out,
+                            Error *err)
+{
+    double most = 0;
+    for (int i = 0; i < f->n; i++)
+        most += (double)((f->at[i].n - 1) * filters_each(t, f->at[i].width));
+    *out =
+        (Goal){.filters = (int64_t)(o->filters < 1 ? floor(o->filters * most + 0.5) : o->filters)};
+    return o->filters < 1 || (double)out->filters == o->filters ||
+           fail(err, FAIL_CONFIG, NULL,
+                "filters = %g is neither a number of filters nor a share of them below 1",
+                o->filters);
+}
 
 /* As far as layer_lottery goes with so many blocks. */
 static bool goal_of_blocks(const MethodCall *c, const LayerTable *t,
@@ -222,12 +243,13 @@ static bool remove_filters(const MethodCall *c, Reshape *out, Arena *a, Error *e
     const FilterPrune *o = c->options;
     LayerTable before, after;
     Filters filters;
-    Goal goal = {.filters = o->filters};
+    Goal goal;
     int64_t gone;
     TRY(layer_table(c->model, c->model_options, c->like, &out->architecture, a, &before, err));
     find_filters(&before, a, &filters);
+    TRY(goal_of_filters(o, &before, &filters, &goal, err));
     if (o->match_blocks > 0) TRY(goal_of_blocks(c, &before, &out->architecture, a, &goal, err));
-    TRY(filter_scores(c, &before, &filters, err));
+    if (!is_dense(o)) TRY(filter_scores(c, &before, &filters, err));
     TRY(choose(&filters, &before, goal, &gone, err));
     TRY(set_widths(&filters, out, err));
     TRY(layer_table(c->model, c->model_options, c->like, &out->architecture, a, &after, err));
@@ -237,7 +259,7 @@ static bool remove_filters(const MethodCall *c, Reshape *out, Arena *a, Error *e
         "multiply-adds",
         (long long)gone, out->n_kept, filters.n, (long long)count_filters(&after),
         (long long)count_filters(&before), 100 - 100 * (double)after.macs / (double)before.macs);
-    return blocks_rewind(c, &o->scoring, err);
+    return blocks_rewind(c, &o->scoring, is_dense(o), err);
 }
 
 static bool filter_prune_reshape(const MethodCall *c, Reshape *out, Error *err)
@@ -253,10 +275,33 @@ static bool filter_prune_reshape(const MethodCall *c, Reshape *out, Error *err)
     return ok;
 }
 
+/* The dense run: the same for all criteria. */
+static int filter_prune_predecessor(const void *options, Arena *a, MethodSetting out[2])
+{
+    const FilterPrune *o = options;
+    (void)a;
+    if (is_dense(o) || o->scoring.weights != SURVIVORS_REWOUND) return 0;
+    out[0] = (MethodSetting){"filters", "0"};
+    out[1] = (MethodSetting){"match_blocks", "0"};
+    return 2;
+}
+
+static int64_t filter_prune_first_step(const MethodCall *c)
+{
+    const FilterPrune *o = c->options;
+    return blocks_first_step(c, &o->scoring, is_dense(o));
+}
+
+static void filter_prune_after_step(const MethodCall *c)
+{
+    const FilterPrune *o = c->options;
+    blocks_after_step(c, &o->scoring, is_dense(o));
+}
+
 // clang-format off
 static const Option filter_prune_options[] = {
     OPT_ENUM(BlockScoring, criterion, WEIGHT_CRITERIA, "grasp", "what says how important a filter is; the lowest go"),
-    OPT_INT(FilterPrune, filters, 0, 0, 1000000, "filters that go"),
+    OPT_REAL(FilterPrune, filters, 0, 0, 1000000, "filters that go; below 1: the share of those that may go, to the nearest number"),
     OPT_INT(FilterPrune, match_blocks, 0, 0, NAME_LIST_MAX, "instead: go as far as layer_lottery does with so many blocks"),
     OPT_ENUM(FilterPrune, match, "filters|macs", "filters", "match_blocks: as many filters are left as there, or at most as many multiply-adds"),
     BLOCK_SCORING_OPTIONS,
@@ -272,4 +317,8 @@ const Method method_filter_prune = {
     .revision = 1,
     .options = OPTION_TABLE(FilterPrune, filter_prune_options),
     .reshape = filter_prune_reshape,
+    .buffers = blocks_buffers,
+    .predecessor = filter_prune_predecessor,
+    .first_step = filter_prune_first_step,
+    .after_step = filter_prune_after_step,
 };

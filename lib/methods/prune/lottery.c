@@ -15,9 +15,8 @@
  *
  * What a run must remember is in buffers: `<name>_mask`, and `<name>_rewind` when k > 0. */
 #include "methods/prune/mask.h"
+#include "methods/prune/rewind.h"
 #include "nn/init.h"
-
-#include <string.h>
 
 typedef enum Control {
     CONTROL_NONE,
@@ -26,7 +25,7 @@ typedef enum Control {
     CONTROL_ONE_SHOT
 } Control;
 typedef enum RewindWhat { REWIND_WEIGHTS, REWIND_SCHEDULE } RewindWhat;
-enum { LEVEL_MAX = 60, NAME_BYTES = 300 };
+enum { LEVEL_MAX = 60 };
 
 typedef struct Lottery {
     int64_t level;
@@ -44,36 +43,12 @@ static int64_t rewind_step(const MethodCall *c)
 
 /* -- What is remembered */
 
-static bool ends_in(const char *name, const char *end)
-{
-    const size_t n = strlen(name), n_end = strlen(end);
-    return n >= n_end && strcmp(name + n - n_end, end) == 0;
-}
-
-/* A mask, or a copy of another tensor. */
-static bool is_memory(const Param *p)
-{
-    return p->role == ROLE_BUFFER && (ends_in(p->name, "_mask") || ends_in(p->name, "_rewind"));
-}
-
-static const Param *saved_of(const MethodCall *c, const Param *p)
-{
-    char name[NAME_BYTES];
-    (void)snprintf(name, sizeof name, "%s_rewind", p->name);
-    return params_find(c->params, name);
-}
-
 /* Copies of all tensors, for the step that later levels go back to. */
 static void lottery_buffers(const MethodCall *c, Graph *g)
 {
     const Lottery *o = c->options;
     if (rewind_step(c) == 0 || o->rewind_what != REWIND_WEIGHTS) return;
-    for (Param *p = c->params->first, *last = c->params->last;; p = p->next) {
-        if (!is_memory(p))
-            (void)params_get(c->params, g, arena_printf(g->arena, "%s_rewind", p->name), p->shape,
-                             ROLE_BUFFER, false, (Init){.kind = INIT_ZEROS});
-        if (p == last) break;
-    }
+    rewind_buffers(c, g);
 }
 
 /* -- Masks */
@@ -151,19 +126,17 @@ static void draw_again(const MethodCall *c)
 {
     const uint64_t other = c->seed ^ UINT64_C(0x7265696e6974); /* "reinit" */
     for (Param *p = c->params->first; p; p = p->next)
-        if (!is_memory(p)) param_init(p, p->role == ROLE_BUFFER ? c->seed : other);
+        if (!rewind_is_memory(p)) param_init(p, p->role == ROLE_BUFFER ? c->seed : other);
 }
 
 static void rewind_weights(const MethodCall *c)
 {
-    const bool to_start = rewind_step(c) == 0;
-    for (Param *p = c->params->first; p; p = p->next) {
-        const Param *saved = to_start || is_memory(p) ? NULL : saved_of(c, p);
-        if (saved)
-            memcpy(p->data, saved->data, sizeof(float) * (size_t)p->n);
-        else if (to_start && !is_memory(p))
-            param_init(p, c->seed);
+    if (rewind_step(c) > 0) {
+        rewind_load(c->params);
+        return;
     }
+    for (Param *p = c->params->first; p; p = p->next)
+        if (!rewind_is_memory(p)) param_init(p, c->seed);
 }
 
 static bool lottery_transform(const MethodCall *c, Error *err)
@@ -201,10 +174,7 @@ static void lottery_after_step(const MethodCall *c)
     if (o->level > 0) {
         if (c->step == c->total_steps) mask_apply(c->params);
     } else if (c->step == rewind_step(c)) {
-        for (Param *p = c->params->first; p; p = p->next) {
-            const Param *saved = is_memory(p) ? NULL : saved_of(c, p);
-            if (saved) memcpy(saved->data, p->data, sizeof(float) * (size_t)p->n);
-        }
+        rewind_save(c->params);
     }
 }
 

@@ -1,0 +1,1 @@
+cd $T; seq 400 >text.txt; for kind in bpe sp-bpe unigram; do $SEQLAB data tokenizer train -q --kind $kind --vocab-size 300 text.txt -o t.json || echo $?; printf "123 45\n\nx1\n" | $SEQLAB data tokenizer encode t.json >ids; wc -l <ids; $SEQLAB data tokenizer decode t.json ids; done

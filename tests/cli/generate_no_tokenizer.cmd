@@ -1,0 +1,1 @@
+$SEQLAB generate tests/golden/hf/gpt2 --prompt x
