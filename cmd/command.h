@@ -28,9 +28,9 @@ typedef struct Command {
     bool (*run)(const Invocation *in, Error *err);
 } Command;
 
-extern const Command command_train, command_prune, command_sweep, command_table, command_plot,
-    command_report, command_runs, command_eval, command_generate, command_data, command_bench,
-    command_list, command_help;
+extern const Command command_train, command_prune, command_init, command_sweep, command_table,
+    command_plot, command_report, command_runs, command_eval, command_generate, command_data,
+    command_bench, command_list, command_help;
 
 /* The i-th, or NULL past the last. */
 const Command *command_at(int i);

@@ -28,14 +28,19 @@ typedef struct Flags {
     bool dry_run, force, resume, retry, asha, status, wait, submit_only, diff, export, orphans,
         remove, yes, best, check_nan, profile, interval, runs, check, robustness, ids;
     bool log_x, log_y, show, png, dark;
+    bool rslora, dora;
     int split;              /* SplitId */
     int kind;               /* PlotKind; -1: not given */
     int events;             /* 0 scalars, 1 all */
     int launcher;           /* LauncherKind */
     int manual;             /* ManualFormat; -1: not given */
+    int starter;            /* of init: its method; -1: not given */
     int format;             /* TableFormat, and one more */
     int64_t threads;        /* 0: from the environment */
     double ratio, density;  /* NaN: not given */
+    double alpha;           /* NaN: not given */
+    int64_t rank;           /* 0: not given */
+    int64_t seed;           /* -1: not given */
     int64_t jobs;           /* 0: as many as there are threads */
     int64_t batch;          /* prompts side by side */
     int64_t vocab_size;     /* 0: not given */
@@ -43,6 +48,7 @@ typedef struct Flags {
     double log_every, time; /* seconds */
     const char *results, *checkpoint, *output, *filter, *isa;
     const char *method, *prompt;
+    const char *model, *adapter, *targets, *save_base, *tokenizer, *data;
     const char *metric, *x, *group, *tensor;
 } Flags;
 

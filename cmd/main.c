@@ -21,9 +21,9 @@
 enum { EXIT_STDOUT_CLOSED = 141 };
 
 static const Command *const commands[] = {
-    &command_train,  &command_prune, &command_sweep, &command_table,    &command_plot,
-    &command_report, &command_runs,  &command_eval,  &command_generate, &command_data,
-    &command_bench,  &command_list,  &command_help,
+    &command_train, &command_prune,  &command_init, &command_sweep, &command_table,
+    &command_plot,  &command_report, &command_runs, &command_eval,  &command_generate,
+    &command_data,  &command_bench,  &command_list, &command_help,
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 

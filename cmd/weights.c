@@ -1,6 +1,7 @@
 /* weights -- see weights.h. */
 #include "cmd/weights.h"
 
+#include "methods/peft/peft_dir.h"
 #include "nn/hf_dir.h"
 #include "run/checkpoint.h"
 
@@ -29,7 +30,8 @@ bool weights_architecture(const Target *t, const Invocation *in, const Architect
 {
     const char *file = in->flags.checkpoint;
     *out = NULL;
-    if (file) return hf_dir_is(file) || architecture_read(file, in->arena, out, err);
+    if (file)
+        return hf_dir_is(file) || peft_dir_is(file) || architecture_read(file, in->arena, out, err);
     const char *folder = checkpoint_folder(t, in);
     if (checkpoint_exists(folder)) return architecture_of_checkpoint(folder, in->arena, out, err);
     if (in->flags.best)
@@ -47,24 +49,40 @@ static bool load_failed(const Invocation *in, Error *err)
     return false;
 }
 
-/* A head that the folder lacks would keep the values that it has: nothing to be evaluated. */
-static bool load_folder(const char *folder, Params *params, Error *err)
+/* What only training looks at, and no folder has. */
+static bool is_kept_aside(const Param *p)
 {
-    for (Param *p = params->first; p; p = p->next) p->data[0] = NAN;
+    return p->role == ROLE_BUFFER && p->may_lack;
+}
+
+/* `adapter` may be NULL. A head that the folders lack would keep the values that it has: nothing to
+ * be evaluated. */
+static bool load_folder(const char *folder, const char *adapter, Params *params, Error *err)
+{
+    for (Param *p = params->first; p; p = p->next)
+        if (!is_kept_aside(p)) p->data[0] = NAN;
     TRY(hf_dir_weights(folder, params, err));
+    if (adapter) TRY(peft_dir_weights(adapter, params, err));
     for (const Param *p = params->first; p; p = p->next)
-        if (isnan(p->data[0]))
+        if (!is_kept_aside(p) && isnan(p->data[0]))
             return fail(err, FAIL_DATA, NULL, "%s: has no '%s'", folder, p->name);
     return true;
+}
+
+static bool load_file(const char *file, Network *n, Error *err)
+{
+    const char *base;
+    if (!peft_dir_is(file))
+        return hf_dir_is(file) ? load_folder(file, NULL, n->params, err)
+                               : checkpoint_load_weights(file, n->params, err);
+    return peft_dir_base(file, n->arena, &base, err) && load_folder(base, file, n->params, err);
 }
 
 bool weights_load(const Target *t, const Invocation *in, Network *n, Error *err)
 {
     const Experiment *e = &t->experiment;
     const char *file = in->flags.checkpoint;
-    if (file)
-        return hf_dir_is(file) ? load_folder(file, n->params, err)
-                               : checkpoint_load_weights(file, n->params, err);
+    if (file) return load_file(file, n, err);
     const char *folder = checkpoint_folder(t, in);
     const OptimizerCommon *common = e->optimizer_options;
     TrainState state;

@@ -10,7 +10,7 @@
 bool weights_architecture(const Target *t, const Invocation *in, const Architecture **out,
                           Error *err) MUST_CHECK;
 /* Into n->params: of a run that keeps a moving average, that. --checkpoint is a safetensors file or
- * a Hugging Face folder. */
+ * a Hugging Face folder, or an adapter's, with the weights of the model that it names. */
 bool weights_load(const Target *t, const Invocation *in, Network *n, Error *err) MUST_CHECK;
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/text.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -287,18 +288,54 @@ void safetensors_to_float(const StTensor *t, float *out)
     for (int64_t i = 0; i < t->n; i++) out[i] = element(t->dtype, p + i * width);
 }
 
+/* The upper half of the bits, the lower one rounded away; a NaN stays one. */
+static uint16_t float_to_bfloat(uint32_t bits)
+{
+    if ((bits & 0x7fffffff) > 0x7f800000) return (uint16_t)(bits >> 16 | 0x40);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+static uint16_t float_to_half(float x, uint32_t bits)
+{
+    const uint32_t sign = bits >> 16 & 0x8000, size = bits & 0x7fffffff;
+    if (size > 0x7f800000) return (uint16_t)(sign | 0x7e00);
+    if (size >= 0x477ff000) return (uint16_t)(sign | 0x7c00); /* 65520 and more: infinite */
+    if (size < 0x38800000) /* below 2^-14: whole multiples of 2^-24, by the rounding of a sum */
+        return (uint16_t)(sign | (uint32_t)lrintf(fabsf(x) * 0x1p24F));
+    return (uint16_t)(sign | (size + 0xfff + (size >> 13 & 1) - (112U << 23)) >> 13);
+}
+
+void safetensors_from_float(StDtype dtype, const float *x, int64_t n, void *out)
+{
+    unsigned char *to = out;
+    if (dtype == ST_F32) {
+        if (n > 0) memcpy(out, x, sizeof(float) * (size_t)n);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        const uint16_t half = dtype == ST_F16 ? float_to_half(x[i], bits) : float_to_bfloat(bits);
+        const double wide = (double)x[i];
+        if (dtype == ST_F64)
+            memcpy(to + 8 * i, &wide, sizeof wide);
+        else
+            memcpy(to + 2 * i, &half, sizeof half);
+    }
+}
+
 /* -- Writing */
 
 /* From the last dtype of the list to the first, so the wider come first and every tensor is aligned
  * to its own width; then by name. */
 static int write_order(const void *a, const void *b)
 {
-    const StTensor *x = *(const StTensor *const *)a, *y = *(const StTensor *const *)b;
+    const StTensor *x = a, *y = b;
     if (x->dtype != y->dtype) return (int)y->dtype - (int)x->dtype;
     return strcmp(x->name, y->name);
 }
 
-static void header_text(Text *out, const StTensor *const *order, int n, const char *(*metadata)[2],
+static void header_text(Text *out, const StTensor *order, int n, const char *(*metadata)[2],
                         int n_metadata)
 {
     size_t offset = 0;
@@ -314,7 +351,7 @@ static void header_text(Text *out, const StTensor *const *order, int n, const ch
         text_add(out, n > 0 ? "}," : "}");
     }
     for (int i = 0; i < n; i++) {
-        const StTensor *t = order[i];
+        const StTensor *t = &order[i];
         if (i > 0) text_add(out, ",");
         text_add_json(out, t->name);
         text_addf(out, ":{\"dtype\":\"%s\",\"shape\":[", st_dtype_name[t->dtype]);
@@ -327,29 +364,64 @@ static void header_text(Text *out, const StTensor *const *order, int n, const ch
     while (out->n % 8 != 0) text_add(out, " ");
 }
 
+bool safetensors_stream_open(SafetensorsStream *s, const char *path, StTensor *tensors, int n,
+                             const char *(*metadata)[2], int n_metadata, Error *err)
+{
+    Text header = {0};
+    unsigned char length[8];
+    qsort(tensors, (size_t)n, sizeof *tensors, write_order);
+    header_text(&header, tensors, n, metadata, n_metadata);
+    for (int i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)header.n >> 8 * i);
+    s->missing = 0;
+    for (int i = 0; i < n; i++) s->missing += tensors[i].bytes;
+    bool ok = file_writer_open(&s->file, path, err);
+    if (ok && !(file_writer_add(&s->file, length, 8, err) &&
+                file_writer_add(&s->file, header.data, header.n, err))) {
+        file_writer_abandon(&s->file);
+        ok = false;
+    }
+    text_free(&header);
+    return ok;
+}
+
+bool safetensors_stream_add(SafetensorsStream *s, const void *data, size_t bytes, Error *err)
+{
+    if (bytes > s->missing)
+        return fail(err, FAIL_RUN, NULL, "%s: more bytes than its tensors have", s->file.path);
+    s->missing -= bytes;
+    return file_writer_add(&s->file, data, bytes, err);
+}
+
+bool safetensors_stream_commit(SafetensorsStream *s, Error *err)
+{
+    if (s->missing == 0) return file_writer_commit(&s->file, err);
+    (void)fail(err, FAIL_RUN, NULL, "%s: %zu bytes of its tensors are missing", s->file.path,
+               s->missing);
+    file_writer_abandon(&s->file);
+    return false;
+}
+
+void safetensors_stream_abandon(SafetensorsStream *s)
+{
+    file_writer_abandon(&s->file);
+}
+
 bool safetensors_write(const char *path, const StTensor *tensors, int n, const char *(*metadata)[2],
                        int n_metadata, Error *err)
 {
-    const StTensor **order = calloc((size_t)n + 1, sizeof(void *));
+    SafetensorsStream s;
+    StTensor *order = calloc((size_t)n + 1, sizeof *order);
     if (!order) return fail(err, FAIL_RUN, NULL, "out of memory");
-    for (int i = 0; i < n; i++) order[i] = &tensors[i];
-    qsort(order, (size_t)n, sizeof(void *), write_order);
-    Text header = {0};
-    header_text(&header, order, n, metadata, n_metadata);
-    unsigned char length[8];
-    for (int i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)header.n >> 8 * i);
-    FileWriter w;
-    bool ok = file_writer_open(&w, path, err);
+    if (n > 0) memcpy(order, tensors, sizeof *order * (size_t)n);
+    bool ok = safetensors_stream_open(&s, path, order, n, metadata, n_metadata, err);
     if (ok) {
-        ok = file_writer_add(&w, length, 8, err) && file_writer_add(&w, header.data, header.n, err);
         for (int i = 0; ok && i < n; i++)
-            ok = file_writer_add(&w, order[i]->data, order[i]->bytes, err);
+            ok = safetensors_stream_add(&s, order[i].data, order[i].bytes, err);
         if (ok)
-            ok = file_writer_commit(&w, err);
+            ok = safetensors_stream_commit(&s, err);
         else
-            file_writer_abandon(&w);
+            safetensors_stream_abandon(&s);
     }
-    text_free(&header);
     free(order);
     return ok;
 }

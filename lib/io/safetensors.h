@@ -67,11 +67,29 @@ const char *safetensors_metadata(const Safetensors *s, const char *key); /* NULL
 
 /* Elements converted to float (F32, F16, BF16, F64, and the integer types). out holds t->n. */
 void safetensors_to_float(const StTensor *t, float *out);
+/* The other way, to F32, F16, BF16 or F64, to the nearest, ties to even; out holds n elements of
+ * that width and need not be aligned. */
+void safetensors_from_float(StDtype dtype, const float *x, int64_t n, void *out);
 
 /* Writes atomically. Tensors are stored in the order (dtype, widest first, then name) that the
  * reference writer uses, so equal content gives equal bytes; the header is padded with blanks to 8
  * bytes. Names must differ. metadata may be NULL. */
 bool safetensors_write(const char *path, const StTensor *tensors, int n, const char *(*metadata)[2],
                        int n_metadata, Error *err) MUST_CHECK;
+
+/* The same file, tensor by tensor, for what does not fit into memory: the bytes of tensors[0], then
+ * those of tensors[1], ..., in any pieces. Opening puts the tensors, whose `data` are not read,
+ * into the file's order. As FileWriter: commit or abandon after an open that succeeded; a commit
+ * before all bytes have come fails. */
+typedef struct SafetensorsStream {
+    FileWriter file;
+    size_t missing; /* bytes that have not come yet */
+} SafetensorsStream;
+bool safetensors_stream_open(SafetensorsStream *s, const char *path, StTensor *tensors, int n,
+                             const char *(*metadata)[2], int n_metadata, Error *err) MUST_CHECK;
+bool safetensors_stream_add(SafetensorsStream *s, const void *data, size_t bytes,
+                            Error *err) MUST_CHECK;
+bool safetensors_stream_commit(SafetensorsStream *s, Error *err) MUST_CHECK;
+void safetensors_stream_abandon(SafetensorsStream *s);
 
 #endif

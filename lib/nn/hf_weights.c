@@ -1,8 +1,8 @@
 /* hf_weights -- the tensors of a Hugging Face folder; see hf_dir.h. */
 #include "base/text.h"
 #include "io/file.h"
-#include "io/safetensors.h"
 #include "nn/hf_dir.h"
+#include "nn/hf_files.h"
 #include "nn/init.h"
 
 #include <jansson.h>
@@ -11,14 +11,7 @@
 
 enum { FILES_MAX = 512, INDEX_MAX = 1 << 26, SHOWN = 4 };
 
-typedef struct Folder {
-    const char *path;
-    Arena *arena;
-    Safetensors *file;
-    const char **file_path;
-    bool **used; /* by file and tensor */
-    int n_files;
-} Folder;
+typedef HfFiles Folder;
 
 /* What stands in front of a family's names, and may be missing in the files of bare models. */
 static const char *const backbone[] = {"model.", "transformer.", "bert.", "vit.", NULL};
@@ -100,13 +93,20 @@ static bool open_index(Folder *f, const char *path, Error *err)
     return ok;
 }
 
-static bool open_folder(Folder *f, Error *err)
+bool hf_files_open(HfFiles *f, const char *folder, Arena *a, Error *err)
 {
-    f->file = arena_new_array(f->arena, Safetensors, FILES_MAX);
-    f->file_path = arena_new_array(f->arena, const char *, FILES_MAX);
-    f->used = arena_new_array(f->arena, bool *, FILES_MAX);
-    const char *index = arena_printf(f->arena, "%s/model.safetensors.index.json", f->path);
+    *f = (HfFiles){.path = folder, .arena = a};
+    f->file = arena_new_array(a, Safetensors, FILES_MAX);
+    f->file_path = arena_new_array(a, const char *, FILES_MAX);
+    f->used = arena_new_array(a, bool *, FILES_MAX);
+    const char *index = arena_printf(a, "%s/model.safetensors.index.json", folder);
     return file_exists(index) ? open_index(f, index, err) : open_file(f, "model.safetensors", err);
+}
+
+void hf_files_close(HfFiles *f)
+{
+    for (int i = 0; i < f->n_files; i++) safetensors_close(&f->file[i]);
+    f->n_files = 0;
 }
 
 /* -- Finding */
@@ -133,7 +133,7 @@ static const char *old_name(const Folder *f, const char *name)
     return name;
 }
 
-static const StTensor *find(const Folder *f, const char *name)
+const StTensor *hf_files_find(HfFiles *f, const char *name)
 {
     const StTensor *t = named(f, name);
     if (!t) t = named(f, bare(name));
@@ -179,12 +179,12 @@ static bool check_unused(const Folder *f, Error *err)
     return n == 0;
 }
 
-static bool check_all(const Folder *f, const Params *params, const StTensor **found, Error *err)
+static bool check_all(Folder *f, const Params *params, const StTensor **found, Error *err)
 {
     bool ok = true;
     int i = 0, n_missing = 0;
     for (const Param *p = params->first; p; p = p->next, i++) {
-        found[i] = find(f, p->name);
+        found[i] = hf_files_find(f, p->name);
         if (found[i] && !check_tensor(f, found[i], p, err)) ok = false;
         if (found[i] || p->may_lack ||
             (is_head(p->name) && strcmp(p->name, "lm_head.weight") != 0) || n_missing++ >= SHOWN)
@@ -199,14 +199,15 @@ static bool check_all(const Folder *f, const Params *params, const StTensor **fo
 
 bool hf_dir_weights(const char *folder, Params *params, Error *err)
 {
-    Folder f = {.path = folder, .arena = arena_new()};
-    const StTensor **found = arena_new_array(f.arena, const StTensor *, params->n);
-    const bool ok = open_folder(&f, err) && check_all(&f, params, found, err);
+    Folder f;
+    Arena *a = arena_new();
+    const StTensor **found = arena_new_array(a, const StTensor *, params->n);
+    const bool ok = hf_files_open(&f, folder, a, err) && check_all(&f, params, found, err);
     int i = 0;
     for (const Param *p = params->first; ok && p; p = p->next, i++)
         if (found[i]) safetensors_to_float(found[i], p->data);
-    for (i = 0; i < f.n_files; i++) safetensors_close(&f.file[i]);
-    arena_free(f.arena);
+    hf_files_close(&f);
+    arena_free(a);
     return ok;
 }
 
@@ -238,9 +239,10 @@ static bool lend_all(Params *params, const StTensor **found, uint64_t seed, Erro
 
 bool hf_dir_map(const char *folder, Params *params, uint64_t seed, HfMap *map, Error *err)
 {
-    Folder f = {.path = folder, .arena = arena_new()};
-    const StTensor **found = arena_new_array(f.arena, const StTensor *, params->n);
-    const bool ok = open_folder(&f, err) && check_all(&f, params, found, err) &&
+    Folder f;
+    Arena *a = arena_new();
+    const StTensor **found = arena_new_array(a, const StTensor *, params->n);
+    const bool ok = hf_files_open(&f, folder, a, err) && check_all(&f, params, found, err) &&
                     lend_all(params, found, seed, err);
     *map = (HfMap){.arena = f.arena, .files = f.file, .n_files = f.n_files};
     if (!ok) hf_map_close(map);
@@ -262,8 +264,9 @@ void hf_map_release(void *unused, const Param *p)
 
 bool hf_dir_hash(const char *folder, char hex[HASH_HEX], Error *err)
 {
-    Folder f = {.path = folder, .arena = arena_new()};
-    bool ok = open_folder(&f, err);
+    Folder f;
+    Arena *a = arena_new();
+    bool ok = hf_files_open(&f, folder, a, err);
     if (ok && f.n_files == 1) ok = hash_file(f.file_path[0], hex, err);
     Text all = {0};
     for (int i = 0; ok && f.n_files > 1 && i < f.n_files; i++) {
@@ -272,8 +275,8 @@ bool hf_dir_hash(const char *folder, char hex[HASH_HEX], Error *err)
     }
     if (ok && f.n_files > 1) hash_bytes(all.data, all.n, hex);
     text_free(&all);
-    for (int i = 0; i < f.n_files; i++) safetensors_close(&f.file[i]);
-    arena_free(f.arena);
+    hf_files_close(&f);
+    arena_free(a);
     return ok;
 }
 

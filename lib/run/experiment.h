@@ -51,14 +51,18 @@ typedef struct Experiment Experiment;
  * this experiment with some of the method's options set otherwise (Method.predecessor). A `base`
  * may also be a folder as Hugging Face's libraries write it (nn/hf_dir.h): its config.json then
  * gives the model and those of its options that the file does not, and its tensors enter the id by
- * their content. */
+ * their content. Or an adapter's folder as PEFT writes it (methods/peft/peft_dir.h): then the model
+ * is the folder that it names, the adapter's method stands before the file's unless these have one
+ * of its family, and its tensors are first values too. */
 typedef struct Reference {
     Experiment *experiment; /* NULL: none */
     const char *folder;     /* of Hugging Face, NULL: none; experiment is NULL then */
-    char sha256[HASH_HEX];  /* of its tensors, after experiment_references */
-    const char *file;       /* its path, as messages call it */
-    bool best;              /* its best checkpoint, not the last */
-    const char **words;     /* key=value: what set and same say, as for a command line */
+    const char *adapter;    /* the adapter's folder, whose base is `folder`; or NULL */
+    char sha256[HASH_HEX];  /* of the tensors in `folder`, after experiment_references */
+    char adapter_sha256[HASH_HEX];
+    const char *file;   /* its path, as messages call it */
+    bool best;          /* its best checkpoint, not the last */
+    const char **words; /* key=value: what set and same say, as for a command line */
     int n_words;
 } Reference;
 
@@ -147,8 +151,8 @@ const char *experiment_value(const Experiment *e, Arena *a, const char *dotted);
 
 /* That every key at the top is known and of a kind that fits. */
 bool experiment_check_keys(const Yaml *root, Error *err) MUST_CHECK;
-/* When `base:` is a Hugging Face folder: sets e->base.folder, and in e->root the model that it is.
- */
+/* When `base:` is a Hugging Face folder, or an adapter's: sets e->base.folder and adapter, and in
+ * e->root the model that it is and the adapter's method. */
 bool experiment_pretrained(Experiment *e, Arena *a, Error *err) MUST_CHECK;
 /* Loads the experiments that `base:` and `teacher:` of e->root name, and those that they name. */
 bool experiment_references(Experiment *e, Arena *a, Error *err) MUST_CHECK;

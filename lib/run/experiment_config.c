@@ -77,7 +77,8 @@ static void add_component(Writer *w, ComponentKind kind, int i)
 static void add_reference(Writer *w, const char *word, const Reference *r)
 {
     const Experiment *other = r->experiment;
-    if (r->folder) add_pair(w, "", word, yaml_new_scalar(w->arena, r->folder, true), word);
+    const char *folder = r->adapter ? r->adapter : r->folder;
+    if (folder) add_pair(w, "", word, yaml_new_scalar(w->arena, folder, true), word);
     if (!other) return;
     const char *path = arena_printf(w->arena, "%s/%s/config.yaml", other->name, other->id);
     for (const char *p = w->experiment->name; p; p = strchr(p + 1, '/'))

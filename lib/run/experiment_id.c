@@ -90,6 +90,7 @@ static void add_component(Text *out, const Experiment *e, ComponentKind kind, in
 static void add_reference(Text *out, const char *word, const Reference *r)
 {
     if (r->folder) text_addf(out, "%s sha256 %s\n", word, r->sha256);
+    if (r->adapter) text_addf(out, "%s adapter sha256 %s\n", word, r->adapter_sha256);
     if (r->experiment) text_addf(out, "%s %s%s\n", word, r->experiment->id, r->best ? " best" : "");
 }
 

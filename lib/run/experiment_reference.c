@@ -1,5 +1,6 @@
 /* experiment_reference -- `base:` and `teacher:`: the other experiments that one needs, or the
  * pretrained model. */
+#include "methods/peft/peft_dir.h"
 #include "nn/hf_dir.h"
 #include "run/experiment.h"
 
@@ -183,6 +184,31 @@ static bool merge_model(Experiment *e, Arena *a, Error *err)
     return true;
 }
 
+/* The adapter's method in front, unless the file has one that trains the model in such a way. */
+static bool merge_method(Experiment *e, Arena *a, Error *err)
+{
+    Yaml *map, *list = yaml_new_list(a), *own = yaml_get(e->root, "methods");
+    if (own && own->kind != YAML_NULL && own->kind != YAML_LIST) return true; /* found later */
+    for (const Yaml *y = own ? own->first : NULL; y; y = y->next) {
+        const Yaml *name = yaml_get(y, "name");
+        const Method *m = name && name->text ? method_find(name->text) : NULL;
+        if (m && peft_dir_holds(m)) return true;
+    }
+    TRY(peft_dir_method(e->base.adapter, e->base.folder, a, &map, err));
+    yaml_append(a, list, NULL, map);
+    for (const Yaml *y = own ? own->first : NULL; y; y = y->next)
+        yaml_append(a, list, NULL, yaml_copy(a, y));
+    if (own) list->at = own->at;
+    yaml_set(a, e->root, "methods", list);
+    return true;
+}
+
+static const char *whole_path(const char *path, Arena *a)
+{
+    char whole[PATH_MAX];
+    return realpath(path, whole) ? arena_string(a, whole) : path;
+}
+
 /* Puts what the folder says into the data set, where it has such an option and the file no value.
  */
 static void merge_data(const Experiment *e, const char *option, const char *value, Arena *a)
@@ -210,18 +236,23 @@ bool experiment_pretrained(Experiment *e, Arena *a, Error *err)
 {
     const Yaml *y = yaml_get(e->root, "base");
     const char *path;
-    char whole[PATH_MAX];
-    if (!y || y->kind != YAML_SCALAR || !read_file(y, a, &path, NULL) || !hf_dir_is(path))
-        return true;
+    if (!y || y->kind != YAML_SCALAR || !read_file(y, a, &path, NULL)) return true;
+    const bool adapter = peft_dir_is(path);
+    if (!adapter && !hf_dir_is(path)) return true;
     e->base.file = path;
-    e->base.folder = realpath(path, whole) ? arena_string(a, whole) : path;
+    if (adapter) {
+        e->base.adapter = whole_path(path, a);
+        TRY(peft_dir_base(path, a, &path, err));
+    }
+    e->base.folder = whole_path(path, a);
     TRY(merge_model(e, a, err));
     merge_tokens(e, a);
-    return true;
+    return !adapter || merge_method(e, a, err);
 }
 
 bool experiment_references(Experiment *e, Arena *a, Error *err)
 {
     if (e->base.folder) TRY(hf_dir_hash(e->base.folder, e->base.sha256, err));
+    if (e->base.adapter) TRY(peft_dir_hash(e->base.adapter, e->base.adapter_sha256, err));
     return read_references(e, 0, a, err);
 }

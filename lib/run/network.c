@@ -2,6 +2,7 @@
 #include "run/network.h"
 
 #include "graph/op.h"
+#include "methods/peft/peft_dir.h"
 #include "nn/hf_dir.h"
 #include "nn/init.h"
 #include "run/checkpoint.h"
@@ -230,6 +231,7 @@ bool network_first_values(Network *n, const float *x, const char *base, Error *e
     if (*base && !n->reshaped) {
         TRY(hf_dir_is(base) ? hf_dir_weights(base, n->params, err)
                             : checkpoint_load_weights(base, n->params, err));
+        if (e->base.adapter) TRY(peft_dir_weights(e->base.adapter, n->params, err));
     } else if (model_wants_lsuv(e->model_options)) {
         ModelBuild like = start_build(n, n->train.graph, &n->options, true);
         TRY(lsuv_init(e->model, e->model_options, &like, x, n->train.batch_size, LSUV_TOLERANCE,

@@ -65,7 +65,8 @@ typedef struct Network {
 bool network_new(Network *n, const Experiment *e, const NetworkOptions *o, Arena *a,
                  Error *err) MUST_CHECK;
 /* First values from train.seed, LSUV where asked (x: one training batch, may be NULL otherwise);
- * or, unless it is "", from `base`, a safetensors file or a Hugging Face folder; where methods
+ * or, unless it is "", from `base`, a safetensors file or a Hugging Face folder (and the adapter of
+ * the experiment's base); where methods
  * chose the architecture, from the network before as far as they keep it, and `base` was that
  * one's; then the methods' transform hooks. */
 bool network_init(Network *n, const float *x, const char *base, Error *err) MUST_CHECK;

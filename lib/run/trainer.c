@@ -7,6 +7,7 @@
 #include "base/threads.h"
 #include "cpu/cpu.h"
 #include "io/file.h"
+#include "methods/peft/peft_dir.h"
 #include "run/robustness.h"
 #include "run/stop.h"
 
@@ -353,6 +354,21 @@ static bool steps(Training *t, Error *err)
 
 /* -- The end */
 
+/* What an adapter's method has trained, for other programs. */
+static bool write_adapter(Training *t, Error *err)
+{
+    const Network *n = &t->network;
+    const char *path = arena_printf(t->arena, "%s/adapter", t->folder.path);
+    for (int i = 0; i < t->experiment->n_methods; i++) {
+        const MethodCall *c = &n->calls[i];
+        if (!peft_dir_holds(c->method)) continue;
+        TRY(peft_dir_write(path, c, &n->options.task, t->experiment->base.folder, err));
+        training_line(t, 0, "%s: wrote %s in PEFT's format", c->method->name, path);
+        break;
+    }
+    return true;
+}
+
 static int by_value(const void *a, const void *b)
 {
     float x = *(const float *)a, y = *(const float *)b;
@@ -393,7 +409,7 @@ static bool run_all(Training *t, const TrainFlags *flags, Error *err)
     profile_start(t->profile, t->network.train.plan, t->network.train.loss);
     const bool ok = steps(t, err);
     profile_stop(t->profile, &t->optimizer);
-    return ok;
+    return ok && (t->state.step < t->total || write_adapter(t, err));
 }
 
 static void free_all(Training *t)

@@ -470,3 +470,98 @@ TEST(safetensors, a_write_that_fails_leaves_the_old_file)
                  "absent/m.safetensors: cannot be written: No such file or directory");
     arena_free(a);
 }
+
+/* -- Tensors as they come, and narrower numbers */
+
+static void is_narrowed(StDtype dtype, float x, uint16_t want)
+{
+    uint16_t got;
+    safetensors_from_float(dtype, &x, 1, &got);
+    assert_int_equal(got, want);
+}
+
+/* Halves between two numbers go to the even one; numpy.float16 and torch.bfloat16 say the same. */
+TEST(safetensors, rounds_to_the_nearest_and_ties_to_even)
+{
+    is_narrowed(ST_BF16, 1.00390625F, 0x3f80);
+    is_narrowed(ST_BF16, 1.01171875F, 0x3f82);
+    is_narrowed(ST_BF16, 3.4e38F, 0x7f80);
+    is_narrowed(ST_BF16, NAN, 0x7fc0);
+    is_narrowed(ST_F16, 1 + 0x1p-11F, 0x3c00);
+    is_narrowed(ST_F16, 1 + 3 * 0x1p-11F, 0x3c02);
+    is_narrowed(ST_F16, 65519.99F, 0x7bff);
+    is_narrowed(ST_F16, -65520, 0xfc00);
+    is_narrowed(ST_F16, 0x1p-25F, 0);
+    is_narrowed(ST_F16, 0x1.01p-25F, 1);
+    is_narrowed(ST_F16, 0x1.ff8p-15F, 0x03ff);
+    is_narrowed(ST_F16, 0x1.ffcp-15F, 0x0400);
+    is_narrowed(ST_F16, -0.0F, 0x8000);
+}
+
+TEST(safetensors, every_half_comes_back)
+{
+    for (uint32_t i = 0; i < 65536; i++) {
+        const uint16_t half = (uint16_t)i;
+        const StTensor t = {.dtype = ST_F16, .rank = 1, .dim = {1}, .n = 1, .data = &half};
+        float x;
+        uint16_t back;
+        safetensors_to_float(&t, &x);
+        if (isnan(x)) continue;
+        safetensors_from_float(ST_F16, &x, 1, &back);
+        assert_int_equal(back, half);
+    }
+}
+
+/* b before a, in pieces that are not tensors: the bytes of safetensors_write. */
+TEST(safetensors, stream_gives_the_bytes_of_a_write)
+{
+    static const float a[] = {1, 2, 3}, b[] = {4, 5};
+    static const char *const metadata[1][2] = {
+        {"format", "pt"}
+    };
+    StTensor t[] = {
+        {.name = "b", .dtype = ST_F32, .rank = 1, .dim = {2}, .n = 2, .data = b, .bytes = 8 },
+        {.name = "a", .dtype = ST_F32, .rank = 1, .dim = {3}, .n = 3, .data = a, .bytes = 12},
+    };
+    Error err = {0};
+    SafetensorsStream s;
+    Arena *arena = arena_new();
+    const char *folder = arena_string(arena, test_folder());
+    const char *one = arena_printf(arena, "%s/one", folder);
+    const char *other = arena_printf(arena, "%s/other", folder);
+    const char *(*more)[2] = (const char *(*)[2])(uintptr_t)metadata;
+    ASSERT_OK(safetensors_write(one, t, 2, more, 1, &err), &err);
+    ASSERT_OK(safetensors_stream_open(&s, other, t, 2, more, 1, &err), &err);
+    assert_string_equal(t[0].name, "a");
+    ASSERT_OK(safetensors_stream_add(&s, a, 4, &err), &err);
+    ASSERT_OK(safetensors_stream_add(&s, a + 1, 8, &err), &err);
+    ASSERT_OK(safetensors_stream_add(&s, b, 8, &err), &err);
+    ASSERT_OK(safetensors_stream_commit(&s, &err), &err);
+    char *bytes[2];
+    size_t n[2];
+    ASSERT_OK(file_read(one, 1000, &bytes[0], &n[0], FAIL_DATA, &err), &err);
+    ASSERT_OK(file_read(other, 1000, &bytes[1], &n[1], FAIL_DATA, &err), &err);
+    assert_int_equal(n[0], n[1]);
+    assert_memory_equal(bytes[0], bytes[1], n[0]);
+    free(bytes[0]);
+    free(bytes[1]);
+    arena_free(arena);
+}
+
+TEST(safetensors, stream_that_lacks_bytes_leaves_no_file)
+{
+    static const float a[] = {1, 2, 3, 4};
+    StTensor t = {.name = "a", .dtype = ST_F32, .rank = 1, .dim = {3}, .n = 3, .bytes = 12};
+    Error err = {0};
+    SafetensorsStream s;
+    char path[600];
+    (void)snprintf(path, sizeof path, "%s/one", test_folder());
+    ASSERT_OK(safetensors_stream_open(&s, path, &t, 1, NULL, 0, &err), &err);
+    ASSERT_FAILS(safetensors_stream_add(&s, a, 16, &err), &err, FAIL_RUN,
+                 "more bytes than its tensors have");
+    error_clear(&err);
+    ASSERT_OK(safetensors_stream_add(&s, a, 8, &err), &err);
+    ASSERT_FAILS(safetensors_stream_commit(&s, &err), &err, FAIL_RUN,
+                 "4 bytes of its tensors are missing");
+    assert_false(file_exists(path));
+}

@@ -17,6 +17,9 @@ typedef struct LoraStart {
 #define LORA_START_OPTIONS(S) \
     {"init", OPTION_ENUM, offsetof(S, start.first.kind), "default", 0, 0, LORA_INIT_CHOICES, \
      "first values: A random and B = 0 (default, gaussian); from the weight (pissa, olora); from its gradient (lora_ga); stable_output: both random. All but the first two take s B A from the weight"}, \
+    LORA_START_DETAILS(S)
+/* The same without which kind it is. */
+#define LORA_START_DETAILS(S) \
     {"direction", OPTION_ENUM, offsetof(S, start.first.direction), "ArB2r", 0, 0, LORA_DIRECTION_CHOICES, \
      "lora_ga: which of the gradient's first 2 rank singular vectors go into A and into B"}, \
     {"scale", OPTION_ENUM, offsetof(S, start.first.scale), "stable", 0, 0, LORA_SCALE_CHOICES, \

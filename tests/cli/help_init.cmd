@@ -1,0 +1,1 @@
+$SEQLAB init --help

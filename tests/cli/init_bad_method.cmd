@@ -1,0 +1,1 @@
+$SEQLAB init --method pisa --model x -o none

@@ -1,0 +1,1 @@
+$SEQLAB init --method merge -o none
