@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_TESTS = 2000, MAX_FOLDERS = 500 };
+enum { MAX_TESTS = 2000, MAX_FOLDERS = 2048 };
 static struct CMUnitTest tests[MAX_TESTS];
 static size_t n_tests;
 static char folders[MAX_FOLDERS][64];

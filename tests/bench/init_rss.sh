@@ -1,6 +1,6 @@
 #!/bin/sh
 # What `seqlab init` takes of memory for a model of some gigabytes, which is made here of a few numbers, over and over, in
-# two files behind an index: first values of lora and pissa, a merge, and the model without pissa's. Prints a row each.
+# two files behind an index: first values of lora, pissa and lora-ga, a merge, and the model without pissa's. Prints a row each.
 #   tests/bench/init_rss.sh [SEQLAB [LAYERS]]      a layer is 51 MB; 40 of them (2.1 GB) by default; needs three times that
 set -e
 SEQLAB=$(realpath "${1:-build/release/seqlab}")
@@ -58,6 +58,8 @@ half=$((layers / 2))
 shard model-00001-of-00002.safetensors 0 $((half - 1))
 shard model-00002-of-00002.safetensors $half $((layers - 1))
 echo "{\"metadata\": {}, \"weight_map\": {$(paste -sd, map)}}" >model/model.safetensors.index.json
+seq 1 400 | sed 's/.*/&: the quick brown fox jumps over the lazy dog/' >names.txt
+sed 's/.*/{"text": "&"}/' names.txt >lines.jsonl
 size=$(du -sm model | cut -f1)
 echo "model of $size MB, $layers layers"
 
@@ -71,6 +73,8 @@ row() {
 }
 row "lora, rank 8" --method lora --model model --rank 8 -o lora
 row "pissa, rank 8" --method pissa --model model --rank 8 niter=2 -o pissa
+"$SEQLAB" data tokenizer train --kind bpe --vocab-size 300 names.txt -o model/tokenizer.json -q
+row "lora-ga, rank 8" --method lora-ga --model model --data lines.jsonl --rank 8 gradient_batches=2 max_length=32 gradient_memory=64 -o ga
 row "merge" --method merge --adapter pissa -o merged
 rm -rf merged
 row "pissa, --save-base" --method pissa --model model --rank 8 niter=2 -o pissa2 --save-base frozen
