@@ -201,7 +201,9 @@ static json_t *component(ComponentKind kind, Error *err)
         json_pack("{s: {s: {s: {s: s}}, s: [s]}, s: {s: {s: o}}}", "if", "properties", "name",
                   "type", "string", "required", "name", "else", "propertyNames", "enum", all);
     (void)json_array_append_new(rules, unnamed);
-    json_t *types = has_default ? json_pack("[s, s]", "object", "null") : json_string("object");
+    /* model: null takes back what an extended file says, where the base has the model */
+    const bool may_be_null = has_default || kind == COMPONENT_MODEL;
+    json_t *types = may_be_null ? json_pack("[s, s]", "object", "null") : json_string("object");
     json_t *name =
         json_pack("{s: o, s: s+}", "enum", names, "description", "which ", component_word[kind]);
     json_t *j = json_pack("{s: o, s: {s: o}, s: o}", "type", types, "properties", "name", name,
@@ -265,12 +267,13 @@ static json_t *top(const TopKey *k)
     return reference(k->name);
 }
 
-/* An experiment that extends no other is whole. */
+/* An experiment that extends no other is whole; a folder that is its base has the model. */
 static json_t *required(void)
 {
-    return parsed("{\"required\": [\"data\", \"model\", \"train\"], \"properties\": {"
-                  "\"data\": {\"required\": [\"name\"]}, \"model\": {\"required\": [\"name\"]}, "
-                  "\"train\": {\"required\": [\"steps\"]}}}");
+    return parsed("{\"required\": [\"data\", \"train\"], \"properties\": {"
+                  "\"data\": {\"required\": [\"name\"]}, \"train\": {\"required\": [\"steps\"]}}, "
+                  "\"anyOf\": [{\"required\": [\"base\"]}, {\"required\": [\"model\"], "
+                  "\"properties\": {\"model\": {\"required\": [\"name\"]}}}]}");
 }
 
 static bool add_definitions(json_t *defs, Error *err)

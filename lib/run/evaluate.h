@@ -6,7 +6,7 @@
 #include "run/network.h"
 
 typedef struct Evaluation {
-    int64_t n, n_top1, n_top5; /* of labels: one an example, or one a step */
+    int64_t n, n_top1, n_top5;  /* of labels: one an example, or one a step */
     int64_t n_answers, n_right; /* of a Task with answers: examples, and those answered rightly */
     double loss; /* mean natural-log loss; the sum runs over examples in order, whatever the batch
                     size */

@@ -250,7 +250,8 @@ TEST(tables, mistakes_of_the_block_have_their_place)
                "t.yaml:1:11: unknown key 'colums' in table; did you mean 'columns'?");
     spec_fails("{rows: r, columns: c, metrics: [a, b]}", "with columns there is one metric");
     spec_fails("{rows: [a, b, c], metric: a}", "rows: at most 2 keys");
-    spec_fails("{rows: r, metric: {name: a, at: 1.5}}", "expected last, best:METRIC, reach:METRIC or a step");
+    spec_fails("{rows: r, metric: {name: a, at: 1.5}}",
+               "expected last, best:METRIC, reach:METRIC or a step");
     spec_fails("{rows: r, metric: {name: run.wall_s, at: 3}}", "at the end of a run only");
     spec_fails("{rows: r, metric: {name: a, better: larger}}", "expected auto|higher|lower|none");
 }
