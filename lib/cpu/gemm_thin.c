@@ -23,11 +23,11 @@ SIMD void finish(int p, int nv, const Gemm *g, const EpiloguePlace *at, vf sum[]
     for (int s = 0; s < g->n_steps; s++) {
         const EpilogueStep *step = &g->steps[s];
         const int64_t ld = step->row_stride;
+        const bool reads = step->op == MAP_ADD || step->op == MAP_MUL;
         const int64_t from = at->item * step->batch_stride + at->m0 * ld + at->n0;
 #pragma GCC unroll 6
         for (int i = 0; i < p; i++) {
-            if (step->operand && ld != 0)
-                prefetch_first(step->operand, from + (p + i) * ld, nv * VL);
+            if (reads && ld != 0) prefetch_first(step->operand, from + (p + i) * ld, nv * VL);
 #pragma GCC unroll 2
             for (int v = 0; v < nv; v++)
                 sum[i][v] = epilogue_apply(step, sum[i][v], from + i * ld + v * VL, VL);

@@ -156,7 +156,9 @@ static void train(Case *c, Experiment *e, const char *results)
 
 static void train_levels(Case *c, const char *results, const char *method)
 {
-    load(c, arena_printf(arena_new(), "%smethods: [%s]\n", small_model, method));
+    char text[1024];
+    (void)snprintf(text, sizeof text, "%smethods: [%s]\n", small_model, method);
+    load(c, text);
     train(c, &c->experiment, results);
 }
 
@@ -269,8 +271,10 @@ TEST(lottery, controls_share_the_tickets_mask_or_its_counts)
 TEST(lottery, mistakes_say_what_is_wrong)
 {
     Case c;
-    load(&c, arena_printf(arena_new(), "%smethods: [%s]\n", small_model,
-                          "{name: lottery, level: 1, rewind: 8}"));
+    char text[1024];
+    (void)snprintf(text, sizeof text, "%smethods: [%s]\n", small_model,
+                   "{name: lottery, level: 1, rewind: 8}");
+    load(&c, text);
     ASSERT_FAILS(start(&c), &c.err, FAIL_CONFIG, "rewind is step 8, and the run has 8 steps");
     finish(&c);
     load(&c, "model: {name: lenet_300_100, init: lsuv}\nmethods: [{name: lottery, level: 0}]\n");
