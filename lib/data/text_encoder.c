@@ -148,6 +148,7 @@ static bool fit_parts(TextEncoder *e, const TextSpan text[], int n_texts, const 
     int64_t from = 0, too_many = all->n - length;
     bool ok = true;
     own.encoder = token_encoder_new(e->tokenizer);
+    for (int k = 0; k < TEXT_PAIR; k++) part[k] = (Stretch){0};
     for (int k = 0; k < n_texts && ok; k++) {
         TokenIds ids = {0};
         ok = text_encoder_ids(&own, text[k], false, &ids, err);
