@@ -102,7 +102,10 @@ bool run_values(const TableSpec *spec, const char *by, const char *folder, const
             there = metric_line_number(line.text, line.n, unknown ? m->by : m->name, &values[i]);
         if (m->at == AT_REACH && !unknown && isnan(m->target)) there = false;
         if (!there) *absent |= UINT32_C(1) << i;
-        if (i == 0 && by) (void)!metric_line_number(line.text, line.n, by, by_value);
+        if (i == 0 && by) {
+            const MetricLines *at = m->at == AT_BEST ? &line : &last;
+            (void)!metric_line_number(at->text, at->n, by, by_value);
+        }
     }
     free(text);
     return ok;

@@ -321,6 +321,17 @@ TEST(tables, a_metric_is_taken_where_at_says)
     assert_true(value_at("{name: test.top5}", NULL, &by) == -1);
 }
 
+TEST(tables, a_search_looks_at_the_best_or_the_last_evaluation_but_at_no_step_before)
+{
+    double by = -1;
+    (void)value_at("{name: test.top1}", "valid.loss", &by);
+    assert_true(by == 0.6);
+    (void)value_at("{name: test.top1, at: 10}", "valid.loss", &by);
+    assert_true(by == 0.6);
+    (void)value_at("{name: step, at: 'reach:valid.loss', value: 0.9}", "valid.loss", &by);
+    assert_true(by == 0.6);
+}
+
 TEST(tables, reach_is_the_first_evaluation_as_good_as_a_value_else_the_last)
 {
     double by;
