@@ -2,7 +2,6 @@
 #include "tests/adapted.h"
 
 #include "graph/plan.h"
-#include "tests/model.h"
 #include "tests/test.h"
 
 #include <math.h>
@@ -12,14 +11,37 @@ enum { BATCH = 3, LEAVES = 12 };
 
 static Node *product(void *owner, const ModelBuild *b, const LinearProduct *l, Node *y)
 {
-    const MethodCall *c = owner;
+    MethodCall *c = owner;
+    c->params = b->params;
     return c->method->product ? c->method->product(c, b, l, y) : y;
 }
 
 static Node *parametrize(void *owner, const ModelBuild *b, Param *p, Node *w)
 {
-    const MethodCall *c = owner;
+    MethodCall *c = owner;
+    c->params = b->params;
     return c->method->parametrize(c, b, p, w);
+}
+
+void adapted_hook(ModelBuild *b, MethodCall *c)
+{
+    b->parametrize = parametrize;
+    b->product = product;
+    b->owner = c;
+}
+
+void adapted_layers(AdaptedLayers *at, const char *method, const char *options)
+{
+    at->m = test_model("mlp", "{hidden: [6]}", shape(1, INT64_C(4)), 3);
+    at->call = (MethodCall){.method = method_find(method),
+                            .params = at->m.build.params,
+                            .model = at->m.model,
+                            .total_steps = 12,
+                            .steps_per_epoch = 4};
+    assert_non_null(at->call.method);
+    at->call.options = test_options(at->m.arena, &at->call.method->options, options);
+    adapted_hook(&at->m.build, &at->call);
+    test_model_init(&at->m, 2, 1);
 }
 
 void adapted_build(Adapted *at, const char *method, const char *options, int64_t out, int64_t in,
@@ -28,11 +50,8 @@ void adapted_build(Adapted *at, const char *method, const char *options, int64_t
     *at = (Adapted){.arena = arena_new()};
     const Method *m = method_find(method);
     assert_non_null(m);
-    at->build = (ModelBuild){.graph = graph_new(at->arena),
-                             .params = params_new(at->arena),
-                             .parametrize = parametrize,
-                             .product = product,
-                             .owner = &at->call};
+    at->build = (ModelBuild){.graph = graph_new(at->arena), .params = params_new(at->arena)};
+    adapted_hook(&at->build, &at->call);
     at->call = (MethodCall){.method = m,
                             .params = at->build.params,
                             .like = &at->build,

@@ -1,10 +1,11 @@
-/* adapted -- one linear layer "fc" without bias under one method: what tests of adapters look at.
- */
+/* adapted -- networks under one method: what tests of adapters look at. Mostly one linear layer
+ * "fc" without bias. */
 #ifndef SEQLAB_TESTS_ADAPTED_H
 #define SEQLAB_TESTS_ADAPTED_H
 
 #include "methods/method.h"
 #include "tests/graph64.h"
+#include "tests/model.h"
 
 typedef struct Adapted {
     Arena *arena;
@@ -12,6 +13,16 @@ typedef struct Adapted {
     ModelBuild build;
     Node *x, *y; /* (n, in), (n, out) */
 } Adapted;
+
+/* b's hooks are those of c's method; both stay where they are. */
+void adapted_hook(ModelBuild *b, MethodCall *c);
+
+/* Two layers with biases, fc_layers.0 (6, 4) and fc (3, 6), with first values, for a batch of 2. */
+typedef struct AdaptedLayers {
+    TestModel m;
+    MethodCall call;
+} AdaptedLayers;
+void adapted_layers(AdaptedLayers *at, const char *method, const char *options);
 
 /* Builds the layer, its weight stored (in, out) where `turned`. `at` is where it lives: hooks keep
  * its address. */

@@ -70,40 +70,8 @@ TEST(adalora, starts_without_values_and_leaves_the_output)
 
 /* -- Two layers: 6 x 4 and 3 x 6 */
 
-typedef struct Layers {
-    TestModel m;
-    MethodCall call;
-} Layers;
-
-static Node *product(void *owner, const ModelBuild *b, const LinearProduct *l, Node *y)
-{
-    const MethodCall *c = owner;
-    return c->method->product(c, b, l, y);
-}
-
-static Node *parametrize(void *owner, const ModelBuild *b, Param *p, Node *w)
-{
-    const MethodCall *c = owner;
-    return c->method->parametrize(c, b, p, w);
-}
-
-static void layers(Layers *at, const char *options)
-{
-    at->m = test_model("mlp", "{hidden: [6]}", shape(1, INT64_C(4)), 3);
-    at->call = (MethodCall){.method = method_find("adalora"),
-                            .params = at->m.build.params,
-                            .model = at->m.model,
-                            .total_steps = 12,
-                            .steps_per_epoch = 4};
-    at->call.options = test_options(at->m.arena, &at->call.method->options, options);
-    at->m.build.parametrize = parametrize;
-    at->m.build.product = product;
-    at->m.build.owner = &at->call;
-    test_model_init(&at->m, 2, 1);
-}
-
 /* "1" where E is not 0. */
-static void shown(const Layers *k, const char *name, char out[8])
+static void shown(const AdaptedLayers *k, const char *name, char out[8])
 {
     const Param *e = params_find(k->m.build.params, name);
     assert_non_null(e);
@@ -112,7 +80,7 @@ static void shown(const Layers *k, const char *name, char out[8])
 }
 
 /* Numbers for the factors and their gradients, new ones for each step. */
-static void set_factors(const Layers *k, int64_t step)
+static void set_factors(const AdaptedLayers *k, int64_t step)
 {
     char name[96];
     for (Param *p = k->m.build.params->first; p; p = p->next) {
@@ -137,8 +105,8 @@ TEST(adalora, deals_out_ranks_as_peft_does)
     static const char *const second[] = {"1111", "1111", "1111", "1001", "1111", "1010",
                                          "1111", "1010", "1010", "1010", "1010", "1010"};
     char got[8];
-    Layers k;
-    layers(&k, schedule);
+    AdaptedLayers k;
+    adapted_layers(&k, "adalora", schedule);
     for (k.call.step = 1; k.call.step <= 12; k.call.step++) {
         set_factors(&k, k.call.step);
         k.call.method->after_step(&k.call);
@@ -152,8 +120,8 @@ TEST(adalora, deals_out_ranks_as_peft_does)
 
 TEST(adalora, after_step_allocates_nothing)
 {
-    Layers k;
-    layers(&k, schedule);
+    AdaptedLayers k;
+    adapted_layers(&k, "adalora", schedule);
     set_factors(&k, 4);
     const int64_t before = memory_count();
     k.call.step = 4;
@@ -166,8 +134,8 @@ TEST(adalora, after_step_allocates_nothing)
 TEST(adalora, equal_scores_fall_together)
 {
     char got[8];
-    Layers k;
-    layers(&k, schedule);
+    AdaptedLayers k;
+    adapted_layers(&k, "adalora", schedule);
     set_factors(&k, 4);
     for (Param *p = k.m.build.params->first; p; p = p->next)
         for (int64_t i = 0; p->grad && i < p->n; i++) p->grad[i] = 0;
@@ -182,8 +150,8 @@ TEST(adalora, equal_scores_fall_together)
 TEST(adalora, regulariser_equals_peft)
 {
     Error err = {0};
-    Layers k;
-    layers(&k, schedule);
+    AdaptedLayers k;
+    adapted_layers(&k, "adalora", schedule);
     Graph *g = k.m.build.graph;
     const LossCall l = {.graph = g, .training = true};
     Node *loss = k.call.method->loss(&k.call, &l, scalar(g, 1));
@@ -203,8 +171,8 @@ TEST(adalora, regulariser_equals_peft)
 TEST(adalora, says_when_no_steps_are_left_for_dealing)
 {
     Error err = {0};
-    Layers k;
-    layers(&k, "{tinit: 2ep, tfinal: 4}");
+    AdaptedLayers k;
+    adapted_layers(&k, "adalora", "{tinit: 2ep, tfinal: 4}");
     ASSERT_FAILS(k.call.method->transform(&k.call, &err), &err, FAIL_CONFIG,
                  "method 'adalora': tinit (8) and tfinal (4) leave none of 12 steps in which ranks "
                  "are dealt out");

@@ -19,20 +19,6 @@ typedef struct Tuned {
     MethodCall call;
 } Tuned;
 
-static Node *product(void *owner, const ModelBuild *b, const LinearProduct *l, Node *y)
-{
-    MethodCall *c = owner;
-    c->params = b->params;
-    return c->method->product ? c->method->product(c, b, l, y) : y;
-}
-
-static Node *parametrize(void *owner, const ModelBuild *b, Param *p, Node *w)
-{
-    MethodCall *c = owner;
-    c->params = b->params;
-    return c->method->parametrize(c, b, p, w);
-}
-
 static const Task CLASSES = {0};
 static const Task LANGUAGE = {.per_step = true, .causal = true};
 
@@ -53,9 +39,7 @@ static void tuned(Tuned *at, const char *folder, Task task, const char *method, 
     assert_non_null(at->call.method);
     at->call.options = test_options(at->m.arena, &at->call.method->options, options);
     at->m.build.task = task;
-    at->m.build.parametrize = parametrize;
-    at->m.build.product = product;
-    at->m.build.owner = &at->call;
+    adapted_hook(&at->m.build, &at->call);
     test_hf_run(&at->m, test_hf_folder(folder));
     at->call.method->buffers(&at->call, at->m.build.graph);
     ASSERT_OK(graph_ok(at->m.build.graph, &err), &err);

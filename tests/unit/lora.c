@@ -1,5 +1,5 @@
 /* lora -- the adapters' effective weights, and what they leave alone. */
-#include "tests/model.h"
+#include "tests/adapted.h"
 #include "tests/test.h"
 
 #include "graph/plan.h"
@@ -8,37 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-typedef struct Adapted {
-    TestModel m;
-    MethodCall call;
-} Adapted;
-
-static Node *product(void *owner, const ModelBuild *b, const LinearProduct *l, Node *y)
-{
-    const MethodCall *c = owner;
-    return c->method->product(c, b, l, y);
-}
-
-static Node *parametrize(void *owner, const ModelBuild *b, Param *p, Node *w)
-{
-    const MethodCall *c = owner;
-    return c->method->parametrize(c, b, p, w);
-}
-
-/* 6 x 4 and 3 x 6 weights. `at` is where it lives: hooks keep its address. */
-static void adapted(Adapted *at, const char *options)
-{
-    at->m = test_model("mlp", "{hidden: [6]}", shape(1, INT64_C(4)), 3);
-    at->call = (MethodCall){
-        .method = method_find("lora"), .params = at->m.build.params, .model = model_find("mlp")};
-    at->call.options = test_options(at->m.arena, &at->call.method->options, options);
-    at->m.build.parametrize = parametrize;
-    at->m.build.product = product;
-    at->m.build.owner = &at->call;
-    test_model_init(&at->m, 2, 1);
-}
-
-static const Param *get(const Adapted *k, const char *name)
+static const Param *get(const AdaptedLayers *k, const char *name)
 {
     const Param *p = params_find(k->m.build.params, name);
     assert_non_null(p);
@@ -47,8 +17,8 @@ static const Param *get(const Adapted *k, const char *name)
 
 TEST(lora, freezes_all_but_the_factors)
 {
-    Adapted k;
-    adapted(&k, "{rank: 2}");
+    AdaptedLayers k;
+    adapted_layers(&k, "lora", "{rank: 2}");
     for (const Param *p = k.m.build.params->first; p; p = p->next) {
         assert_int_equal(p->trainable, strstr(p->name, ".lora_") != NULL);
         assert_int_equal(p->grad != NULL, p->trainable);
@@ -60,8 +30,8 @@ TEST(lora, freezes_all_but_the_factors)
 
 TEST(lora, factors_have_the_shapes_and_first_values_of_the_paper)
 {
-    Adapted k;
-    adapted(&k, "{rank: 2, lr_ratio: 16}");
+    AdaptedLayers k;
+    adapted_layers(&k, "lora", "{rank: 2, lr_ratio: 16}");
     const Param *a = get(&k, "fc_layers.0.lora_A.weight"),
                 *b = get(&k, "fc_layers.0.lora_B.weight");
     assert_true(a->shape.dim[0] == 2 && a->shape.dim[1] == 4);
@@ -76,13 +46,13 @@ TEST(lora, factors_have_the_shapes_and_first_values_of_the_paper)
 
 TEST(lora, bias_says_which_biases_are_trained)
 {
-    Adapted k;
-    adapted(&k, "{targets: fc, bias: own}");
+    AdaptedLayers k;
+    adapted_layers(&k, "lora", "{targets: fc, bias: own}");
     assert_true(get(&k, "fc.bias")->trainable);
     assert_false(get(&k, "fc_layers.0.bias")->trainable);
     assert_null(params_find(k.m.build.params, "fc_layers.0.lora_A.weight"));
     test_model_free(&k.m);
-    adapted(&k, "{targets: fc, bias: all}");
+    adapted_layers(&k, "lora", "{targets: fc, bias: all}");
     assert_true(get(&k, "fc_layers.0.bias")->trainable);
     test_model_free(&k.m);
 }
@@ -104,10 +74,10 @@ static void logits(const TestModel *m, float out[6])
 
 TEST(lora, leaves_the_first_logits_alone)
 {
-    Adapted k;
+    AdaptedLayers k;
     TestModel plain = test_model("mlp", "{hidden: [6]}", shape(1, INT64_C(4)), 3);
     float want[6], got[6];
-    adapted(&k, "{rank: 2}");
+    adapted_layers(&k, "lora", "{rank: 2}");
     test_model_init(&plain, 2, 1);
     logits(&plain, want);
     logits(&k.m, got);
@@ -117,7 +87,7 @@ TEST(lora, leaves_the_first_logits_alone)
 }
 
 /* W + s B A in double, put in the place of W. */
-static void merge(const Adapted *k, Params *into, const char *layer, double s)
+static void merge(const AdaptedLayers *k, Params *into, const char *layer, double s)
 {
     char name[64];
     (void)snprintf(name, sizeof name, "%s.lora_A.weight", layer);
@@ -137,10 +107,10 @@ static void merge(const Adapted *k, Params *into, const char *layer, double s)
 
 static void check_merged(const char *options, double s)
 {
-    Adapted k;
+    AdaptedLayers k;
     TestModel plain = test_model("mlp", "{hidden: [6]}", shape(1, INT64_C(4)), 3);
     float want[6], got[6];
-    adapted(&k, options);
+    adapted_layers(&k, "lora", options);
     test_model_init(&plain, 2, 1);
     for (Param *p = k.m.build.params->first; p; p = p->next)
         for (int64_t i = 0; i < p->n && strstr(p->name, "lora_B"); i++)
