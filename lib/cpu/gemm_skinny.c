@@ -170,13 +170,13 @@ static void finish(const Panel *q, int64_t line, int64_t n, float *sum)
 {
     const TilePart *t = q->part;
     if (q->rows_are_few) {
-        finish_tile(q, &(EpiloguePlace){t->item, t->m0, t->n0 + line, q->few, n}, sum);
+        finish_tile(q, &(EpiloguePlace){t->item, t->m0, t->n0 + line, q->few, n, TILE_COLS}, sum);
         return;
     }
     _Alignas(64) float turned[TILE_COLS * TILE_COLS];
     for (int64_t i = 0; i < q->few; i += TILE_COLS) {
-        const EpiloguePlace at = {t->item, t->m0 + line, t->n0 + i, n,
-                                  min64(TILE_COLS, q->few - i)};
+        const EpiloguePlace at = {
+            t->item, t->m0 + line, t->n0 + i, n, min64(TILE_COLS, q->few - i), TILE_COLS};
         transpose_tile(at.columns, sum + i * TILE_COLS, turned);
         finish_tile(q, &at, turned);
     }
