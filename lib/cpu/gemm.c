@@ -13,9 +13,8 @@
  *
  * One thread owns a block of C. For each panel of k and each block of columns it packs B into L2
  * (zero-padded to whole vectors), then goes down its rows, a strip of at most GEMM_ROWS at a time,
- * while the next strip is asked for. A is read where it lies, six streams at a time; only a
- * transposed A that is swept over many columns is packed, and what is to be rounded. B is read
- * where it lies when its rows are near each other or it is used too few times to pay for packing.
+ * while the next strip is asked for. A is read where it lies, transposed or not: to pack it costs
+ * more than it saves. So is B when its rows are near each other or are used too few times.
  *
  * Parts with few rows or columns go to gemm_skinny, which computes the same chains. */
 #include "cpu/gemm_pack.h"
@@ -24,18 +23,13 @@
 enum { K_PANEL = 256 };
 /* Of packed B: what leaves room in 1 MB of L2. */
 enum { BLOCK_FLOATS = 200 * 1024 };
-/* Of packed A, where several blocks of columns share it; and where one block does, in L2: the rows
- * of one k are neighbours. */
-enum { ROWS_FLOATS = 1024 * 1024, GROUP_ROWS = 10 * GEMM_ROWS };
-/* Strips that one call packs. */
-enum { A_GROUP = 64 };
+/* Of A that is rounded at once. */
+enum { ROUNDED_FLOATS = 1024 * 1024 };
 /* A thread's part of C that it holds between panels of k, at most: see Block.held. */
 enum { HELD_FLOATS = 1024 * 1024 };
 /* Up to so many rows of C read B in place when its rows are contiguous; up to IN_PLACE_ROWS when
  * those of B are no farther apart than FEW_PAGES, and any number when they are NEAR. */
 enum { PACK_ROWS = 28, IN_PLACE_ROWS = 200, FEW_PAGES = 1000, NEAR = 128 };
-/* A transposed A is read in place up to so many vectors of C. */
-enum { IN_PLACE_VECTORS = 6 };
 /* k up to which the sums take less time than C, and what the steps read, takes to come: the next
  * strip's are asked for, not this one's. */
 enum { THIN_DEPTH = 128 };
@@ -62,8 +56,9 @@ typedef struct Block {
     bool first, last;
     bool cheap; /* all steps can be done in the kernel's registers */
     bool b_packed;
-    const float *strip; /* packed A, or NULL */
-    float *packed;      /* packed B */
+    const float *rounded; /* A, or NULL */
+    int64_t ld_rounded;
+    float *packed; /* B */
 } Block;
 
 /* In multiply-adds of one k. Packing moves a number of A or B in the time of several lanes of them.
@@ -98,18 +93,13 @@ static Split choose_split(const Gemm *g)
     return best;
 }
 
-/* A product with n columns in a block: whether A is packed. */
-static bool packs_a(const Gemm *g, int64_t n)
-{
-    return g->bf16 || (g->trans_a && g->k > THIN_DEPTH && n > IN_PLACE_VECTORS * VL);
-}
-
 /* How blocks are cut: the same for every thread. */
 typedef struct Blocking {
     int64_t depth;
-    int64_t rows;    /* of A that are packed at once; 0: A is read in place */
+    int64_t rows; /* of A that are rounded at once; 0: A is read in place */
+    int64_t ld_rounded;
     int64_t columns; /* whole tiles */
-    int64_t strip_floats, row_floats, packed_floats;
+    int64_t rounded_floats, row_floats, packed_floats;
     int64_t held_floats, ld_held; /* 0: what is summed lies in C */
 } Blocking;
 
@@ -126,18 +116,18 @@ static Blocking choose_blocking(const Gemm *g, const Split *s)
     k.ld_held = ceil_div(n, CHUNK) * CHUNK + CHUNK;
     if ((g->n % CHUNK != 0 || s->n > 1) && g->k > K_PANEL && m * k.ld_held <= HELD_FLOATS)
         k.held_floats = m * k.ld_held;
-    if (packs_a(g, n)) {
-        const int64_t row_blocks = max64(1, ceil_div(m * depth, ROWS_FLOATS));
-        const int64_t rows = n_blocks > 1 ? ceil_div(m, row_blocks) : min64(m, GROUP_ROWS);
-        k.rows = ceil_div(rows, GEMM_ROWS) * GEMM_ROWS;
-        k.strip_floats = k.rows / GEMM_ROWS * gemm_strip_floats(depth);
+    if (g->bf16) {
+        k.rows = min64(m, max64(GEMM_ROWS, ROUNDED_FLOATS / depth));
+        const int64_t line = g->trans_a ? k.rows : depth;
+        k.ld_rounded = (ceil_div(line, CHUNK) | 1) * CHUNK; /* odd: see gemm_tile_at */
+        k.rounded_floats = k.ld_rounded * (g->trans_a ? depth : k.rows);
     }
     return k;
 }
 
 static size_t thread_floats(const Blocking *k)
 {
-    const int64_t packed = k->strip_floats + k->row_floats + k->packed_floats;
+    const int64_t packed = k->rounded_floats + k->row_floats + k->packed_floats;
     return (size_t)(ceil_div(packed, CHUNK) * CHUNK + k->held_floats);
 }
 
@@ -208,45 +198,34 @@ SIMD void prefetch_tile(const Block *p, const Strip *s, int64_t j)
         for (int64_t i = below; step->operand && step->row_stride != 0 && i < below + s->rows; i++)
             prefetch(step->operand, at + i * step->row_stride, columns);
     }
-    if (p->strip || g->trans_a) return;
+    if (p->rounded || s->next_rows == 0) return;
     const int64_t from = p->depth * j / p->n, to = p->depth * (j + columns) / p->n;
-    for (int64_t i = 0; i < s->next_rows; i++)
-        prefetch_first(s->a, (s->rows + i) * g->lda + from, to - from);
+    for (int64_t i = s->rows; !g->trans_a && i < s->rows + s->next_rows; i++)
+        prefetch_first(s->a, i * g->lda + from, to - from);
+    for (int64_t k = from; g->trans_a && k < to; k++)
+        prefetch_first(s->a, k * g->lda + s->rows + s->next_rows - 1, 1);
 }
 
-/* The first row of each of n strips from strip i on, and the end of the last. */
-static void cut_strips(int64_t m0, int64_t m1, int64_t i, int n, int64_t begin[])
+/* The first row of strip i of rows m0..m1. */
+static int64_t strip_begin(int64_t m0, int64_t m1, int64_t i)
 {
     const int64_t n_strips = ceil_div(m1 - m0, GEMM_ROWS);
-    for (int q = 0; q <= n; q++)
-        begin[q] = m0 + part_begin(m1 - m0, n_strips, min64(i + q, n_strips));
-}
-
-/* Packs rows m0..m1 of A. */
-static void pack_rows(const Block *p, int64_t m0, int64_t m1, float *strip)
-{
-    const int64_t n_strips = ceil_div(m1 - m0, GEMM_ROWS);
-    for (int64_t i = 0; i < n_strips; i += A_GROUP) {
-        int64_t begin[A_GROUP + 1];
-        const int n = (int)min64(A_GROUP, n_strips - i);
-        cut_strips(m0, m1, i, n, begin);
-        K(gemm_pack_a)(&p->range, begin, n, strip + i * gemm_strip_floats(p->depth));
-    }
+    return m0 + part_begin(m1 - m0, n_strips, min64(i, n_strips));
 }
 
 /* Rows m0..m1 of the block. */
 static void sweep_rows(const Block *p, int64_t m0, int64_t m1)
 {
     const Gemm *g = p->g;
-    const int64_t n_strips = ceil_div(m1 - m0, GEMM_ROWS);
-    const int64_t row = g->trans_a ? 1 : p->strip ? p->depth : g->lda;
-    const int64_t step = !g->trans_a ? 1 : p->strip ? STRIP_ROWS : g->lda;
+    const int64_t n_strips = ceil_div(m1 - m0, GEMM_ROWS),
+                  lda = p->rounded ? p->ld_rounded : g->lda;
+    Strip s = {.a_row = g->trans_a ? 1 : lda, .a_step = g->trans_a ? lda : 1};
     for (int64_t i = 0; i < n_strips; i++) {
-        int64_t begin[3]; /* of this strip and the next */
-        cut_strips(m0, m1, i, 2, begin);
-        const float *a =
-            p->strip ? p->strip + i * gemm_strip_floats(p->depth) : p->a + begin[0] * row;
-        const Strip s = {begin[0], begin[1] - begin[0], begin[2] - begin[1], a, row, step};
+        const int64_t next = strip_begin(m0, m1, i + 1);
+        s.m0 = strip_begin(m0, m1, i);
+        s.rows = next - s.m0;
+        s.next_rows = strip_begin(m0, m1, i + 2) - next;
+        s.a = p->rounded ? p->rounded + (s.m0 - m0) * s.a_row : p->a + s.m0 * s.a_row;
         for (int64_t j = 0; j < p->n; j += GEMM_COLS) {
             prefetch_tile(p, &s, j);
             multiply_tile(p, &s, j);
@@ -264,9 +243,8 @@ static void multiply_block(Block *p, int64_t m0, int64_t m1, bool again)
     p->b_packed = must || (m1 - m0 > PACK_ROWS && g->ldb > near);
     const int64_t ragged = p->n % VL == 0 ? p->n : p->n / GEMM_COLS * GEMM_COLS;
     const int64_t from = p->b_packed ? 0 : ragged;
-    if (!again && from < p->n)
-        K(gemm_pack_b)
-        (&p->range, p->n0 + from, p->n - from, p->packed + gemm_tile_at(p->depth, from));
+    if (!again && from < p->n) K(gemm_pack_b)
+    (&p->range, p->n0 + from, p->n - from, p->packed + gemm_tile_at(p->depth, from));
     sweep_rows(p, m0, m1);
 }
 
@@ -279,7 +257,7 @@ static void multiply_item(const Gemm *g, const Blocking *size, const TilePart *t
     const int64_t item = t->item;
     const int64_t n_rows = size->rows ? size->rows : t->m1 - t->m0;
     const int64_t n_blocks = ceil_div(t->n1 - t->n0, size->columns);
-    float *rows = scratch + size->strip_floats, *held = NULL;
+    float *rows = scratch + size->rounded_floats, *held = NULL;
     if (size->held_floats > 0) /* at the end of the thread's scratch; (0, 0) may lie before it */
         held = scratch + (int64_t)thread_floats(size) - size->held_floats - t->m0 * size->ld_held -
                t->n0;
@@ -302,10 +280,11 @@ static void multiply_item(const Gemm *g, const Blocking *size, const TilePart *t
                 .first = k == 0,
                 .last = k + size->depth >= g->k,
                 .cheap = cheap,
-                .strip = size->rows ? scratch : NULL,
+                .rounded = size->rows ? scratch : NULL,
+                .ld_rounded = size->ld_rounded,
                 .packed = rows + size->row_floats,
             };
-            if (p.strip) pack_rows(&p, m, m1, scratch);
+            if (p.rounded) K(gemm_round_a)(&p.range, m, m1 - m, p.ld_rounded, scratch);
             for (p.n0 = t->n0; p.n0 < t->n1; p.n0 += size->columns) {
                 p.n = min64(size->columns, t->n1 - p.n0);
                 multiply_block(&p, m, m1, m > t->m0 && n_blocks == 1);

@@ -15,7 +15,7 @@ static void round_bf16(float *x, int64_t n)
     }
 }
 
-/* Rows of B, or of A transposed, ahead of the one being packed that are asked for: far apart, they
+/* Rows of B ahead of the one being packed that are asked for: far apart, they
  * are strangers to the hardware's own prefetching. */
 enum { AHEAD = 4 };
 
@@ -95,45 +95,14 @@ void K(gemm_pack_b)(const PackRange *r, int64_t n0, int64_t n, float *to)
         round_bf16(to + gemm_tile_at(r->depth, j), r->depth * gemm_vectors(n, j) * VL);
 }
 
-/* A transposed: strip[k][row]. All strips at once, since the rows of one k are neighbours: with a
- * stride of 4 KB between the k a line would not live until the next strip. */
-static void pack_transposed_rows(const float *a, int64_t lda, const int64_t begin[], int n_strips,
-                                 int64_t depth, float *strip)
-{
-    const int64_t floats = gemm_strip_floats(depth), all = begin[n_strips] - begin[0];
-    for (int64_t k = 0; k < depth; k++, a += lda, strip += STRIP_ROWS) {
-        if (k + AHEAD < depth) prefetch_first(a, AHEAD * lda, all);
-        for (int s = 0; s < n_strips; s++) {
-            const float *from = a + begin[s] - begin[0];
-            const int64_t rows = begin[s + 1] - begin[s];
-            for (int64_t i = 0; i < rows; i += VL)
-                vf_store(strip + s * floats + i,
-                         rows - i >= VL ? vf_load(from + i) : vf_load_n(from + i, rows - i));
-        }
-    }
-}
-
-/* Rows of A that are rounded: strip[row][k]. */
-static void pack_rounded_rows(const float *a, int64_t lda, const int64_t begin[], int n_strips,
-                              int64_t depth, float *strip)
-{
-    for (int s = 0; s < n_strips; s++, strip += gemm_strip_floats(depth))
-        for (int64_t i = begin[s]; i < begin[s + 1]; i++) {
-            float *to = strip + (i - begin[s]) * depth;
-            memcpy(to, a + i * lda, (size_t)depth * sizeof *to);
-            round_bf16(to, depth);
-        }
-}
-
-void K(gemm_pack_a)(const PackRange *r, const int64_t begin[], int n_strips, float *strip)
+void K(gemm_round_a)(const PackRange *r, int64_t m0, int64_t rows, int64_t ld, float *to)
 {
     const Gemm *g = r->g;
+    const int64_t lines = g->trans_a ? r->depth : rows, n = g->trans_a ? rows : r->depth;
     const float *a = g->a + r->item * g->stride_a;
-    if (!g->trans_a) {
-        pack_rounded_rows(a + r->k0, g->lda, begin, n_strips, r->depth, strip);
-        return;
+    a += g->trans_a ? r->k0 * g->lda + m0 : m0 * g->lda + r->k0;
+    for (int64_t i = 0; i < lines; i++, a += g->lda, to += ld) {
+        memcpy(to, a, (size_t)n * sizeof *to);
+        round_bf16(to, n);
     }
-    pack_transposed_rows(a + r->k0 * g->lda + begin[0], g->lda, begin, n_strips, r->depth, strip);
-    for (int s = 0; s < n_strips && g->bf16; s++)
-        round_bf16(strip + s * gemm_strip_floats(r->depth), r->depth * STRIP_ROWS);
 }
