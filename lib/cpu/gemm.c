@@ -27,9 +27,9 @@ enum { BLOCK_FLOATS = 200 * 1024 };
 enum { ROUNDED_FLOATS = 1024 * 1024 };
 /* A thread's part of C that it holds between panels of k, at most: see Block.held. */
 enum { HELD_FLOATS = 1024 * 1024 };
-/* Up to so many rows of C read B in place when its rows are contiguous; up to IN_PLACE_ROWS when
- * those of B are no farther apart than FEW_PAGES, and any number when they are NEAR. */
-enum { PACK_ROWS = 28, IN_PLACE_ROWS = 200, FEW_PAGES = 1000, NEAR = 128 };
+/* Rows of C that read B in place when its rows are contiguous: up to FEW_ROWS, more the nearer the
+ * rows of B are to each other (rows times their distance), and any number when they are NEAR. */
+enum { FEW_ROWS = 28, IN_PLACE_FLOATS = 200 * 1024, NEAR = 128 };
 /* k up to which the sums take less time than C, and what the steps read, takes to come: the next
  * strip's are asked for, not this one's. */
 enum { THIN_DEPTH = 128 };
@@ -239,8 +239,8 @@ static void multiply_block(Block *p, int64_t m0, int64_t m1, bool again)
 {
     const Gemm *g = p->g;
     const bool must = g->trans_b || g->bf16 || g->format != WEIGHT_F32;
-    const int64_t near = m1 - m0 <= IN_PLACE_ROWS ? FEW_PAGES : NEAR;
-    p->b_packed = must || (m1 - m0 > PACK_ROWS && g->ldb > near);
+    const bool few = m1 - m0 <= FEW_ROWS || (m1 - m0) * g->ldb <= IN_PLACE_FLOATS;
+    p->b_packed = must || !(few || g->ldb <= NEAR);
     const int64_t ragged = p->n % VL == 0 ? p->n : p->n / GEMM_COLS * GEMM_COLS;
     const int64_t from = p->b_packed ? 0 : ragged;
     if (!again && from < p->n) K(gemm_pack_b)

@@ -17,7 +17,7 @@ static void round_bf16(float *x, int64_t n)
 
 /* Rows of B ahead of the one being packed that are asked for: far apart, they
  * are strangers to the hardware's own prefetching. */
-enum { AHEAD = 4 };
+enum { AHEAD = 6 };
 
 /* The tiles of to[..][k][0..width) = B(k, 0..n), zero from n on; rows of B are contiguous. A row is
  * read from end to end, since short visits of many rows cost more than writing to many tiles. */
@@ -26,7 +26,7 @@ static void pack_columns(const float *b, int64_t ldb, int64_t depth, int64_t n, 
     const int64_t whole = n / GEMM_COLS * GEMM_COLS, stride = gemm_tile_at(depth, GEMM_COLS);
     const int64_t width = whole < n ? gemm_vectors(n, whole) * VL : 0;
     for (int64_t k = 0; k < depth; k++, b += ldb) {
-        if (k + AHEAD < depth) prefetch_first(b, AHEAD * ldb, n);
+        if (k + AHEAD < depth) prefetch(b, AHEAD * ldb, n);
         float *row = to + k * GEMM_COLS;
         for (int64_t t = 0; t < whole; t += GEMM_COLS, row += stride)
             for (int j = 0; j < GEMM_COLS; j += VL) vf_store(row + j, vf_load(b + t + j));
@@ -44,6 +44,7 @@ static void pack_columns_transposed(const float *b, int64_t ldb, int64_t depth, 
         for (int64_t k = 0; k < depth; k += VL) {
             const int64_t n_k = min64(VL, depth - k);
             vf r[VL];
+            for (int i = 0; i < VL; i++) prefetch(b, (j + VL + i) * ldb + k, VL);
             for (int i = 0; i < VL; i++) {
                 const float *from = b + (j + i) * ldb + k;
                 r[i] = j + i >= n ? vf_zero() : n_k == VL ? vf_load(from) : vf_load_n(from, n_k);
