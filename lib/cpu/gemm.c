@@ -208,9 +208,9 @@ SIMD void prefetch_tile(const Block *p, const Strip *s, int64_t j)
     if (p->copy || s->next_rows == 0) return;
     const int64_t from = p->depth * j / p->n, to = p->depth * (j + columns) / p->n;
     for (int64_t i = s->rows; !g->trans_a && i < s->rows + s->next_rows; i++)
-        prefetch_first(s->a, i * g->lda + from, to - from);
+        prefetch(s->a, i * g->lda + from, to - from);
     for (int64_t k = from; g->trans_a && k < to; k++)
-        prefetch_first(s->a, k * g->lda + s->rows + s->next_rows - 1, 1);
+        prefetch(s->a, k * g->lda + s->rows + s->next_rows - 1, 1);
 }
 
 /* Rows m0..m1 of the block. */
