@@ -33,6 +33,9 @@ enum { HELD_FLOATS = 1024 * 1024 };
 enum { FEW_ROWS = 28, IN_PLACE_FLOATS = 200 * 1024, NEAR = 128 };
 /* Walks down a transposed A that a copy costs. */
 enum { WALKS = 6 };
+/* The next block of B is asked for where B has so many numbers, more than L2 holds, and C not more
+ * rows than that: with more, it would wait in L2 for too long, and take the room of this one. */
+enum { COMING_FLOATS = 1024 * 1024, COMING_ROWS = 600 };
 /* k up to which the sums take less time than C, and what the steps read, takes to come: the next
  * strip's are asked for, not this one's. */
 enum { THIN_DEPTH = 128 };
@@ -61,6 +64,9 @@ typedef struct Block {
     bool b_packed;
     const float *copy; /* of A, or NULL */
     float *packed;     /* B */
+    /* The block of B that comes next, where it lies: 0 lines when it is not to be asked for. */
+    const float *coming;
+    int64_t coming_lines, coming_floats;
 } Block;
 
 /* In multiply-adds of one k. Packing moves a number of A or B in the time of several lanes of them.
@@ -148,7 +154,8 @@ size_t K(gemm_scratch)(const Gemm *g)
 /* A strip of rows against one block. */
 typedef struct Strip {
     int64_t m0, rows, next_rows;
-    const float *a; /* a(i, k) is at a + i * a_row + k * a_step */
+    int64_t line, end_line; /* its part of the lines of B that come next */
+    const float *a;         /* a(i, k) is at a + i * a_row + k * a_step */
     int64_t a_row, a_step;
 } Strip;
 
@@ -205,8 +212,11 @@ SIMD void prefetch_tile(const Block *p, const Strip *s, int64_t j)
         for (int64_t i = below; step->operand && step->row_stride != 0 && i < below + s->rows; i++)
             prefetch(step->operand, at + i * step->row_stride, columns);
     }
-    if (p->copy || s->next_rows == 0) return;
     const int64_t from = p->depth * j / p->n, to = p->depth * (j + columns) / p->n;
+    const int64_t at = g->trans_b ? from : j,
+                  end = g->trans_b ? to : min64(j + columns, p->coming_floats);
+    for (int64_t i = s->line; i < s->end_line; i++) prefetch(p->coming, i * g->ldb + at, end - at);
+    if (p->copy || s->next_rows == 0) return;
     for (int64_t i = s->rows; !g->trans_a && i < s->rows + s->next_rows; i++)
         prefetch(s->a, i * g->lda + from, to - from);
     for (int64_t k = from; g->trans_a && k < to; k++)
@@ -225,6 +235,10 @@ static void sweep_rows(const Block *p, int64_t m0, int64_t m1)
         s.m0 = gemm_strip_begin(m0, m1, i);
         s.rows = next - s.m0;
         s.next_rows = gemm_strip_begin(m0, m1, i + 2) - next;
+        if (p->coming_lines > 0) {
+            s.line = part_begin(p->coming_lines, n_strips, i);
+            s.end_line = part_begin(p->coming_lines, n_strips, i + 1);
+        }
         s.a = p->copy ? p->copy + i * gemm_strip_floats(p->depth) : p->a + s.m0 * s.a_row;
         for (int64_t j = 0; j < p->n; j += GEMM_COLS) {
             prefetch_tile(p, &s, j);
@@ -233,19 +247,39 @@ static void sweep_rows(const Block *p, int64_t m0, int64_t m1)
     }
 }
 
+/* Whether so many rows of C want B packed. */
+static bool packs_b(const Gemm *g, int64_t rows)
+{
+    if (g->trans_b || g->bf16 || g->format != WEIGHT_F32) return true;
+    return rows > FEW_ROWS && rows * g->ldb > IN_PLACE_FLOATS && g->ldb > NEAR;
+}
+
 /* Rows m0..m1; when `again`, what is packed of B is there from the rows before. Kernels load whole
  * vectors: of a B that is read in place, a last tile that ends within one is padded. */
 static void multiply_block(Block *p, int64_t m0, int64_t m1, bool again)
 {
-    const Gemm *g = p->g;
-    const bool must = g->trans_b || g->bf16 || g->format != WEIGHT_F32;
-    const bool few = m1 - m0 <= FEW_ROWS || (m1 - m0) * g->ldb <= IN_PLACE_FLOATS;
-    p->b_packed = must || !(few || g->ldb <= NEAR);
+    p->b_packed = packs_b(p->g, m1 - m0);
     const int64_t ragged = p->n % VL == 0 ? p->n : p->n / GEMM_COLS * GEMM_COLS;
     const int64_t from = p->b_packed ? 0 : ragged;
     if (!again && from < p->n) K(gemm_pack_b)
     (&p->range, p->n0 + from, p->n - from, p->packed + gemm_tile_at(p->depth, from));
     sweep_rows(p, m0, m1);
+}
+
+/* The block after this one: to its right, or the first of the next panel. */
+static void find_coming(Block *p, const Blocking *size, const TilePart *t)
+{
+    const Gemm *g = p->g;
+    const bool wraps = p->n0 + p->n >= t->n1;
+    const int64_t n = wraps ? t->n0 : p->n0 + p->n, k = p->range.k0 + (wraps ? p->depth : 0);
+    const int64_t rows = t->m1 - t->m0;
+    p->coming_lines = 0;
+    if (k >= g->k || !p->b || rows > COMING_ROWS || g->k * (t->n1 - t->n0) < COMING_FLOATS) return;
+    if (!g->trans_b && packs_b(g, rows)) return; /* lines that follow each other, asked for then */
+    const int64_t depth = min64(size->depth, g->k - k), columns = min64(size->columns, t->n1 - n);
+    p->coming = g->b + t->item * g->stride_b + (g->trans_b ? n * g->ldb + k : k * g->ldb + n);
+    p->coming_lines = g->trans_b ? columns : depth;
+    p->coming_floats = g->trans_b ? depth : columns;
 }
 
 static void multiply_item(const Gemm *g, const Blocking *size, const TilePart *t, float *scratch)
@@ -286,6 +320,7 @@ static void multiply_item(const Gemm *g, const Blocking *size, const TilePart *t
             if (p.copy) K(gemm_copy_a)(&p.range, m, m1, scratch);
             for (p.n0 = t->n0; p.n0 < t->n1; p.n0 += size->columns) {
                 p.n = min64(size->columns, t->n1 - p.n0);
+                find_coming(&p, size, t);
                 multiply_block(&p, m, m1, m > t->m0 && n_blocks == 1);
             }
         }
