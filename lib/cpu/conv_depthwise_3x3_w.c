@@ -1,0 +1,227 @@
+/* conv_depthwise_3x3_w -- 3x3 kernels of stride 1 or 2, one channel a group: the gradient to the
+ * weights.
+ *
+ * Order: a chain from zero over strips of STRIP rows of dy, in them over blocks of COLUMNS, in
+ * those over rows; strips are added in ascending order within at most MAX_CHUNKS chunks of images,
+ * chunks in ascending order. Rows of the input outside it are left out; columns outside are too or
+ * take part with zeros, which is the same: a total starts as +0, so that no zero's sign reaches it.
+ *
+ * Threads split chunks and parts of the channels. */
+#include "cpu/conv_depthwise_3x3.h"
+
+#include <string.h>
+
+enum { PART = 256 }; /* channels whose sums stay in L1 */
+enum { SOON = 2 };   /* blocks from a second request to its use */
+
+/* A block as its vectors of channels see it. */
+typedef struct Outer {
+    Block b;
+    const float *dy;  /* its first output */
+    bool first, last; /* of the strip */
+    /* A share of what the strip below reads first, in memory order, and the block after SOON. */
+    const float *far, *dy_far, *soon, *dy_soon;
+    bool twice;
+    vm mask[MOST_COLUMNS], dy_mask[COLUMNS];
+} Outer;
+
+/* How a block is compiled: outputs, and which columns of input are outside; masks take any. */
+typedef struct Kind {
+    int stride, columns;
+    bool left, right, masked;
+} Kind;
+
+/* Channels from `begin` on; sums (taps, PART) are the strip's so far, total (taps, channels). */
+typedef struct Part {
+    int64_t begin, end;
+    float *sums, *total;
+} Part;
+
+/* The lines that the strip below reads first follow each other in memory, and so do those of dy: a
+ * block at column `at` asks for as many pixels as it reads, from where the one before it ended. */
+static void set_far(const Window *v, const float *image, const float *dy, int64_t at, Outer *u)
+{
+    const int64_t line = (u->b.row + STRIP) * v->stride - v->pad[0] + 3 - v->stride;
+    u->far = moved(image, (line * v->w + STRIP * v->stride * v->stride * at) * v->c);
+    u->dy_far = moved(dy, STRIP * (v->ow + at) * v->c);
+}
+
+static void set_soon(const Window *v, const float *image, const float *dy, int64_t at, Outer *u)
+{
+    const int64_t row_end = ceil_div(v->ow, COLUMNS) * COLUMNS, to = at + SOON * COLUMNS;
+    const int64_t down = to < row_end ? 0 : STRIP, column = to < row_end ? to : to - row_end;
+    const int64_t fresh = 3 - v->stride; /* of a block's lines, and of their pixels */
+    const int64_t line = (u->b.row + down) * v->stride - v->pad[0] + fresh;
+    const int64_t pixel = column * v->stride - v->pad[1] + fresh;
+    u->soon = moved(image, (line * v->w + pixel) * v->c);
+    u->dy_soon = moved(dy, (down * v->ow + column) * v->c);
+}
+
+/* Vector c's share of that for row o of the block, in three steps between its sums. */
+SIMD void ask_ahead(const Window *v, const Outer *u, int stride, int64_t c, int64_t o, int step)
+{
+    const int n = COLUMNS * stride * stride * VL / CHUNK, n_dy = COLUMNS * VL / CHUNK;
+    const int half = (n + 1) / 2, n_x = step == 0 ? half : n - half;
+    const int64_t line = v->w * v->c;
+    if (step == 2) {
+        ask(u->dy_far, c * STRIP * COLUMNS + o * n_dy * CHUNK, n_dy);
+        if (u->twice) ask(u->dy_soon, c * COLUMNS + o * v->ow * v->c, n_dy);
+        return;
+    }
+    ask(u->far, c * STRIP * COLUMNS * stride * stride + (o * n + step * half) * CHUNK, n_x);
+    if (u->twice)
+        ask(u->soon,
+            c * COLUMNS * stride + o * stride * line + step * (stride == 2 ? line : half * CHUNK),
+            n_x);
+}
+
+SIMD void outer_vector(const Window *v, const Outer *u, const Kind k, int64_t c, int64_t lanes,
+                       const Part *p)
+{
+    const int n_in = (k.columns - 1) * k.stride + 3;
+    float *sums = p->sums + (c - p->begin);
+    vf sum[9];
+#pragma GCC unroll 9
+    for (int t = 0; t < 9; t++) sum[t] = u->first ? vf_zero() : vf_load(sums + t * PART);
+    const float *dy = u->dy + c;
+    for (int64_t o = 0; o < u->b.rows; o++, dy += v->ow * v->c) {
+        vf d[COLUMNS];
+#pragma GCC unroll 4
+        for (int q = 0; q < k.columns; q++)
+            d[q] = k.masked ? vf_load_m(dy + q * v->c, u->dy_mask[q]) : vf_load(dy + q * v->c);
+#pragma GCC unroll 3
+        for (int ky = 0; ky < 3; ky++) {
+            const float *line = u->b.line[o * k.stride + ky];
+            ask_ahead(v, u, k.stride, c, o, ky);
+            if (!line) continue;
+            line = moved(line, u->b.first + c);
+            vf in[MOST_COLUMNS];
+#pragma GCC unroll 9
+            for (int j = k.left; j < n_in - k.right; j++)
+                in[j] = k.masked ? vf_load_m(moved(line, j * v->c), u->mask[j])
+                                 : vf_load(moved(line, j * v->c));
+#pragma GCC unroll 4
+            for (int q = 0; q < k.columns; q++)
+#pragma GCC unroll 3
+                for (int kx = 0; kx < 3; kx++) {
+                    const int j = q * k.stride + kx;
+                    if (j < k.left || j >= n_in - k.right) continue;
+                    sum[ky * 3 + kx] = vf_fma(in[j], d[q], sum[ky * 3 + kx]);
+                }
+        }
+    }
+#pragma GCC unroll 9
+    for (int t = 0; t < 9; t++) {
+        float *to = p->total + (c - p->begin) + t * v->c;
+        if (!u->last)
+            vf_store(sums + t * PART, sum[t]);
+        else if (k.masked)
+            vf_store_n(to, vf_load_n(to, lanes) + sum[t], lanes);
+        else
+            vf_store(to, vf_load(to) + sum[t]);
+    }
+}
+
+/* Channels c..p->end of a block of any kind. */
+static void outer_masked(const Window *v, Outer *u, int64_t c, const Part *p)
+{
+    for (; c < p->end; c += VL) {
+        const int64_t lanes = min64(VL, p->end - c);
+        set_masks(&u->b, lanes, u->mask);
+        for (int q = 0; q < COLUMNS; q++) u->dy_mask[q] = vf_mask(q < u->b.columns ? lanes : 0);
+        if (v->stride == 1)
+            outer_vector(v, u, (Kind){1, COLUMNS, false, false, true}, c, lanes, p);
+        else
+            outer_vector(v, u, (Kind){2, COLUMNS, false, false, true}, c, lanes, p);
+    }
+}
+
+SIMD void outer_kind(const Window *v, Outer *u, const Kind k, const Part *p)
+{
+    int64_t c = p->begin;
+    for (; c + VL <= p->end; c += VL) outer_vector(v, u, k, c, VL, p);
+    if (c < p->end) outer_masked(v, u, c, p);
+}
+
+/* One column outside at the left or at the right is what a padding of 1 gives. */
+static void outer_block(const Window *v, Outer *u, const Part *p)
+{
+    const Block *b = &u->b;
+    const int64_t n_in = (b->columns - 1) * v->stride + 3;
+    const bool left = !b->inside[0], right = !b->inside[n_in - 1];
+    bool known = true;
+    for (int64_t j = left; j < n_in - right; j++) known = known && b->inside[j];
+    // clang-format off
+    switch (known ? v->stride * 100 + left * 20 + right * 10 + b->columns : 0) {
+    case 104: outer_kind(v, u, (Kind){1, 4, false, false, false}, p); break;
+    case 124: outer_kind(v, u, (Kind){1, 4, true, false, false}, p); break;
+    case 111: outer_kind(v, u, (Kind){1, 1, false, true, false}, p); break;
+    case 112: outer_kind(v, u, (Kind){1, 2, false, true, false}, p); break;
+    case 113: outer_kind(v, u, (Kind){1, 3, false, true, false}, p); break;
+    case 114: outer_kind(v, u, (Kind){1, 4, false, true, false}, p); break;
+    case 204: outer_kind(v, u, (Kind){2, 4, false, false, false}, p); break;
+    case 224: outer_kind(v, u, (Kind){2, 4, true, false, false}, p); break;
+    case 201: outer_kind(v, u, (Kind){2, 1, false, false, false}, p); break;
+    case 202: outer_kind(v, u, (Kind){2, 2, false, false, false}, p); break;
+    case 203: outer_kind(v, u, (Kind){2, 3, false, false, false}, p); break;
+    default: outer_masked(v, u, p->begin, p);
+    }
+    // clang-format on
+}
+
+/* total[tap][c] += the sums of one strip of an image, channels begin..end, at most PART. */
+static void outer_strip(const Window *v, const float *dy, int64_t image, int64_t row,
+                        const int64_t range[2], float *total)
+{
+    _Alignas(64) float sums[9 * PART];
+    const float *x = v->x + image * v->h * v->w * v->c;
+    const Part p = {range[0], range[1], sums, total + range[0]};
+    Outer u = {
+        .b = {.row = row, .rows = min64(STRIP, v->oh - row)},
+        .twice = asks_twice(v->n * (v->h * v->w + v->oh * v->ow) * v->c)
+    };
+    set_lines(v, x, STRIP, &u.b);
+    dy += (image * v->oh + row) * v->ow * v->c;
+    for (int64_t at = 0; at < v->ow; at += COLUMNS) {
+        u.dy = dy + at * v->c, u.first = at == 0, u.last = at + COLUMNS >= v->ow;
+        set_columns(v, at, &u.b);
+        set_far(v, x, dy, at, &u);
+        set_soon(v, x, dy, at, &u);
+        outer_block(v, &u, &p);
+    }
+}
+
+/* total[tap][c] of images i0..i1, channels c0..c1. */
+static void add_images(const Window *v, const float *dy, int64_t i0, int64_t i1, int64_t c0,
+                       int64_t c1, float *total)
+{
+    for (int64_t t = 0; t < 9; t++)
+        memset(total + t * v->c + c0, 0, (size_t)(c1 - c0) * sizeof *total);
+    for (int64_t i = i0; i < i1; i++)
+        for (int64_t row = 0; row < v->oh; row += STRIP)
+            for (int64_t c = c0; c < c1; c += PART)
+                outer_strip(v, dy, i, row, (int64_t[]){c, min64(c1, c + PART)}, total);
+}
+
+void depthwise_3x3_grad_w(const ConvShape *s, const float *x, const float *dy, float *dw,
+                          void *scratch)
+{
+    Window v = window_of(s);
+    const int64_t chunks = depthwise_3x3_chunks(s), size = 9 * s->c,
+                  vectors = ceil_div(s->c, CHUNK);
+    float *sums = scratch;
+    const int threads = work_threads(chunks * vectors, work(&v));
+    const int64_t slices = min64(vectors, ceil_div(threads, max64(1, chunks)));
+    v.x = x;
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+    for (int64_t u = 0; u < chunks * slices; u++) {
+        const int64_t i = u / slices, slice = u % slices;
+        add_images(&v, dy, part_begin(s->n, chunks, i), part_begin(s->n, chunks, i + 1),
+                   part_begin(vectors, slices, slice) * CHUNK,
+                   min64(s->c, part_begin(vectors, slices, slice + 1) * CHUNK), sums + i * size);
+    }
+    for (int64_t i = 1; i < chunks; i++)
+        for (int64_t k = 0; k < size; k++) sums[k] += sums[i * size + k];
+    for (int64_t c = 0; c < s->c; c++)
+        for (int64_t t = 0; t < 9; t++) dw[c * 9 + t] = sums[t * s->c + c];
+}
