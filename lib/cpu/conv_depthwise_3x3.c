@@ -37,13 +37,30 @@ static void pack(const ConvShape *s, const float *w, bool turned, float *packed)
             packed[t * pitch + c] = c < s->c ? w[c * 9 + (turned ? 8 - t : t)] : 0;
 }
 
-/* The pixels that the block `rows` further down reads first. */
-SIMD void ask_below(const Window *v, const Block *b, int rows, int stride, int64_t c)
+/* Offsets from a line's pixel 0, in floats. */
+typedef struct Ahead {
+    int64_t below; /* to the pixels that the block further down reads first there */
+    int64_t soon;  /* to those of the block after SOON, asked for again; 0: not */
+} Ahead;
+
+enum { SOON = 2 };
+
+static Ahead ahead_of(const Window *v, const Block *b, int64_t rows, int64_t at)
 {
-    const int64_t below = rows * stride * v->w * v->c + b->first;
-    if (c % CHUNK != 0) return; /* has asked for the whole line */
-    for (int r = 3 - stride; r < (rows - 1) * stride + 3; r++)
-        if (b->line[r]) ask(b->line[r], below + c * COLUMNS * stride, COLUMNS * stride);
+    const int64_t row_end = ceil_div(v->ow, COLUMNS) * COLUMNS, to = at + SOON * COLUMNS;
+    const int64_t down = rows * v->stride * v->w * v->c;
+    const int64_t pixel = (to < row_end ? to : to - row_end) * v->stride - v->pad[1];
+    const bool twice = asks_twice(v->n * (v->h * v->w + v->oh * v->ow) * v->c);
+    return (Ahead){down + b->first,
+                   twice ? (pixel + 3 - v->stride) * v->c + (to < row_end ? 0 : down) : 0};
+}
+
+/* Vector c's share of those, between the sums of a line. */
+SIMD void ask_below(const float *line, const Ahead *a, int stride, int64_t c)
+{
+    const int n = COLUMNS * stride * VL / CHUNK;
+    ask(line, a->below + c * COLUMNS * stride, n);
+    if (a->soon) ask(line, a->soon + c * COLUMNS * stride, n);
 }
 
 /* -- Forward, and gradient to the input with stride 1 */
@@ -58,8 +75,8 @@ SIMD void store(const Window *v, float *to, vf x, int64_t lanes)
         vf_store(to, x);
 }
 
-SIMD void sum_vector(const Window *v, const Block *b, int rows, int stride, bool edge,
-                     const vm *mask, int64_t lanes, int64_t c, float *out)
+SIMD void sum_vector(const Window *v, const Block *b, const Ahead *a, int rows, int stride,
+                     bool edge, const vm *mask, int64_t lanes, int64_t c, float *out)
 {
     vf sum[ROWS][COLUMNS];
 #pragma GCC unroll 4
@@ -71,6 +88,7 @@ SIMD void sum_vector(const Window *v, const Block *b, int rows, int stride, bool
         if (!b->line[r]) continue;
         vf in[MOST_COLUMNS];
         load_line(moved(b->line[r], b->first + c), v->c, stride, edge, mask, in);
+        if (r >= 3 - stride) ask_below(b->line[r], a, stride, c);
 #pragma GCC unroll 4
         for (int o = 0; o < rows; o++) {
             const int ky = r - o * stride;
@@ -94,24 +112,22 @@ SIMD void sum_vector(const Window *v, const Block *b, int rows, int stride, bool
     }
 }
 
-SIMD void sum_block(const Window *v, const Block *b, int rows, int stride, float *out)
+SIMD void sum_block(const Window *v, const Block *b, const Ahead *a, int rows, int stride,
+                    float *out)
 {
     vm mask[MOST_COLUMNS];
-    int64_t c = 0;
-    if (!b->edge) {
-        for (; c + VL <= v->c; c += VL) {
-            ask_below(v, b, rows, stride, c);
-            sum_vector(v, b, rows, stride, false, NULL, VL, c, out);
-        }
-        if (c == v->c) return;
+    const int64_t whole = v->c / VL * VL, lanes = v->c - whole;
+    if (b->edge) set_masks(b, VL, mask);
+    for (int64_t i = 0; i < whole; i += VL) {
+        const int64_t c = v->descending ? whole - VL - i : i;
+        if (b->edge)
+            sum_vector(v, b, a, rows, stride, true, mask, VL, c, out);
+        else
+            sum_vector(v, b, a, rows, stride, false, NULL, VL, c, out);
     }
-    set_masks(b, min64(VL, v->c - c), mask);
-    for (; c < v->c; c += VL) {
-        const int64_t lanes = min64(VL, v->c - c);
-        if (lanes < VL) set_masks(b, lanes, mask);
-        ask_below(v, b, rows, stride, c);
-        sum_vector(v, b, rows, stride, true, mask, lanes, c, out);
-    }
+    if (lanes == 0) return;
+    set_masks(b, lanes, mask);
+    sum_vector(v, b, a, rows, stride, true, mask, lanes, whole, out);
 }
 
 /* Unit u is ROWS rows of outputs of one image. */
@@ -128,12 +144,13 @@ static void sum_strip(const Window *v, int64_t u)
         for (int64_t at = 0; at < v->ow; at += COLUMNS) {
             float *out = v->y + ((image * v->oh + b.row) * v->ow + at) * v->c;
             set_columns(v, at, &b);
+            const Ahead ahead = ahead_of(v, &b, few ? FEW_ROWS : ROWS, at);
             if (v->stride == 1 && few)
-                sum_block(v, &b, FEW_ROWS, 1, out);
+                sum_block(v, &b, &ahead, FEW_ROWS, 1, out);
             else if (v->stride == 1)
-                sum_block(v, &b, ROWS, 1, out);
+                sum_block(v, &b, &ahead, ROWS, 1, out);
             else
-                sum_block(v, &b, FEW_ROWS, 2, out);
+                sum_block(v, &b, &ahead, FEW_ROWS, 2, out);
         }
         b.row += b.rows;
     }
@@ -144,11 +161,23 @@ static bool streams(const Window *v, int64_t floats)
     return v->c % VL == 0 && simd_lead(v->y) == 0 && simd_streams(floats);
 }
 
+/* A load waits for an earlier store to the same place modulo 4096, as it looks like one from there
+ * until both addresses are compared in full. When pixels lie some large power of two apart and the
+ * output a little further than the input, stores would meet the loads of the next vectors. */
+static bool meets_stores(const Window *v)
+{
+    const uintptr_t pitch = (uintptr_t)v->c * sizeof(float), apart = pitch & (~pitch + 1);
+    const uintptr_t modulus = apart < 4096 ? apart : 4096;
+    const uintptr_t further = ((uintptr_t)v->y - (uintptr_t)v->x) % modulus;
+    return modulus >= 1024 && further > 0 && further < modulus / 2;
+}
+
 static void sum_all(Window *v)
 {
     const int64_t n_units = v->n * ceil_div(v->oh, ROWS);
     const int threads = work_threads(n_units, work(v));
     v->stream = streams(v, v->n * v->oh * v->ow * v->c);
+    v->descending = meets_stores(v);
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
     for (int64_t u = 0; u < n_units; u++) sum_strip(v, u);
 }

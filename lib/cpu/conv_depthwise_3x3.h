@@ -25,7 +25,7 @@ typedef struct Window {
     const float *weights; /* (taps, pitch) */
     int64_t pitch;        /* c padded to whole vectors */
     float *y;
-    bool stream;
+    bool stream, descending; /* how y is stored; the order of vectors of channels */
 } Window;
 
 /* Outputs row..row+rows by `columns` of an image, and the pixels that they read. */
