@@ -9,10 +9,9 @@
  * Threads split chunks and parts of the channels. */
 #include "cpu/conv_depthwise_3x3.h"
 
-#include <string.h>
-
-enum { PART = 256 }; /* channels whose sums stay in L1 */
-enum { SOON = 2 };   /* blocks from a second request to its use */
+enum { PART = 256 };                      /* channels whose sums stay in L1 */
+enum { UNROLLED = VL == 16 ? STRIP : 1 }; /* rows of a block; code for few registers only grows */
+enum { SOON = 2 };                        /* blocks from a second request to its use */
 
 /* A block as its vectors of channels see it. */
 typedef struct Outer {
@@ -35,6 +34,7 @@ typedef struct Kind {
 typedef struct Part {
     int64_t begin, end;
     float *sums, *total;
+    bool fresh; /* the totals are zero and not written yet */
 } Part;
 
 /* The lines that the strip below reads first follow each other in memory, and so do those of dy: a
@@ -84,7 +84,9 @@ SIMD void outer_vector(const Window *v, const Outer *u, const Kind k, int64_t c,
 #pragma GCC unroll 9
     for (int t = 0; t < 9; t++) sum[t] = u->first ? vf_zero() : vf_load(sums + t * PART);
     const float *dy = u->dy + c;
-    for (int64_t o = 0; o < u->b.rows; o++, dy += v->ow * v->c) {
+#pragma GCC unroll UNROLLED
+    for (int o = 0; o < STRIP; o++, dy += v->ow * v->c) {
+        if (o >= u->b.rows) break;
         vf d[COLUMNS];
 #pragma GCC unroll 4
         for (int q = 0; q < k.columns; q++)
@@ -116,9 +118,9 @@ SIMD void outer_vector(const Window *v, const Outer *u, const Kind k, int64_t c,
         if (!u->last)
             vf_store(sums + t * PART, sum[t]);
         else if (k.masked)
-            vf_store_n(to, vf_load_n(to, lanes) + sum[t], lanes);
+            vf_store_n(to, (p->fresh ? vf_zero() : vf_load_n(to, lanes)) + sum[t], lanes);
         else
-            vf_store(to, vf_load(to) + sum[t]);
+            vf_store(to, (p->fresh ? vf_zero() : vf_load(to)) + sum[t]);
     }
 }
 
@@ -169,13 +171,10 @@ static void outer_block(const Window *v, Outer *u, const Part *p)
     // clang-format on
 }
 
-/* total[tap][c] += the sums of one strip of an image, channels begin..end, at most PART. */
-static void outer_strip(const Window *v, const float *dy, int64_t image, int64_t row,
-                        const int64_t range[2], float *total)
+/* p->total += the sums of one strip of an image. */
+static void outer_strip(const Window *v, const float *dy, int64_t image, int64_t row, const Part *p)
 {
-    _Alignas(64) float sums[9 * PART];
     const float *x = v->x + image * v->h * v->w * v->c;
-    const Part p = {range[0], range[1], sums, total + range[0]};
     Outer u = {
         .b = {.row = row, .rows = min64(STRIP, v->oh - row)},
         .twice = asks_twice(v->n * (v->h * v->w + v->oh * v->ow) * v->c)
@@ -187,7 +186,7 @@ static void outer_strip(const Window *v, const float *dy, int64_t image, int64_t
         set_columns(v, at, &u.b);
         set_far(v, x, dy, at, &u);
         set_soon(v, x, dy, at, &u);
-        outer_block(v, &u, &p);
+        outer_block(v, &u, p);
     }
 }
 
@@ -195,12 +194,32 @@ static void outer_strip(const Window *v, const float *dy, int64_t image, int64_t
 static void add_images(const Window *v, const float *dy, int64_t i0, int64_t i1, int64_t c0,
                        int64_t c1, float *total)
 {
-    for (int64_t t = 0; t < 9; t++)
-        memset(total + t * v->c + c0, 0, (size_t)(c1 - c0) * sizeof *total);
+    _Alignas(64) float sums[9 * PART];
     for (int64_t i = i0; i < i1; i++)
         for (int64_t row = 0; row < v->oh; row += STRIP)
-            for (int64_t c = c0; c < c1; c += PART)
-                outer_strip(v, dy, i, row, (int64_t[]){c, min64(c1, c + PART)}, total);
+            for (int64_t c = c0; c < c1; c += PART) {
+                const Part p = {c, min64(c1, c + PART), sums, total + c, i == i0 && row == 0};
+                outer_strip(v, dy, i, row, &p);
+            }
+}
+
+/* dw (C, taps) from the totals (taps, C) of all chunks. */
+static void add_chunks(int64_t channels, int64_t chunks, const float *total, float *dw)
+{
+    for (int64_t c = 0; c < channels; c += VL) {
+        const int64_t lanes = min64(VL, channels - c);
+        for (int64_t t = 0; t < 9; t++) {
+            const float *from = total + t * channels + c;
+            float lane[VL];
+            vf sum = vf_load_n(from, lanes);
+            for (int64_t i = 1; i < chunks; i++) {
+                from += 9 * channels;
+                sum += lanes == VL ? vf_load(from) : vf_load_n(from, lanes);
+            }
+            vf_store(lane, sum);
+            for (int64_t l = 0; l < lanes; l++) dw[(c + l) * 9 + t] = lane[l];
+        }
+    }
 }
 
 void depthwise_3x3_grad_w(const ConvShape *s, const float *x, const float *dy, float *dw,
@@ -220,8 +239,5 @@ void depthwise_3x3_grad_w(const ConvShape *s, const float *x, const float *dy, f
                    part_begin(vectors, slices, slice) * CHUNK,
                    min64(s->c, part_begin(vectors, slices, slice + 1) * CHUNK), sums + i * size);
     }
-    for (int64_t i = 1; i < chunks; i++)
-        for (int64_t k = 0; k < size; k++) sums[k] += sums[i * size + k];
-    for (int64_t c = 0; c < s->c; c++)
-        for (int64_t t = 0; t < 9; t++) dw[c * 9 + t] = sums[t * s->c + c];
+    add_chunks(s->c, chunks, sums, dw);
 }
