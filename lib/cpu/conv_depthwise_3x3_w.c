@@ -11,6 +11,7 @@
 
 enum { PART = 256 };                      /* channels whose sums stay in L1 */
 enum { UNROLLED = VL == 16 ? STRIP : 1 }; /* rows of a block; code for few registers only grows */
+enum { SMALL = 16 };                      /* blocks of a small image */
 enum { SOON = 2 };                        /* blocks from a second request to its use */
 
 /* A block as its vectors of channels see it. */
@@ -21,14 +22,43 @@ typedef struct Outer {
     /* A share of what the strip below reads first, in memory order, and the block after SOON. */
     const float *far, *dy_far, *soon, *dy_soon;
     bool twice;
+    int kind; /* its code in KINDS, or 0 */
     vm mask[MOST_COLUMNS], dy_mask[COLUMNS];
 } Outer;
 
-/* How a block is compiled: outputs, and which columns of input are outside; masks take any. */
+/* How a block is compiled: outputs, and whether the first and the last column of input are outside;
+ * masks take any. */
 typedef struct Kind {
     int stride, columns;
     bool left, right, masked;
 } Kind;
+
+/* Those that a padding of 1 gives, each with a code. */
+// clang-format off
+#define KINDS(X) \
+    X(104, 1, 4, false, false) X(124, 1, 4, true, false) \
+    X(111, 1, 1, false, true) X(112, 1, 2, false, true) X(113, 1, 3, false, true) X(114, 1, 4, false, true) \
+    X(204, 2, 4, false, false) X(224, 2, 4, true, false) \
+    X(201, 2, 1, false, false) X(202, 2, 2, false, false) X(203, 2, 3, false, false)
+// clang-format on
+
+static int kind_of(const Window *v, const Block *b)
+{
+    const int64_t n_in = (b->columns - 1) * v->stride + 3;
+    const bool left = !b->inside[0], right = !b->inside[n_in - 1];
+    bool known = true;
+    for (int64_t j = left; j < n_in - right; j++) known = known && b->inside[j];
+    if (!known) return 0;
+    switch (v->stride * 100 + left * 20 + right * 10 + b->columns) {
+#define CASE(code, ...)                                                                            \
+    case code:                                                                                     \
+        return code;
+        KINDS(CASE)
+#undef CASE
+    default:
+        return 0;
+    }
+}
 
 /* Channels from `begin` on; sums (taps, PART) are the strip's so far, total (taps, channels). */
 typedef struct Part {
@@ -36,6 +66,11 @@ typedef struct Part {
     float *sums, *total;
     bool fresh; /* the totals are zero and not written yet */
 } Part;
+
+static bool from_memory(const Window *v)
+{
+    return asks_twice(v->n * (v->h * v->w + v->oh * v->ow) * v->c);
+}
 
 /* The lines that the strip below reads first follow each other in memory, and so do those of dy: a
  * block at column `at` asks for as many pixels as it reads, from where the one before it ended. */
@@ -75,14 +110,18 @@ SIMD void ask_ahead(const Window *v, const Outer *u, int stride, int64_t c, int6
             n_x);
 }
 
-SIMD void outer_vector(const Window *v, const Outer *u, const Kind k, int64_t c, int64_t lanes,
-                       const Part *p)
+/* A small image asks for the same pixels of the vector after the next. */
+SIMD void ask_on(const float *p, int64_t pitch, int from, int to)
+{
+#pragma GCC unroll 9
+    for (int j = from; j < to; j++) ask(p, j * pitch + 2 * CHUNK, 1);
+}
+
+/* sum (taps) += one vector of a block. */
+SIMD void outer_rows(const Window *v, const Outer *u, const Kind k, bool small, int64_t c,
+                     vf sum[9])
 {
     const int n_in = (k.columns - 1) * k.stride + 3;
-    float *sums = p->sums + (c - p->begin);
-    vf sum[9];
-#pragma GCC unroll 9
-    for (int t = 0; t < 9; t++) sum[t] = u->first ? vf_zero() : vf_load(sums + t * PART);
     const float *dy = u->dy + c;
 #pragma GCC unroll UNROLLED
     for (int o = 0; o < STRIP; o++, dy += v->ow * v->c) {
@@ -91,12 +130,14 @@ SIMD void outer_vector(const Window *v, const Outer *u, const Kind k, int64_t c,
 #pragma GCC unroll 4
         for (int q = 0; q < k.columns; q++)
             d[q] = k.masked ? vf_load_m(dy + q * v->c, u->dy_mask[q]) : vf_load(dy + q * v->c);
+        if (small) ask_on(dy, v->c, 0, k.columns);
 #pragma GCC unroll 3
         for (int ky = 0; ky < 3; ky++) {
             const float *line = u->b.line[o * k.stride + ky];
-            ask_ahead(v, u, k.stride, c, o, ky);
+            if (!small) ask_ahead(v, u, k.stride, c, o, ky);
             if (!line) continue;
             line = moved(line, u->b.first + c);
+            if (small && (ky >= 3 - k.stride || o == 0)) ask_on(line, v->c, k.left, n_in - k.right);
             vf in[MOST_COLUMNS];
 #pragma GCC unroll 9
             for (int j = k.left; j < n_in - k.right; j++)
@@ -112,6 +153,18 @@ SIMD void outer_vector(const Window *v, const Outer *u, const Kind k, int64_t c,
                 }
         }
     }
+}
+
+/* -- Large images: a block at a time, its vectors in memory order */
+
+SIMD void outer_vector(const Window *v, const Outer *u, const Kind k, int64_t c, int64_t lanes,
+                       const Part *p)
+{
+    float *sums = p->sums + (c - p->begin);
+    vf sum[9];
+#pragma GCC unroll 9
+    for (int t = 0; t < 9; t++) sum[t] = u->first ? vf_zero() : vf_load(sums + t * PART);
+    outer_rows(v, u, k, false, c, sum);
 #pragma GCC unroll 9
     for (int t = 0; t < 9; t++) {
         float *to = p->total + (c - p->begin) + t * v->c;
@@ -145,30 +198,18 @@ SIMD void outer_kind(const Window *v, Outer *u, const Kind k, const Part *p)
     if (c < p->end) outer_masked(v, u, c, p);
 }
 
-/* One column outside at the left or at the right is what a padding of 1 gives. */
 static void outer_block(const Window *v, Outer *u, const Part *p)
 {
-    const Block *b = &u->b;
-    const int64_t n_in = (b->columns - 1) * v->stride + 3;
-    const bool left = !b->inside[0], right = !b->inside[n_in - 1];
-    bool known = true;
-    for (int64_t j = left; j < n_in - right; j++) known = known && b->inside[j];
-    // clang-format off
-    switch (known ? v->stride * 100 + left * 20 + right * 10 + b->columns : 0) {
-    case 104: outer_kind(v, u, (Kind){1, 4, false, false, false}, p); break;
-    case 124: outer_kind(v, u, (Kind){1, 4, true, false, false}, p); break;
-    case 111: outer_kind(v, u, (Kind){1, 1, false, true, false}, p); break;
-    case 112: outer_kind(v, u, (Kind){1, 2, false, true, false}, p); break;
-    case 113: outer_kind(v, u, (Kind){1, 3, false, true, false}, p); break;
-    case 114: outer_kind(v, u, (Kind){1, 4, false, true, false}, p); break;
-    case 204: outer_kind(v, u, (Kind){2, 4, false, false, false}, p); break;
-    case 224: outer_kind(v, u, (Kind){2, 4, true, false, false}, p); break;
-    case 201: outer_kind(v, u, (Kind){2, 1, false, false, false}, p); break;
-    case 202: outer_kind(v, u, (Kind){2, 2, false, false, false}, p); break;
-    case 203: outer_kind(v, u, (Kind){2, 3, false, false, false}, p); break;
-    default: outer_masked(v, u, p->begin, p);
+    switch (u->kind) {
+#define CASE(code, ...)                                                                            \
+    case code:                                                                                     \
+        outer_kind(v, u, (Kind){__VA_ARGS__, false}, p);                                           \
+        break;
+        KINDS(CASE)
+#undef CASE
+    default:
+        outer_masked(v, u, p->begin, p);
     }
-    // clang-format on
 }
 
 /* p->total += the sums of one strip of an image. */
@@ -177,30 +218,97 @@ static void outer_strip(const Window *v, const float *dy, int64_t image, int64_t
     const float *x = v->x + image * v->h * v->w * v->c;
     Outer u = {
         .b = {.row = row, .rows = min64(STRIP, v->oh - row)},
-        .twice = asks_twice(v->n * (v->h * v->w + v->oh * v->ow) * v->c)
+          .twice = from_memory(v)
     };
     set_lines(v, x, STRIP, &u.b);
     dy += (image * v->oh + row) * v->ow * v->c;
     for (int64_t at = 0; at < v->ow; at += COLUMNS) {
         u.dy = dy + at * v->c, u.first = at == 0, u.last = at + COLUMNS >= v->ow;
         set_columns(v, at, &u.b);
+        u.kind = kind_of(v, &u.b);
         set_far(v, x, dy, at, &u);
         set_soon(v, x, dy, at, &u);
         outer_block(v, &u, p);
     }
 }
 
+/* -- Small images: a vector at a time, its sums and totals in registers over all blocks */
+
+/* Sets the n blocks of an image; false when masks are wanted. */
+static bool set_blocks(const Window *v, const float *dy, int64_t image, Outer u[SMALL])
+{
+    const float *x = v->x + image * v->h * v->w * v->c;
+    dy += image * v->oh * v->ow * v->c;
+    for (int64_t row = 0; row < v->oh; row += STRIP)
+        for (int64_t at = 0; at < v->ow; at += COLUMNS, u++) {
+            u->b.row = row, u->b.rows = min64(STRIP, v->oh - row);
+            set_lines(v, x, STRIP, &u->b);
+            set_columns(v, at, &u->b);
+            u->dy = dy + (row * v->ow + at) * v->c, u->last = at + COLUMNS >= v->ow;
+            u->kind = kind_of(v, &u->b);
+            if (u->kind == 0) return false;
+        }
+    return true;
+}
+
+SIMD void outer_image(const Window *v, const Outer *u, int64_t n, int stride, const Part *p)
+{
+    for (int64_t c = p->begin; c < p->end; c += VL) {
+        float *to = p->total + (c - p->begin);
+        vf sum[9], total[9];
+#pragma GCC unroll 9
+        for (int t = 0; t < 9; t++)
+            sum[t] = vf_zero(), total[t] = p->fresh ? vf_zero() : vf_load(to + t * v->c);
+        for (const Outer *b = u; b < u + n; b++) {
+            switch (b->kind) {
+#define CASE(code, s, ...)                                                                         \
+    case code:                                                                                     \
+        if (s == stride) outer_rows(v, b, (Kind){s, __VA_ARGS__, false}, true, c, sum);            \
+        break;
+                KINDS(CASE)
+#undef CASE
+            default:
+                break;
+            }
+            if (!b->last) continue;
+#pragma GCC unroll 9
+            for (int t = 0; t < 9; t++) total[t] += sum[t], sum[t] = vf_zero();
+        }
+#pragma GCC unroll 9
+        for (int t = 0; t < 9; t++) vf_store(to + t * v->c, total[t]);
+    }
+}
+
+/* False when the image is none of these, or registers are few. */
+static bool outer_small(const Window *v, const float *dy, int64_t image, const Part *p)
+{
+    const int64_t n = ceil_div(v->oh, STRIP) * ceil_div(v->ow, COLUMNS);
+    Outer u[SMALL];
+    if (n > SMALL || VL < 16 || (p->end - p->begin) % VL || from_memory(v)) return false;
+    if (!set_blocks(v, dy, image, u)) return false;
+    if (v->stride == 1)
+        outer_image(v, u, n, 1, p);
+    else
+        outer_image(v, u, n, 2, p);
+    return true;
+}
+
+/* -- All images */
+
 /* total[tap][c] of images i0..i1, channels c0..c1. */
 static void add_images(const Window *v, const float *dy, int64_t i0, int64_t i1, int64_t c0,
                        int64_t c1, float *total)
 {
     _Alignas(64) float sums[9 * PART];
-    for (int64_t i = i0; i < i1; i++)
+    for (int64_t i = i0; i < i1; i++) {
+        const Part all = {c0, c1, NULL, total + c0, i == i0};
+        if (outer_small(v, dy, i, &all)) continue;
         for (int64_t row = 0; row < v->oh; row += STRIP)
             for (int64_t c = c0; c < c1; c += PART) {
                 const Part p = {c, min64(c1, c + PART), sums, total + c, i == i0 && row == 0};
                 outer_strip(v, dy, i, row, &p);
             }
+    }
 }
 
 /* dw (C, taps) from the totals (taps, C) of all chunks. */
