@@ -50,9 +50,8 @@ static Ahead ahead_of(const Window *v, const Block *b, int64_t rows, int64_t at)
     const int64_t row_end = ceil_div(v->ow, COLUMNS) * COLUMNS, to = at + SOON * COLUMNS;
     const int64_t down = rows * v->stride * v->w * v->c;
     const int64_t pixel = (to < row_end ? to : to - row_end) * v->stride - v->pad[1];
-    const bool twice = asks_twice(v->n * (v->h * v->w + v->oh * v->ow) * v->c);
     return (Ahead){down + b->first,
-                   twice ? (pixel + 3 - v->stride) * v->c + (to < row_end ? 0 : down) : 0};
+                   v->twice ? (pixel + 3 - v->stride) * v->c + (to < row_end ? 0 : down) : 0};
 }
 
 /* Vector c's share of those, between the sums of a line. */
@@ -75,30 +74,39 @@ SIMD void store(const Window *v, float *to, vf x, int64_t lanes)
         vf_store(to, x);
 }
 
-SIMD void sum_vector(const Window *v, const Block *b, const Ahead *a, int rows, int stride,
-                     bool edge, const vm *mask, int64_t lanes, int64_t c, float *out)
+SIMD void sum_vector(const Window *v, const Block *b, const Ahead *a, int rows, const Kind k,
+                     const vm *mask, int64_t lanes, int64_t c, float *out)
 {
+    const int n_in = (k.columns - 1) * k.stride + 3;
     vf sum[ROWS][COLUMNS];
 #pragma GCC unroll 4
     for (int o = 0; o < rows; o++)
 #pragma GCC unroll 4
-        for (int q = 0; q < COLUMNS; q++) sum[o][q] = vf_zero();
+        for (int q = 0; q < k.columns; q++) sum[o][q] = vf_zero();
 #pragma GCC unroll 9
-    for (int r = 0; r < (rows - 1) * stride + 3; r++) {
+    for (int r = 0; r < (rows - 1) * k.stride + 3; r++) {
         if (!b->line[r]) continue;
+        const float *line = moved(b->line[r], b->first + c);
         vf in[MOST_COLUMNS];
-        load_line(moved(b->line[r], b->first + c), v->c, stride, edge, mask, in);
-        if (r >= 3 - stride) ask_below(b->line[r], a, stride, c);
+#pragma GCC unroll 9
+        for (int j = 0; j < n_in; j++) {
+            if (j < k.left || j >= n_in - k.right)
+                in[j] = vf_zero();
+            else
+                in[j] = k.masked ? vf_load_m(moved(line, j * v->c), mask[j])
+                                 : vf_load(moved(line, j * v->c));
+        }
+        if (r >= 3 - k.stride) ask_below(b->line[r], a, k.stride, c);
 #pragma GCC unroll 4
         for (int o = 0; o < rows; o++) {
-            const int ky = r - o * stride;
+            const int ky = r - o * k.stride;
             if (ky < 0 || ky > 2) continue;
 #pragma GCC unroll 3
             for (int kx = 0; kx < 3; kx++) {
                 const vf w = vf_load(v->weights + (ky * 3 + kx) * v->pitch + c);
 #pragma GCC unroll 4
-                for (int q = 0; q < COLUMNS; q++)
-                    sum[o][q] = vf_fma(in[q * stride + kx], w, sum[o][q]);
+                for (int q = 0; q < k.columns; q++)
+                    sum[o][q] = vf_fma(in[q * k.stride + kx], w, sum[o][q]);
             }
         }
     }
@@ -106,28 +114,46 @@ SIMD void sum_vector(const Window *v, const Block *b, const Ahead *a, int rows, 
     for (int o = 0; o < rows; o++) {
         if (o >= b->rows) break;
 #pragma GCC unroll 4
-        for (int q = 0; q < COLUMNS; q++)
-            if (!edge || q < b->columns)
+        for (int q = 0; q < k.columns; q++)
+            if (!k.masked || q < b->columns)
                 store(v, out + (o * v->ow + q) * v->c + c, sum[o][q], lanes);
     }
+}
+
+/* Vectors c..end of a block of any kind. */
+SIMD void sum_masked(const Window *v, const Block *b, const Ahead *a, int rows, int stride,
+                     int64_t c, float *out)
+{
+    vm mask[MOST_COLUMNS];
+    for (; c < v->c; c += VL) {
+        const int64_t lanes = min64(VL, v->c - c);
+        set_masks(b, lanes, mask);
+        sum_vector(v, b, a, rows, (Kind){stride, COLUMNS, false, false, true}, mask, lanes, c, out);
+    }
+}
+
+SIMD void sum_kind(const Window *v, const Block *b, const Ahead *a, int rows, const Kind k,
+                   float *out)
+{
+    const int64_t whole = v->c / VL * VL;
+    for (int64_t i = 0; i < whole; i += VL)
+        sum_vector(v, b, a, rows, k, NULL, VL, v->descending ? whole - VL - i : i, out);
 }
 
 SIMD void sum_block(const Window *v, const Block *b, const Ahead *a, int rows, int stride,
                     float *out)
 {
-    vm mask[MOST_COLUMNS];
-    const int64_t whole = v->c / VL * VL, lanes = v->c - whole;
-    if (b->edge) set_masks(b, VL, mask);
-    for (int64_t i = 0; i < whole; i += VL) {
-        const int64_t c = v->descending ? whole - VL - i : i;
-        if (b->edge)
-            sum_vector(v, b, a, rows, stride, true, mask, VL, c, out);
-        else
-            sum_vector(v, b, a, rows, stride, false, NULL, VL, c, out);
+    switch (b->kind) {
+#define CASE(code, s, ...)                                                                         \
+    case code:                                                                                     \
+        if (s == stride) sum_kind(v, b, a, rows, (Kind){s, __VA_ARGS__, false}, out);              \
+        break;
+        KINDS(CASE)
+#undef CASE
+    default:
+        break;
     }
-    if (lanes == 0) return;
-    set_masks(b, lanes, mask);
-    sum_vector(v, b, a, rows, stride, true, mask, lanes, whole, out);
+    sum_masked(v, b, a, rows, stride, b->kind ? v->c / VL * VL : 0, out);
 }
 
 /* Unit u is ROWS rows of outputs of one image. */

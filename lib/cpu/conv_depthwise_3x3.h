@@ -26,6 +26,7 @@ typedef struct Window {
     int64_t pitch;        /* c padded to whole vectors */
     float *y;
     bool stream, descending; /* how y is stored; the order of vectors of channels */
+    bool twice;              /* see asks_twice */
 } Window;
 
 /* Outputs row..row+rows by `columns` of an image, and the pixels that they read. */
@@ -33,9 +34,33 @@ typedef struct Block {
     const float *line[MOST_LINES]; /* at pixel 0; NULL outside the image */
     int64_t first;                 /* floats from there to the first column read, perhaps < 0 */
     bool inside[MOST_COLUMNS];
-    bool edge; /* not all of them are */
     int64_t row, rows, columns;
+    int kind; /* its code in KINDS, or 0 */
 } Block;
+
+/* How a block is compiled: outputs, and whether the first and the last column of input are outside;
+ * masks take any. */
+typedef struct Kind {
+    int stride, columns;
+    bool left, right, masked;
+} Kind;
+
+/* Those that a padding of 1 gives, each with a code. */
+// clang-format off
+#define KINDS(X) \
+    X(104, 1, 4, false, false) X(124, 1, 4, true, false) \
+    X(111, 1, 1, false, true) X(112, 1, 2, false, true) X(113, 1, 3, false, true) X(114, 1, 4, false, true) \
+    X(204, 2, 4, false, false) X(224, 2, 4, true, false) \
+    X(201, 2, 1, false, false) X(202, 2, 2, false, false) X(203, 2, 3, false, false)
+// clang-format on
+
+/* Whether a pass comes from memory. Caches drop some of the requests that come while many wait, and
+ * each of those costs a miss of its own, so that such a pass asks twice, far and near. (20 MiB, on
+ * 32 MiB of L3.) */
+SIMD bool asks_twice(const ConvShape *s)
+{
+    return s->n * (s->h * s->w + s->oh * s->ow) * s->c >= (int64_t)5 << 20;
+}
 
 SIMD Window window_of(const ConvShape *s)
 {
@@ -48,7 +73,8 @@ SIMD Window window_of(const ConvShape *s)
         .c = s->c,
         .stride = s->stride[0],
         .pad = {s->pad[0], s->pad[1]},
-        .pitch = padded_columns(s->c)
+        .pitch = padded_columns(s->c),
+        .twice = asks_twice(s)
     };
 }
 
@@ -70,34 +96,42 @@ SIMD void set_lines(const Window *v, const float *image, int64_t rows, Block *b)
         b->line[r] = first + r >= 0 && first + r < v->h ? image + (first + r) * v->w * v->c : NULL;
 }
 
+/* The kind of a block that reads n_in columns. */
+SIMD int kind_of(const Block *b, int64_t stride, int64_t n_in)
+{
+    const bool left = !b->inside[0], right = !b->inside[n_in - 1];
+    bool known = true;
+    for (int64_t j = left; j < n_in - right; j++) known = known && b->inside[j];
+    if (!known) return 0;
+    switch (stride * 100 + left * 20 + right * 10 + b->columns) {
+#define CASE(code, ...)                                                                            \
+    case code:                                                                                     \
+        return code;
+        KINDS(CASE)
+#undef CASE
+    default:
+        return 0;
+    }
+}
+
 SIMD void set_columns(const Window *v, int64_t at, Block *b)
 {
-    const int64_t first = at * v->stride - v->pad[1];
+    const int64_t first = at * v->stride - v->pad[1], most = (COLUMNS - 1) * v->stride + 3;
     b->first = first * v->c;
     b->columns = min64(COLUMNS, v->ow - at);
-    b->edge = b->columns < COLUMNS;
-    for (int64_t j = 0; j < (COLUMNS - 1) * v->stride + 3; j++) {
-        b->inside[j] = first + j >= 0 && first + j < v->w;
-        b->edge |= !b->inside[j];
+    if (b->columns == COLUMNS && first >= 0 && first + most <= v->w) {
+        for (int64_t j = 0; j < MOST_COLUMNS; j++) b->inside[j] = true;
+        b->kind = v->stride == 1 ? 104 : 204;
+        return;
     }
+    for (int64_t j = 0; j < most; j++) b->inside[j] = first + j >= 0 && first + j < v->w;
+    b->kind = kind_of(b, v->stride, (b->columns - 1) * v->stride + 3);
 }
 
 /* p + offset, which may lie outside what p points into. */
 SIMD const float *moved(const float *p, int64_t offset)
 {
     return (const float *)((uintptr_t)p + (uintptr_t)offset * sizeof *p);
-}
-
-/* One vector of channels of a line, from its first column on; of edges only what is inside, the
- * rest zeros. */
-SIMD void load_line(const float *from, int64_t pitch, int stride, bool edge, const vm *mask,
-                    vf in[MOST_COLUMNS])
-{
-#pragma GCC unroll 9
-    for (int j = 0; j < (COLUMNS - 1) * stride + 3; j++) {
-        const float *at = moved(from, j * pitch);
-        in[j] = edge ? vf_load_m(at, mask[j]) : vf_load(at);
-    }
 }
 
 SIMD void set_masks(const Block *b, int64_t lanes, vm mask[MOST_COLUMNS])
@@ -110,13 +144,6 @@ SIMD void ask(const float *p, int64_t offset, int n)
 {
 #pragma GCC unroll 16
     for (int j = 0; j < n; j++) __builtin_prefetch(moved(p, offset + j * CHUNK), 0, 2);
-}
-
-/* Whether a pass over so many floats comes from memory. Caches drop some of the requests that come
- * while many wait; such a pass asks twice. (20 MiB, on 32 MiB of L3.) */
-SIMD bool asks_twice(int64_t floats)
-{
-    return floats >= (int64_t)5 << 20;
 }
 
 #endif

@@ -21,44 +21,8 @@ typedef struct Outer {
     bool first, last; /* of the strip */
     /* A share of what the strip below reads first, in memory order, and the block after SOON. */
     const float *far, *dy_far, *soon, *dy_soon;
-    bool twice;
-    int kind; /* its code in KINDS, or 0 */
     vm mask[MOST_COLUMNS], dy_mask[COLUMNS];
 } Outer;
-
-/* How a block is compiled: outputs, and whether the first and the last column of input are outside;
- * masks take any. */
-typedef struct Kind {
-    int stride, columns;
-    bool left, right, masked;
-} Kind;
-
-/* Those that a padding of 1 gives, each with a code. */
-// clang-format off
-#define KINDS(X) \
-    X(104, 1, 4, false, false) X(124, 1, 4, true, false) \
-    X(111, 1, 1, false, true) X(112, 1, 2, false, true) X(113, 1, 3, false, true) X(114, 1, 4, false, true) \
-    X(204, 2, 4, false, false) X(224, 2, 4, true, false) \
-    X(201, 2, 1, false, false) X(202, 2, 2, false, false) X(203, 2, 3, false, false)
-// clang-format on
-
-static int kind_of(const Window *v, const Block *b)
-{
-    const int64_t n_in = (b->columns - 1) * v->stride + 3;
-    const bool left = !b->inside[0], right = !b->inside[n_in - 1];
-    bool known = true;
-    for (int64_t j = left; j < n_in - right; j++) known = known && b->inside[j];
-    if (!known) return 0;
-    switch (v->stride * 100 + left * 20 + right * 10 + b->columns) {
-#define CASE(code, ...)                                                                            \
-    case code:                                                                                     \
-        return code;
-        KINDS(CASE)
-#undef CASE
-    default:
-        return 0;
-    }
-}
 
 /* Channels from `begin` on; sums (taps, PART) are the strip's so far, total (taps, channels). */
 typedef struct Part {
@@ -66,11 +30,6 @@ typedef struct Part {
     float *sums, *total;
     bool fresh; /* the totals are zero and not written yet */
 } Part;
-
-static bool from_memory(const Window *v)
-{
-    return asks_twice(v->n * (v->h * v->w + v->oh * v->ow) * v->c);
-}
 
 /* The lines that the strip below reads first follow each other in memory, and so do those of dy: a
  * block at column `at` asks for as many pixels as it reads, from where the one before it ended. */
@@ -100,11 +59,11 @@ SIMD void ask_ahead(const Window *v, const Outer *u, int stride, int64_t c, int6
     const int64_t line = v->w * v->c;
     if (step == 2) {
         ask(u->dy_far, c * STRIP * COLUMNS + o * n_dy * CHUNK, n_dy);
-        if (u->twice) ask(u->dy_soon, c * COLUMNS + o * v->ow * v->c, n_dy);
+        if (v->twice) ask(u->dy_soon, c * COLUMNS + o * v->ow * v->c, n_dy);
         return;
     }
     ask(u->far, c * STRIP * COLUMNS * stride * stride + (o * n + step * half) * CHUNK, n_x);
-    if (u->twice)
+    if (v->twice)
         ask(u->soon,
             c * COLUMNS * stride + o * stride * line + step * (stride == 2 ? line : half * CHUNK),
             n_x);
@@ -200,7 +159,7 @@ SIMD void outer_kind(const Window *v, Outer *u, const Kind k, const Part *p)
 
 static void outer_block(const Window *v, Outer *u, const Part *p)
 {
-    switch (u->kind) {
+    switch (u->b.kind) {
 #define CASE(code, ...)                                                                            \
     case code:                                                                                     \
         outer_kind(v, u, (Kind){__VA_ARGS__, false}, p);                                           \
@@ -217,15 +176,13 @@ static void outer_strip(const Window *v, const float *dy, int64_t image, int64_t
 {
     const float *x = v->x + image * v->h * v->w * v->c;
     Outer u = {
-        .b = {.row = row, .rows = min64(STRIP, v->oh - row)},
-          .twice = from_memory(v)
+        .b = {.row = row, .rows = min64(STRIP, v->oh - row)}
     };
     set_lines(v, x, STRIP, &u.b);
     dy += (image * v->oh + row) * v->ow * v->c;
     for (int64_t at = 0; at < v->ow; at += COLUMNS) {
         u.dy = dy + at * v->c, u.first = at == 0, u.last = at + COLUMNS >= v->ow;
         set_columns(v, at, &u.b);
-        u.kind = kind_of(v, &u.b);
         set_far(v, x, dy, at, &u);
         set_soon(v, x, dy, at, &u);
         outer_block(v, &u, p);
@@ -245,8 +202,7 @@ static bool set_blocks(const Window *v, const float *dy, int64_t image, Outer u[
             set_lines(v, x, STRIP, &u->b);
             set_columns(v, at, &u->b);
             u->dy = dy + (row * v->ow + at) * v->c, u->last = at + COLUMNS >= v->ow;
-            u->kind = kind_of(v, &u->b);
-            if (u->kind == 0) return false;
+            if (u->b.kind == 0) return false;
         }
     return true;
 }
@@ -260,7 +216,7 @@ SIMD void outer_image(const Window *v, const Outer *u, int64_t n, int stride, co
         for (int t = 0; t < 9; t++)
             sum[t] = vf_zero(), total[t] = p->fresh ? vf_zero() : vf_load(to + t * v->c);
         for (const Outer *b = u; b < u + n; b++) {
-            switch (b->kind) {
+            switch (b->b.kind) {
 #define CASE(code, s, ...)                                                                         \
     case code:                                                                                     \
         if (s == stride) outer_rows(v, b, (Kind){s, __VA_ARGS__, false}, true, c, sum);            \
@@ -284,7 +240,7 @@ static bool outer_small(const Window *v, const float *dy, int64_t image, const P
 {
     const int64_t n = ceil_div(v->oh, STRIP) * ceil_div(v->ow, COLUMNS);
     Outer u[SMALL];
-    if (n > SMALL || VL < 16 || (p->end - p->begin) % VL || from_memory(v)) return false;
+    if (n > SMALL || VL < 16 || (p->end - p->begin) % VL || v->twice) return false;
     if (!set_blocks(v, dy, image, u)) return false;
     if (v->stride == 1)
         outer_image(v, u, n, 1, p);
