@@ -44,6 +44,7 @@ typedef struct Ahead {
 } Ahead;
 
 enum { SOON = 2 };
+enum { STAY = VL == 16 }; /* weights in registers, where there are enough: loads are the limit */
 
 static Ahead ahead_of(const Window *v, const Block *b, int64_t rows, int64_t at)
 {
@@ -78,7 +79,9 @@ SIMD void sum_vector(const Window *v, const Block *b, const Ahead *a, int rows, 
                      const vm *mask, int64_t lanes, int64_t c, float *out)
 {
     const int n_in = (k.columns - 1) * k.stride + 3;
-    vf sum[ROWS][COLUMNS];
+    vf sum[ROWS][COLUMNS], weight[9];
+#pragma GCC unroll 9
+    for (int t = 0; t < 9; t++) weight[t] = vf_load(v->weights + t * v->pitch + c);
 #pragma GCC unroll 4
     for (int o = 0; o < rows; o++)
 #pragma GCC unroll 4
@@ -103,7 +106,8 @@ SIMD void sum_vector(const Window *v, const Block *b, const Ahead *a, int rows, 
             if (ky < 0 || ky > 2) continue;
 #pragma GCC unroll 3
             for (int kx = 0; kx < 3; kx++) {
-                const vf w = vf_load(v->weights + (ky * 3 + kx) * v->pitch + c);
+                const vf w =
+                    STAY ? weight[ky * 3 + kx] : vf_load(v->weights + (ky * 3 + kx) * v->pitch + c);
 #pragma GCC unroll 4
                 for (int q = 0; q < k.columns; q++)
                     sum[o][q] = vf_fma(in[q * k.stride + kx], w, sum[o][q]);
