@@ -69,18 +69,25 @@ SIMD void ask_ahead(const Window *v, const Outer *u, int stride, int64_t c, int6
             n_x);
 }
 
-/* A small image asks for the same pixels of the vector after the next. */
-SIMD void ask_on(const float *p, int64_t pitch, int from, int to)
+/* sum (three columns of the kernel) += one row of dy by one line of x. */
+SIMD void outer_line(const Kind k, const vf d[COLUMNS], const vf in[MOST_COLUMNS], vf sum[3])
 {
-#pragma GCC unroll 9
-    for (int j = from; j < to; j++) ask(p, j * pitch + 2 * CHUNK, 1);
+    const int last = (k.columns - 1) * k.stride + 3 - k.right;
+#pragma GCC unroll 4
+    for (int q = 0; q < k.columns; q++)
+#pragma GCC unroll 3
+        for (int kx = 0; kx < 3; kx++) {
+            const int j = q * k.stride + kx;
+            if (j >= k.left && j < last) sum[kx] = vf_fma(in[j], d[q], sum[kx]);
+        }
 }
 
-/* sum (taps) += one vector of a block. */
-SIMD void outer_rows(const Window *v, const Outer *u, const Kind k, bool small, int64_t c,
-                     vf sum[9])
+/* -- Large images: a block at a time, its vectors in memory order */
+
+/* sum (taps) += one vector of a block, a row of dy at a time. */
+SIMD void outer_rows(const Window *v, const Outer *u, const Kind k, int64_t c, vf sum[9])
 {
-    const int n_in = (k.columns - 1) * k.stride + 3;
+    const int last = (k.columns - 1) * k.stride + 3 - k.right;
     const float *dy = u->dy + c;
 #pragma GCC unroll UNROLLED
     for (int o = 0; o < STRIP; o++, dy += v->ow * v->c) {
@@ -89,32 +96,21 @@ SIMD void outer_rows(const Window *v, const Outer *u, const Kind k, bool small, 
 #pragma GCC unroll 4
         for (int q = 0; q < k.columns; q++)
             d[q] = k.masked ? vf_load_m(dy + q * v->c, u->dy_mask[q]) : vf_load(dy + q * v->c);
-        if (small) ask_on(dy, v->c, 0, k.columns);
 #pragma GCC unroll 3
         for (int ky = 0; ky < 3; ky++) {
             const float *line = u->b.line[o * k.stride + ky];
-            if (!small) ask_ahead(v, u, k.stride, c, o, ky);
+            ask_ahead(v, u, k.stride, c, o, ky);
             if (!line) continue;
             line = moved(line, u->b.first + c);
-            if (small && (ky >= 3 - k.stride || o == 0)) ask_on(line, v->c, k.left, n_in - k.right);
             vf in[MOST_COLUMNS];
 #pragma GCC unroll 9
-            for (int j = k.left; j < n_in - k.right; j++)
+            for (int j = k.left; j < last; j++)
                 in[j] = k.masked ? vf_load_m(moved(line, j * v->c), u->mask[j])
                                  : vf_load(moved(line, j * v->c));
-#pragma GCC unroll 4
-            for (int q = 0; q < k.columns; q++)
-#pragma GCC unroll 3
-                for (int kx = 0; kx < 3; kx++) {
-                    const int j = q * k.stride + kx;
-                    if (j < k.left || j >= n_in - k.right) continue;
-                    sum[ky * 3 + kx] = vf_fma(in[j], d[q], sum[ky * 3 + kx]);
-                }
+            outer_line(k, d, in, sum + ky * 3);
         }
     }
 }
-
-/* -- Large images: a block at a time, its vectors in memory order */
 
 SIMD void outer_vector(const Window *v, const Outer *u, const Kind k, int64_t c, int64_t lanes,
                        const Part *p)
@@ -123,7 +119,7 @@ SIMD void outer_vector(const Window *v, const Outer *u, const Kind k, int64_t c,
     vf sum[9];
 #pragma GCC unroll 9
     for (int t = 0; t < 9; t++) sum[t] = u->first ? vf_zero() : vf_load(sums + t * PART);
-    outer_rows(v, u, k, false, c, sum);
+    outer_rows(v, u, k, c, sum);
 #pragma GCC unroll 9
     for (int t = 0; t < 9; t++) {
         float *to = p->total + (c - p->begin) + t * v->c;
@@ -207,6 +203,41 @@ static bool set_blocks(const Window *v, const float *dy, int64_t image, Outer u[
     return true;
 }
 
+/* Pixels begin..end; asks for those of the vector after the next. */
+SIMD void load_pixels(const float *from, int64_t pitch, int begin, int end, vf in[])
+{
+#pragma GCC unroll 9
+    for (int j = begin; j < end; j++) {
+        const float *at = moved(from, j * pitch);
+        in[j] = vf_load(at);
+        ask(at, 2 * CHUNK, 1);
+    }
+}
+
+/* sum (taps) += one vector of a block, a line of x at a time, loaded once for the rows of dy that
+ * it meets: AVX-512 multiplies one vector a cycle and loads one. */
+SIMD void outer_lines(const Window *v, const Outer *u, const Kind k, int64_t c, vf sum[9])
+{
+    const int last = (k.columns - 1) * k.stride + 3 - k.right;
+    vf d[STRIP][COLUMNS], in[MOST_COLUMNS];
+#pragma GCC unroll 16
+    for (int i = 0; i < STRIP * COLUMNS; i++) d[i / COLUMNS][i % COLUMNS] = vf_zero();
+#pragma GCC unroll 9
+    for (int r = 0; r < (STRIP - 1) * k.stride + 3; r++) {
+        const int newest = r / k.stride, oldest = r < 2 ? 0 : (r - 2 + k.stride - 1) / k.stride;
+        if (oldest >= u->b.rows) break;
+        if (r % k.stride == 0 && newest < STRIP && newest < u->b.rows)
+            load_pixels(u->dy + newest * v->ow * v->c + c, v->c, 0, k.columns, d[newest]);
+        if (!u->b.line[r]) continue;
+        load_pixels(moved(u->b.line[r], u->b.first + c), v->c, k.left, last, in);
+#pragma GCC unroll 4
+        for (int o = oldest; o < STRIP; o++) {
+            const int ky = r - o * k.stride;
+            if (ky >= 0 && o < u->b.rows) outer_line(k, d[o], in, sum + ky * 3);
+        }
+    }
+}
+
 SIMD void outer_image(const Window *v, const Outer *u, int64_t n, int stride, const Part *p)
 {
     for (int64_t c = p->begin; c < p->end; c += VL) {
@@ -219,7 +250,7 @@ SIMD void outer_image(const Window *v, const Outer *u, int64_t n, int stride, co
             switch (b->b.kind) {
 #define CASE(code, s, ...)                                                                         \
     case code:                                                                                     \
-        if (s == stride) outer_rows(v, b, (Kind){s, __VA_ARGS__, false}, true, c, sum);            \
+        if (s == stride) outer_lines(v, b, (Kind){s, __VA_ARGS__, false}, c, sum);                 \
         break;
                 KINDS(CASE)
 #undef CASE
