@@ -43,7 +43,6 @@ typedef struct Ahead {
     int64_t soon;  /* to those of the block after SOON, asked for again; 0: not */
 } Ahead;
 
-enum { SOON = 2 };
 enum { STAY = VL == 16 }; /* weights in registers, where there are enough: loads are the limit */
 
 static Ahead ahead_of(const Window *v, const Block *b, int64_t rows, int64_t at)
@@ -52,15 +51,20 @@ static Ahead ahead_of(const Window *v, const Block *b, int64_t rows, int64_t at)
     const int64_t down = rows * v->stride * v->w * v->c;
     const int64_t pixel = (to < row_end ? to : to - row_end) * v->stride - v->pad[1];
     return (Ahead){down + b->first,
-                   v->twice ? (pixel + 3 - v->stride) * v->c + (to < row_end ? 0 : down) : 0};
+                   v->from_memory ? (pixel + 3 - v->stride) * v->c + (to < row_end ? 0 : down) : 0};
 }
 
 /* Vector c's share of those, between the sums of a line. */
-SIMD void ask_below(const float *line, const Ahead *a, int stride, int64_t c)
+SIMD void ask_below(const Window *v, const float *line, const Ahead *a, int stride, int64_t c)
 {
     const int n = COLUMNS * stride * VL / CHUNK;
+    const int64_t soon = a->soon + c * COLUMNS * stride;
     ask(line, a->below + c * COLUMNS * stride, n);
-    if (a->soon) ask(line, a->soon + c * COLUMNS * stride, n);
+    if (!a->soon) return;
+    if (stride == 2) /* more input an output */
+        ask_again(line, soon, BEFORE * COLUMNS * stride * v->c, n);
+    else
+        ask(line, soon, n);
 }
 
 /* -- Forward, and gradient to the input with stride 1 */
@@ -99,7 +103,7 @@ SIMD void sum_vector(const Window *v, const Block *b, const Ahead *a, int rows, 
                 in[j] = k.masked ? vf_load_m(moved(line, j * v->c), mask[j])
                                  : vf_load(moved(line, j * v->c));
         }
-        if (r >= 3 - k.stride) ask_below(b->line[r], a, k.stride, c);
+        if (r >= 3 - k.stride) ask_below(v, b->line[r], a, k.stride, c);
 #pragma GCC unroll 4
         for (int o = 0; o < rows; o++) {
             const int ky = r - o * k.stride;

@@ -16,6 +16,8 @@ enum { ROWS = 4 };
 #endif
 enum { FEW_ROWS = 2, COLUMNS = 4, STRIP = 4 };
 enum { MOST_LINES = (STRIP - 1) * 2 + 3, MOST_COLUMNS = (COLUMNS - 1) * 2 + 3 };
+enum { SOON = 2 };        /* blocks from the last request of a pixel to its use */
+enum { BEFORE = 3 };      /* and from the last but one to the last */
 enum { MAX_CHUNKS = 16 }; /* of images, in the gradient to the weights */
 
 /* A pass as its blocks see it: the "input" of a gradient to the input is dy. */
@@ -26,7 +28,7 @@ typedef struct Window {
     int64_t pitch;        /* c padded to whole vectors */
     float *y;
     bool stream, descending; /* how y is stored; the order of vectors of channels */
-    bool twice;              /* see asks_twice */
+    bool from_memory;        /* see the function */
 } Window;
 
 /* Outputs row..row+rows by `columns` of an image, and the pixels that they read. */
@@ -55,9 +57,9 @@ typedef struct Kind {
 // clang-format on
 
 /* Whether a pass comes from memory. Caches drop some of the requests that come while many wait, and
- * each of those costs a miss of its own, so that such a pass asks twice, far and near. (20 MiB, on
+ * each of those costs a miss of its own, so that such a pass asks again, nearer. (20 MiB, on
  * 32 MiB of L3.) */
-SIMD bool asks_twice(const ConvShape *s)
+SIMD bool from_memory(const ConvShape *s)
 {
     return s->n * (s->h * s->w + s->oh * s->ow) * s->c >= (int64_t)5 << 20;
 }
@@ -74,7 +76,7 @@ SIMD Window window_of(const ConvShape *s)
         .stride = s->stride[0],
         .pad = {s->pad[0], s->pad[1]},
         .pitch = padded_columns(s->c),
-        .twice = asks_twice(s)
+        .from_memory = from_memory(s)
     };
 }
 
@@ -144,6 +146,13 @@ SIMD void ask(const float *p, int64_t offset, int n)
 {
 #pragma GCC unroll 16
     for (int j = 0; j < n; j++) __builtin_prefetch(moved(p, offset + j * CHUNK), 0, 2);
+}
+
+/* The last two requests of such a pass, the latter at `soon`, the other `before` further. */
+SIMD void ask_again(const float *p, int64_t soon, int64_t before, int n)
+{
+    ask(p, soon + before, n);
+    ask(p, soon, n);
 }
 
 #endif

@@ -12,7 +12,6 @@
 enum { PART = 256 };                      /* channels whose sums stay in L1 */
 enum { UNROLLED = VL == 16 ? STRIP : 1 }; /* rows of a block; code for few registers only grows */
 enum { SMALL = 16 };                      /* blocks of a small image */
-enum { SOON = 2 };                        /* blocks from a second request to its use */
 
 /* A block as its vectors of channels see it. */
 typedef struct Outer {
@@ -59,14 +58,16 @@ SIMD void ask_ahead(const Window *v, const Outer *u, int stride, int64_t c, int6
     const int64_t line = v->w * v->c;
     if (step == 2) {
         ask(u->dy_far, c * STRIP * COLUMNS + o * n_dy * CHUNK, n_dy);
-        if (v->twice) ask(u->dy_soon, c * COLUMNS + o * v->ow * v->c, n_dy);
+        if (v->from_memory)
+            ask_again(u->dy_soon, c * COLUMNS + o * v->ow * v->c, BEFORE * COLUMNS * v->c, n_dy);
         return;
     }
     ask(u->far, c * STRIP * COLUMNS * stride * stride + (o * n + step * half) * CHUNK, n_x);
-    if (v->twice)
-        ask(u->soon,
-            c * COLUMNS * stride + o * stride * line + step * (stride == 2 ? line : half * CHUNK),
-            n_x);
+    if (v->from_memory)
+        ask_again(u->soon,
+                  c * COLUMNS * stride + o * stride * line +
+                      step * (stride == 2 ? line : half * CHUNK),
+                  BEFORE * COLUMNS * stride * v->c, n_x);
 }
 
 /* sum (three columns of the kernel) += one row of dy by one line of x. */
@@ -271,7 +272,7 @@ static bool outer_small(const Window *v, const float *dy, int64_t image, const P
 {
     const int64_t n = ceil_div(v->oh, STRIP) * ceil_div(v->ow, COLUMNS);
     Outer u[SMALL];
-    if (n > SMALL || VL < 16 || (p->end - p->begin) % VL || v->twice) return false;
+    if (n > SMALL || VL < 16 || (p->end - p->begin) % VL || v->from_memory) return false;
     if (!set_blocks(v, dy, image, u)) return false;
     if (v->stride == 1)
         outer_image(v, u, n, 1, p);
