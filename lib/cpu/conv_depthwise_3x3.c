@@ -10,7 +10,7 @@
  * the input with stride 1 is that sum over dy with the kernel turned by 180 degrees; with stride 2
  * each pixel has one, two or four taps, ascending, those outside dy taking part with zeros.
  *
- * Threads split strips. The gradient to the weights is in conv_depthwise_3x3_w.c. */
+ * Threads split strips. The gradient to the weights is in conv_depthwise_3x3_grad_w.c. */
 #include "cpu/conv_depthwise_3x3.h"
 
 bool depthwise_3x3_fits(const ConvShape *s)

@@ -1,4 +1,4 @@
-/* conv_depthwise_3x3_w -- 3x3 kernels of stride 1 or 2, one channel a group: the gradient to the
+/* conv_depthwise_3x3_grad_w -- 3x3 kernels of stride 1 or 2, one channel a group: the gradient to the
  * weights.
  *
  * Order: a chain from zero over strips of STRIP rows of dy, in them over blocks of COLUMNS, in
