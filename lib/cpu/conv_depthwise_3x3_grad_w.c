@@ -1,10 +1,11 @@
-/* conv_depthwise_3x3_grad_w -- 3x3 kernels of stride 1 or 2, one channel a group: the gradient to the
- * weights.
+/* conv_depthwise_3x3_grad_w -- 3x3 kernels of stride 1 or 2, one channel a group: the gradient to
+ * the weights.
  *
  * Order: a chain from zero over strips of STRIP rows of dy, in them over blocks of COLUMNS, in
  * those over rows; strips are added in ascending order within at most MAX_CHUNKS chunks of images,
  * chunks in ascending order. Rows of the input outside it are left out; columns outside are too or
- * take part with zeros, which is the same: a total starts as +0, so that no zero's sign reaches it.
+ * take part with zeros, which for finite numbers is the same: a total starts as +0, so that no
+ * zero's sign reaches it.
  *
  * Threads split chunks and parts of the channels. */
 #include "cpu/conv_depthwise_3x3.h"
