@@ -231,10 +231,14 @@ static bool is_literal(const Expr *e)
 
 static bool listed(const char *choices, const char *word)
 {
-    size_t n = strlen(word);
-    for (const char *at = choices; at; at = strchr(at, '|'), at += at != NULL)
-        if (strncmp(at, word, n) == 0 && (at[n] == '|' || !at[n])) return true;
-    return false;
+    const size_t n = strlen(word);
+    const char *at = choices;
+    while (strncmp(at, word, n) != 0 || (at[n] != '|' && at[n])) {
+        at = strchr(at, '|');
+        if (!at) return false;
+        at++;
+    }
+    return true;
 }
 
 bool claim_is_cell(const Expr *e)
