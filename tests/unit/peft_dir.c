@@ -268,6 +268,16 @@ TEST(peft_config, keys_that_are_missing_have_pefts_defaults)
     arena_free(a);
 }
 
+TEST(peft_config, dropout_comes_back)
+{
+    Arena *a = arena_new();
+    const PeftConfig lora = parsed(a, "{\"peft_type\": \"LORA\", \"lora_dropout\": 0.05}");
+    const PeftConfig bone = parsed(a, "{\"peft_type\": \"MISS\", \"miss_dropout\": 0.1}");
+    assert_non_null(strstr(peft_config_text(&lora, a), "\"lora_dropout\": 0.05,"));
+    assert_non_null(strstr(peft_config_text(&bone, a), "\"miss_dropout\": 0.1,"));
+    arena_free(a);
+}
+
 TEST(peft_config, bone_is_miss)
 {
     Arena *a = arena_new();

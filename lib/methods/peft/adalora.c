@@ -84,7 +84,8 @@ static Node *adalora_product(const MethodCall *c, const ModelBuild *b, const Lin
     make_triplets(c, b, l, factor);
     Node *values = reshape(g, param_node(g, factor[E]), shape(1, o->rank));
     values = affine(g, values, (float)(o->alpha / ((double)o->rank + 1e-5)), 0);
-    Node *low = mul(g, linear(g, l->x, param_node(g, factor[A]), NULL), values);
+    Node *low =
+        mul(g, linear(g, adapter_input(&o->site, b, l), param_node(g, factor[A]), NULL), values);
     return add(g, linear(g, low, param_node(g, factor[B]), NULL), y);
 }
 

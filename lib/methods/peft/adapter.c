@@ -1,6 +1,8 @@
 /* adapter -- see adapter.h. */
 #include "methods/peft/adapter.h"
 
+#include "base/pcg.h"
+
 #include <string.h>
 
 /* What is never adapted unless it is named. */
@@ -134,6 +136,21 @@ int64_t adapter_in(const LinearProduct *l)
 static const char *beside(const ModelBuild *b, const LinearProduct *l, const char *suffix)
 {
     return model_name(b, "%.*s%s", (int)module_length(l->p->name, ".weight"), l->p->name, suffix);
+}
+
+Node *adapter_input(const AdapterSite *site, const ModelBuild *b, const LinearProduct *l)
+{
+    if (!b->training || site->dropout == 0) return l->x;
+    return dropout(b->graph, l->x, (float)site->dropout, b->seed,
+                   pcg_name(beside(b, l, ".adapter")));
+}
+
+void adapter_check_no_dropout(const MethodCall *c, const AdapterSite *site, Graph *g,
+                              const char *what)
+{
+    if (site->dropout > 0)
+        (void)graph_fail(g, "method '%s': dropout has no meaning for %s, which changes the weight",
+                         c->method->name, what);
 }
 
 Param *adapter_param(const MethodCall *c, const ModelBuild *b, const LinearProduct *l,

@@ -17,6 +17,7 @@ typedef struct AdapterSite {
     NameList train;   /* modules that are trained in full: PEFT's modules_to_save. The heads of
                          classifiers are too, unless `targets` names them */
     int bias;         /* AdapterBias */
+    double dropout;   /* of what an adapter reads, in training */
 } AdapterSite;
 // clang-format off
 #define ADAPTER_TRAIN(S, field) \
@@ -24,7 +25,8 @@ typedef struct AdapterSite {
 #define ADAPTER_OPTIONS \
     OPT_NAMES(AdapterSite, targets, "adapted layers by the end of their name: [q_proj, v_proj]; none named: every linear layer but heads"), \
     ADAPTER_TRAIN(AdapterSite, train), \
-    OPT_ENUM(AdapterSite, bias, "none|all|own", "none", "which biases are trained: own are those of adapted layers")
+    OPT_ENUM(AdapterSite, bias, "none|all|own", "none", "which biases are trained: own are those of adapted layers"), \
+    OPT_REAL(AdapterSite, dropout, 0, 0, 0.999, "rate of the dropout, in training, of what the adapter reads; the frozen layer reads all")
 // clang-format on
 
 /* Whether p is the weight of an adapted layer. */
@@ -44,6 +46,12 @@ bool adapter_is_in(const NameList *names, const Param *p);
 bool adapter_is_class_head(const Param *p);
 /* Whether p's name ends with `suffix` (".lora_A"). */
 bool adapter_ends(const Param *p, const char *suffix);
+
+/* What the adapter of l reads: l->x, with dropout in training. */
+Node *adapter_input(const AdapterSite *site, const ModelBuild *b, const LinearProduct *l);
+/* For buffers, of an adapter that changes the weight itself (`what`): dropout is a mistake. */
+void adapter_check_no_dropout(const MethodCall *c, const AdapterSite *site, Graph *g,
+                              const char *what);
 
 /* (out, in) of a layer's weight, however it is stored. */
 int64_t adapter_out(const LinearProduct *l);

@@ -81,7 +81,7 @@ static Node *bone_product(const MethodCall *c, const ModelBuild *b, const Linear
             "of %s",
             (long long)width, (long long)out, l->p->name);
     Node *d = block(c, b, l, shape(2, o->rank, width));
-    Node *more = matmul(g, shard_sum(g, l->x, o->rank), d, false, false);
+    Node *more = matmul(g, shard_sum(g, adapter_input(&o->site, b, l), o->rank), d, false, false);
     const int64_t n = more->shape.dim[0];
     Node *parts = reshape(g, y, shape(3, n, out / width, width));
     parts = add(g, parts, reshape(g, more, shape(3, n, INT64_C(1), width)));
@@ -92,6 +92,7 @@ static void bone_buffers(const MethodCall *c, Graph *g)
 {
     const Bone *o = c->options;
     adapter_check(c, &o->site, g);
+    if (o->form == FORM_BAT) adapter_check_no_dropout(c, &o->site, g, "form: bat");
 }
 
 // clang-format off

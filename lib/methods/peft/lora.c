@@ -45,7 +45,8 @@ static Node *lora_product(const MethodCall *c, const ModelBuild *b, const Linear
     Param *up = adapter_param(c, b, l, ".lora_B.weight", shape(2, adapter_out(l), o->rank), zeros);
     up->lr_multiplier = (float)o->lr_ratio;
     lora_start_layer(c, &o->start, b, l, o->rank);
-    Node *low = affine(g, linear(g, l->x, param_node(g, down), NULL), (float)scaling(o), 0);
+    Node *low = affine(g, linear(g, adapter_input(&o->site, b, l), param_node(g, down), NULL),
+                       (float)scaling(o), 0);
     y = add(g, linear(g, low, param_node(g, up), NULL), y);
     if (!o->dora) return y;
     return dora_scaled(c, b, l, &(LowRank){down, up, (float)scaling(o)}, y);
@@ -55,6 +56,7 @@ static void lora_buffers(const MethodCall *c, Graph *g)
 {
     const Lora *o = c->options;
     adapter_check(c, &o->site, g);
+    if (o->dora) adapter_check_no_dropout(c, &o->site, g, "dora");
 }
 
 static bool lora_transform(const MethodCall *c, Error *err)

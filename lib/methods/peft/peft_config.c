@@ -186,6 +186,7 @@ char *peft_config_text(const PeftConfig *c, Arena *a)
     set_bool(&v, "use_rslora", c->rslora);
     set_bool(&v, "use_dora", c->dora);
     set_real(&v, "lora_alpha", c->alpha, true);
+    set_real(&v, c->type == PEFT_MISS ? "miss_dropout" : "lora_dropout", c->dropout, false);
     set_names(&v, "modules_to_save", &c->saved);
     set_names(&v, "target_modules", &c->targets);
     set_text(&v, "target_modules", c->pattern);
@@ -387,6 +388,7 @@ static bool read_config(const Reader *r, PeftConfig *c)
         TRY(read_text(r, "target_modules", &c->pattern));
     else
         TRY(read_names(r, "target_modules", &c->targets));
+    TRY(read_real(r, c->type == PEFT_MISS ? "miss_dropout" : "lora_dropout", &c->dropout));
     if (c->type == PEFT_MISS) return read_miss(r, c);
     TRY(read_real(r, "lora_alpha", &c->alpha));
     TRY(read_bool(r, "use_rslora", &c->rslora) && read_bool(r, "use_dora", &c->dora));

@@ -14,7 +14,7 @@ typedef struct PeftConfig {
     const char *base; /* base_model_name_or_path, or NULL */
     const char *task; /* task_type "CAUSAL_LM", or NULL */
     int64_t rank;     /* of AdaLoRA init_r, which its tensors have */
-    double alpha;
+    double alpha, dropout;
     bool rslora, dora;
     bool fan_in_fan_out; /* the layers are stored (in, out) */
     int bias;            /* AdapterBias */
@@ -33,7 +33,7 @@ typedef struct PeftConfig {
 extern const PeftConfig peft_config_defaults;
 
 /* Keys that change what an adapter computes and that nothing here can serve are FAIL_DATA with the
- * key's name; others without a field are passed over, as dropout, which only training sees. */
+ * key's name; others without a field are passed over, as inference_mode. */
 bool peft_config_read(const char *folder, Arena *a, PeftConfig *out, Error *err) MUST_CHECK;
 /* The same from text; `name` stands for the path in messages. */
 bool peft_config_parse(const char *text, size_t n, const char *name, Arena *a, PeftConfig *out,

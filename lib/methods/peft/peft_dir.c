@@ -195,6 +195,9 @@ bool peft_dir_method(const char *folder, const char *base, Arena *a, Yaml **out,
                     NAME_LIST_MAX);
     put_word(&m, "name", name[c.type]);
     put_int(&m, "rank", c.rank);
+    /* DoRA's and BAT's is another one, of a product that is not made here */
+    if (c.dropout > 0 && !c.dora && (c.type != PEFT_MISS || c.miss != MISS_BAT))
+        put_real(&m, "dropout", c.dropout);
     if (c.type == PEFT_LORA) put_lora(&m, &c);
     if (c.type == PEFT_ADALORA) put_adalora(&m, &c);
     if (c.type == PEFT_MISS) put_bone(&m, &c);

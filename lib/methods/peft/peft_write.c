@@ -109,6 +109,7 @@ static void settings_of(const Source *s, PeftConfig *out)
     const AdapterSite *site = s->call->options;
     c.bias = site->bias;
     c.rank = whole(s, "rank");
+    c.dropout = real(s, "dropout");
     c.targets = find_targets(s);
     for (const Param *p = s->call->params->first; p; p = p->next)
         c.fan_in_fan_out |= p->turned && adapter_is_target(site, p);
