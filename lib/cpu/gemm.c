@@ -195,32 +195,40 @@ static void multiply_tile(const Block *p, const Strip *s, int64_t j)
     K(epilogue)(t.steps, t.n_steps, &at, sums, t.base, t.ldbase, t.out, t.ldo);
 }
 
-/* What the tile at column j will read last, and its part of what the next strip will read.
+/* What the tile at column j will read last: C and what the steps read. With few k, what the one
+ * below will.
  * Inlined by force: gcc drops calls of functions that do nothing but prefetch. */
 SIMD void prefetch_tile(const Block *p, const Strip *s, int64_t j)
 {
     const Gemm *g = p->g;
-    const int64_t columns = min64(GEMM_COLS, p->n - j),
-                  below = p->depth <= THIN_DEPTH ? s->rows : 0;
+    const int64_t columns = min64(GEMM_COLS, p->n - j);
+    const int64_t row = p->depth <= THIN_DEPTH ? s->rows : 0, end = row + s->rows;
     int64_t ld;
     const float *sums = sums_before(p, s, j, &ld);
-    for (int64_t i = below; i < below + s->rows; i++) prefetch(sums, i * ld, columns);
+    for (int64_t i = row; i < end; i++) prefetch(sums, i * ld, columns);
     for (int e = 0; p->last && e < g->n_steps; e++) {
         const EpilogueStep *step = &g->steps[e];
-        const int64_t at =
-            p->range.item * step->batch_stride + s->m0 * step->row_stride + p->n0 + j;
-        for (int64_t i = below; step->operand && step->row_stride != 0 && i < below + s->rows; i++)
-            prefetch(step->operand, at + i * step->row_stride, columns);
+        const int64_t ld_step = step->row_stride;
+        const int64_t at = p->range.item * step->batch_stride + s->m0 * ld_step + p->n0 + j;
+        for (int64_t i = row; step->operand && ld_step != 0 && i < end; i++)
+            prefetch(step->operand, at + i * ld_step, columns);
     }
-    const int64_t from = p->depth * j / p->n, to = p->depth * (j + columns) / p->n;
-    const int64_t at = g->trans_b ? from : j,
-                  end = g->trans_b ? to : min64(j + columns, p->coming_floats);
+}
+
+/* That tile's part of the next block of B and of the next strip of A. */
+SIMD void prefetch_next(const Block *p, const Strip *s, int64_t j)
+{
+    const Gemm *g = p->g;
+    const int64_t right = min64(j + GEMM_COLS, p->n);
+    const int64_t k = p->depth * j / p->n, k_end = p->depth * right / p->n;
+    const int64_t at = g->trans_b ? k : j,
+                  end = g->trans_b ? k_end : min64(right, p->coming_floats);
     for (int64_t i = s->line; i < s->end_line; i++) prefetch(p->coming, i * g->ldb + at, end - at);
     if (p->copy || s->next_rows == 0) return;
     for (int64_t i = s->rows; !g->trans_a && i < s->rows + s->next_rows; i++)
-        prefetch(s->a, i * g->lda + from, to - from);
-    for (int64_t k = from; g->trans_a && k < to; k++)
-        prefetch(s->a, k * g->lda + s->rows + s->next_rows - 1, 1);
+        prefetch(s->a, i * g->lda + k, k_end - k);
+    for (int64_t i = k; g->trans_a && i < k_end; i++)
+        prefetch(s->a, i * g->lda + s->rows + s->next_rows - 1, 1);
 }
 
 /* Rows m0..m1 of the block. */
@@ -242,6 +250,7 @@ static void sweep_rows(const Block *p, int64_t m0, int64_t m1)
         s.a = p->copy ? p->copy + i * gemm_strip_floats(p->depth) : p->a + s.m0 * s.a_row;
         for (int64_t j = 0; j < p->n; j += GEMM_COLS) {
             prefetch_tile(p, &s, j);
+            prefetch_next(p, &s, j);
             multiply_tile(p, &s, j);
         }
     }
@@ -261,8 +270,10 @@ static void multiply_block(Block *p, int64_t m0, int64_t m1, bool again)
     p->b_packed = packs_b(p->g, m1 - m0);
     const int64_t ragged = p->n % VL == 0 ? p->n : p->n / GEMM_COLS * GEMM_COLS;
     const int64_t from = p->b_packed ? 0 : ragged;
-    if (!again && from < p->n) K(gemm_pack_b)
-    (&p->range, p->n0 + from, p->n - from, p->packed + gemm_tile_at(p->depth, from));
+    float *to = p->packed + gemm_tile_at(p->depth, from);
+    if (!again && from < p->n) {
+        K(gemm_pack_b)(&p->range, p->n0 + from, p->n - from, to);
+    }
     sweep_rows(p, m0, m1);
 }
 
