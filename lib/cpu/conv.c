@@ -47,10 +47,11 @@ static Gemm product_grad_x(const ConvShape *s, const float *dy, const float *w, 
                   .ldc = s->c};
 }
 
-/* Of enough channels to split; of few, conv_grad_w.c splits the pixels. */
+/* Of few channels, conv_grad_w.c splits the pixels; up to a great many, it computes the same sums
+ * faster. */
 static bool is_product_grad_w(const ConvShape *s)
 {
-    return is_product(s) && s->c >= 64 && s->o >= 64;
+    return is_product(s) && s->c >= 64 && s->o >= 64 && !conv_grad_is_flat(s);
 }
 
 static Gemm product_grad_w(const ConvShape *s, const float *x, const float *dy, float *dw)

@@ -31,6 +31,7 @@
 #define conv_general_grad_w    K(conv_general_grad_w)
 #define conv_sum_scratch       K(conv_sum_scratch)
 #define conv_grad_w_scratch    K(conv_grad_w_scratch)
+#define conv_grad_is_flat      K(conv_grad_is_flat)
 #define conv_depthwise_forward K(conv_depthwise_forward)
 #define conv_depthwise_grad_x  K(conv_depthwise_grad_x)
 #define conv_depthwise_grad_w  K(conv_depthwise_grad_w)
@@ -94,6 +95,8 @@ void conv_general_grad_x(const ConvShape *s, const float *dy, const float *w, fl
                          void *scratch);
 void conv_general_grad_w(const ConvShape *s, const float *x, const float *dy, float *dw,
                          void *scratch);
+/* Whether conv_general_grad_w adds as a product over pixels does, panel by panel. */
+bool conv_grad_is_flat(const ConvShape *s);
 size_t conv_sum_scratch(const ConvShape *s);    /* of the first two */
 size_t conv_grad_w_scratch(const ConvShape *s); /* of the third */
 
