@@ -1,8 +1,6 @@
 /* conv_grad_plan -- see conv_grad_plan.h. */
 #include "cpu/conv_grad_plan.h"
 
-#include <string.h>
-
 enum { MAX_CHUNKS = 16, CHUNK_BUDGET = 4 << 20 }; /* floats in all chunks' sums */
 enum { ITEM_OUTPUTS = 512 };
 enum { PANEL = 256 }; /* gemm.c's K_PANEL */
@@ -23,38 +21,17 @@ static ConvShape flat_shape(const ConvShape *s)
     return flat;
 }
 
-static GradSource choose_source(const ConvShape *s, const ConvGrid *g)
-{
-    if (!g->fold) return s->stride[1] * s->c <= NEAR ? IN_PLACE : IN_BAND;
-    if (s->kw == 1 && s->pad[1] == 0) return IN_PLACE;
-    return s->dilation[1] == 1 && s->groups == 1 ? IN_LINES : IN_BAND;
-}
-
-static int64_t lines_of(const ConvShape *s, int64_t rows)
-{
-    return (rows - 1) * s->stride[0] + (s->kh - 1) * s->dilation[0] + 1;
-}
-
 static void plan_source(GradPlan *p)
 {
     const ConvShape *s = &p->s;
     const ConvGrid *g = &p->grid;
-    p->source = choose_source(s, g);
-    if (p->source == IN_BAND) {
-        p->n_runs = g->n_segments;
-        p->a_step[0] = g->floats, p->a_step[1] = g->y.stride * g->line, p->a_step[2] = CHUNK;
-        p->copy_floats = p->images * g->floats;
-        return;
-    }
-    const bool lines = p->source == IN_LINES;
-    p->n_runs = lines ? s->kh : s->kh * s->kw;
-    p->line = lines ? ((s->ow - 1) * s->stride[1] + s->kw) * s->c : s->w * s->c;
-    p->a_step[0] = (lines ? lines_of(s, g->rows) : s->h) * p->line;
-    p->a_step[1] = s->stride[0] * p->line;
-    p->a_step[2] = s->stride[1] * s->c;
-    if (!lines) return;
-    p->copy_floats = p->images * p->a_step[0];
-    if (!conv_grad_lines_tile(s->kh, s->kw * s->c, 1)) return;
+    p->in_place = !g->whole_lines && s->stride[1] * s->c <= NEAR;
+    p->n_runs = p->in_place ? s->kh * s->kw : g->n_segments;
+    p->a_step[0] = p->in_place ? s->h * s->w * s->c : g->floats;
+    p->a_step[1] = s->stride[0] * (p->in_place ? s->w * s->c : g->line);
+    p->a_step[2] = p->in_place ? s->stride[1] * s->c : g->output;
+    p->copy_floats = p->in_place ? 0 : p->images * g->floats;
+    if (!g->whole_lines || !conv_grad_lines_tile(s->kh, s->kw * s->c, 1)) return;
     int64_t other;
     conv_axis_inside(&g->y, 0, &p->whole_begin, &other);
     conv_axis_inside(&g->y, s->kh - 1, &other, &p->whole_end);
@@ -106,38 +83,21 @@ void grad_plan_runs(const GradPlan *p)
 {
     const ConvShape *s = &p->s;
     const ConvGrid *g = &p->grid;
-    if (p->source == IN_BAND) conv_grid_segments(g, p->segment);
+    conv_grid_segments(g, p->segment);
     const int64_t n = p->n_runs / s->kh; /* of one kernel row */
     int64_t first = 0;
     for (int64_t i = 0; i < p->n_runs; i++) {
         GradRun *run = &p->run[i];
-        const int64_t y = i / n, x = g->fold ? 0 : i % n / (n / s->kw);
+        const int64_t y = i / n, x = g->whole_lines ? 0 : i % n / (n / s->kw);
         *run = (GradRun){.first = first, .length = g->channels, .x1 = s->ow};
         conv_axis_inside(&g->y, y, &run->y0, &run->y1);
-        if (!g->fold) conv_axis_inside(&g->x, x, &run->x0, &run->x1);
-        if (p->source == IN_BAND) {
+        if (!g->whole_lines) conv_axis_inside(&g->x, x, &run->x0, &run->x1);
+        if (p->in_place)
+            run->offset =
+                ((y * s->dilation[0] - s->pad[0]) * s->w + x * s->dilation[1] - s->pad[1]) * s->c;
+        else
             run->offset = p->segment[i].offset, run->length = p->segment[i].length;
-        } else if (p->source == IN_LINES) {
-            run->offset = y * s->dilation[0] * p->line, run->length = s->kw * s->c;
-        } else {
-            run->offset = (y * s->dilation[0] - s->pad[0]) * p->line +
-                          (x * s->dilation[1] - s->pad[1]) * s->c;
-        }
         first += run->length;
-    }
-}
-
-/* The lines of one image, zeros in the padding beside them. */
-static void copy_lines(const GradPlan *p, const Span *b, const float *x, float *to)
-{
-    const ConvShape *s = &p->s;
-    const int64_t left = min64(p->line, s->pad[1] * s->c), w = min64(p->line - left, s->w * s->c);
-    const int64_t first = b->row * s->stride[0] - s->pad[0], n = lines_of(s, b->n_rows);
-    for (int64_t i = 0; i < n; i++, to += p->line) {
-        if (first + i < 0 || first + i >= s->h) continue; /* the walks are clipped */
-        memset(to, 0, (size_t)left * sizeof *to);
-        memcpy(to + left, x + (first + i) * s->w * s->c, (size_t)w * sizeof *to);
-        memset(to + left + w, 0, (size_t)(p->line - left - w) * sizeof *to);
     }
 }
 
@@ -146,15 +106,12 @@ const float *grad_plan_source(const GradPlan *p, const Span *b, int64_t group, f
     const ConvShape *s = &p->s;
     const int64_t image = s->h * s->w * s->c;
     const float *x = p->x + b->image * image + group * p->grid.channels;
-    if (p->source == IN_PLACE) return x + b->row * p->a_step[1];
+    if (p->in_place) return x + b->row * p->a_step[1];
     ConvGrid g = p->grid;
     int64_t row = b->row;
     if (b->columns < s->ow) /* a short panel */
         g.x.in = b->columns, x += row * s->w * s->c, row = 0;
     for (int64_t i = 0; i < b->n_images; i++, x += image)
-        if (p->source == IN_LINES)
-            copy_lines(p, b, x, copy + i * p->a_step[0]);
-        else
-            conv_gather(&g, x, row, b->n_rows, copy + i * p->a_step[0]);
+        conv_gather(&g, x, row, b->n_rows, copy + i * p->a_step[0]);
     return copy;
 }

@@ -10,10 +10,6 @@
 #define grad_plan_runs   K(grad_plan_runs)
 #define grad_plan_source K(grad_plan_source)
 
-/* Where the tiles read x. IN_LINES: a copy of lines with their padding, so that the taps and
- * channels of one line are neighbours. IN_BAND: see conv_inner.h. */
-typedef enum GradSource { IN_PLACE, IN_LINES, IN_BAND } GradSource;
-
 /* Neighbouring numbers of k from `first` on; their taps meet rows y0..y1 and columns x0..x1 of the
  * outputs inside the source. */
 typedef struct GradRun {
@@ -30,8 +26,8 @@ typedef struct GradPlan {
     bool swapped;   /* x and dy, c and o have changed places */
     int64_t pixels; /* of one image: where the last row is shorter, fewer than the shape says */
     const float *x, *dy;
-    ConvGrid grid; /* of an item */
-    GradSource source;
+    ConvGrid grid;                  /* of an item */
+    bool in_place;                  /* x is read where it is, not from a grid's copy */
     int64_t a_step[3];              /* of the tiles through x: see TileWalk */
     int64_t line;                   /* floats of a line that is read */
     int64_t whole_begin, whole_end; /* rows whose lines can go to one tile */

@@ -141,7 +141,7 @@ static void block_tile(const GradPlan *p, const Turn *at, GradTile *all)
     if (lines && !p->slices_runs && at->b.row >= p->whole_begin && at->b.row < p->whole_end) {
         choose_ahead(p, at, 0, 1, all);
         choose_sums(at, 0, all);
-        all->a_line = s->dilation[0] * p->line;
+        all->a_line = s->dilation[0] * p->grid.line;
         lines(all);
         return;
     }
