@@ -159,7 +159,7 @@ static const float *moved(const float *p, int64_t offset)
 static void sum_row(const SumPlan *p, const Sum *s, const float *weights, Row *at)
 {
     const ConvGrid *g = &s->grid;
-    const int nv = at->nv;
+    const int nv = at->nv, kind = conv_sum_kind(at->columns);
     _Alignas(64) float tile[TILE_ROWS_NARROW * TILE_COLS];
     const bool whole = at->columns == nv * VL;
     int64_t first = g->y.n_taps, n_lines = 0;
@@ -185,7 +185,7 @@ static void sum_row(const SumPlan *p, const Sum *s, const float *weights, Row *a
         t.a = at->band + begin * g->output;
         t.out = whole ? to : tile;
         t.ahead = at->ahead;
-        (g->whole_lines ? conv_lines_tile : conv_sum_tile)[nv - 1][n - 1](&t);
+        (g->whole_lines ? conv_lines_tile : conv_sum_tile)[kind][n - 1](&t);
         at->ahead = moved(at->ahead, t.n_segments * p->ahead_step);
         if (!whole) copy_tile(tile, n, at->columns, to, s->pixel);
     }

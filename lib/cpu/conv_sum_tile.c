@@ -19,12 +19,18 @@ SIMD const float *steps_on(const float *a, const int64_t odd[N_ODD], int i)
     return (const float *)(const void *)(i == 0 ? from : from + odd[i / scale / 2] * scale);
 }
 
-/* chunks: outputs are CHUNK apart, which the loads know by themselves. */
-SIMD void sum_body(int p, int nv, bool chunks, const SumTile *t)
+/* nv vectors and perhaps half of one more; chunks: outputs are CHUNK apart, which the loads know by
+ * themselves. */
+SIMD void sum_body(int p, int nv, bool half, bool chunks, const SumTile *t)
 {
     vf sum[TILE_ROWS_NARROW][2];
+    vh rest[TILE_ROWS_NARROW];
+    const int width = (nv + half) * VL;
 #pragma GCC unroll 16
-    for (int i = 0; i < p; i++) sum[i][0] = sum[i][1] = vf_zero();
+    for (int i = 0; i < p; i++) {
+        sum[i][0] = sum[i][1] = vf_zero();
+        rest[i] = vh_set1(0);
+    }
     int64_t odd[N_ODD];
 #pragma GCC unroll 8
     for (int i = 0; i < N_ODD; i++) odd[i] = (2 * i + 1) * t->a_output * (int64_t)sizeof(float);
@@ -34,7 +40,7 @@ SIMD void sum_body(int p, int nv, bool chunks, const SumTile *t)
         if (s == max64(0, t->n_segments - OUT_AHEAD))
 #pragma GCC unroll 16
             for (int i = 0; i < p; i++)
-                for (int j = 0; j < nv * VL; j += CHUNK)
+                for (int j = 0; j < width; j += CHUNK)
                     __builtin_prefetch(t->out + i * t->ldo + j, 1, 3);
         prefetch(t->ahead, s * t->ahead_step, t->ahead_step);
         for (int32_t k = t->segment[s].length; k > 0; k--) {
@@ -44,52 +50,75 @@ SIMD void sum_body(int p, int nv, bool chunks, const SumTile *t)
             vf w[2];
 #pragma GCC unroll 2
             for (int j = 0; j < nv; j++) w[j] = vf_load(b + j * VL);
-            prefetch_first(b, B_AHEAD, nv * VL);
+            const vh last = half ? vh_load(b + nv * VL) : vh_set1(0);
+            prefetch_first(b, B_AHEAD, width);
 #pragma GCC unroll 16
             for (int i = 0; i < p; i++) {
-                const vf a = vf_set1(chunks ? x[i * CHUNK] : *steps_on(x, odd, i));
+                const float *a = chunks ? x + i * CHUNK : steps_on(x, odd, i);
 #pragma GCC unroll 2
-                for (int j = 0; j < nv; j++) sum[i][j] = vf_fma(a, w[j], sum[i][j]);
+                for (int j = 0; j < nv; j++) sum[i][j] = vf_fma(vf_set1(*a), w[j], sum[i][j]);
+                if (half) rest[i] = vh_fma(vh_set1(*a), last, rest[i]);
             }
-            x++, b += nv * VL;
+            x++, b += width;
         }
     }
 #pragma GCC unroll 16
-    for (int i = 0; i < p; i++)
+    for (int i = 0; i < p; i++) {
+        float *out = t->out + i * t->ldo;
 #pragma GCC unroll 2
-        for (int j = 0; j < nv; j++) vf_store(t->out + i * t->ldo + j * VL, sum[i][j]);
+        for (int j = 0; j < nv; j++) vf_store(out + j * VL, sum[i][j]);
+        if (half) vh_store(out + nv * VL, rest[i]);
+    }
 }
 
-#define INSTANCE(p, nv)                                                                            \
-    static void sum_##p##_##nv(const SumTile *t)                                                   \
+#define INSTANCE(p, name, nv, half)                                                                \
+    static void sum_##p##_##name(const SumTile *t)                                                 \
     {                                                                                              \
-        sum_body(p, nv, true, t);                                                                  \
+        sum_body(p, nv, half, true, t);                                                            \
     }                                                                                              \
-    static void lines_##p##_##nv(const SumTile *t)                                                 \
+    static void lines_##p##_##name(const SumTile *t)                                               \
     {                                                                                              \
-        sum_body(p, nv, false, t);                                                                 \
+        sum_body(p, nv, half, false, t);                                                           \
     }
-#define NAME(p, nv)  sum_##p##_##nv,
-#define LINES(p, nv) lines_##p##_##nv,
+#define CHUNKS(p, name, ...) sum_##p##_##name,
+#define LINES(p, name, ...)  lines_##p##_##name,
 
-#define SIX(X, nv)         X(1, nv) X(2, nv) X(3, nv) X(4, nv) X(5, nv) X(6, nv)
-#define TO_TWELVE(X, nv)   X(7, nv) X(8, nv) X(9, nv) X(10, nv) X(11, nv) X(12, nv)
-#define TO_FOURTEEN(X, nv) X(13, nv) X(14, nv)
-#define TO_SIXTEEN(X, nv)  X(15, nv) X(16, nv)
+#define SIX(X, ...)                                                                                \
+    X(1, __VA_ARGS__)                                                                              \
+    X(2, __VA_ARGS__) X(3, __VA_ARGS__) X(4, __VA_ARGS__) X(5, __VA_ARGS__) X(6, __VA_ARGS__)
+#define TO_TWELVE(X, ...)                                                                          \
+    X(7, __VA_ARGS__)                                                                              \
+    X(8, __VA_ARGS__) X(9, __VA_ARGS__) X(10, __VA_ARGS__) X(11, __VA_ARGS__) X(12, __VA_ARGS__)
+#define TO_FOURTEEN(X, ...) X(13, __VA_ARGS__) X(14, __VA_ARGS__)
+#define TO_SIXTEEN(X, ...)  X(15, __VA_ARGS__) X(16, __VA_ARGS__)
 
 #if defined(__AVX512F__)
-#define WIDE(X)   SIX(X, 2) TO_TWELVE(X, 2) TO_FOURTEEN(X, 2)
-#define NARROW(X) SIX(X, 1) TO_TWELVE(X, 1) TO_FOURTEEN(X, 1) TO_SIXTEEN(X, 1)
+#define WIDE(X, ...)   SIX(X, __VA_ARGS__) TO_TWELVE(X, __VA_ARGS__) TO_FOURTEEN(X, __VA_ARGS__)
+#define NARROW(X, ...) WIDE(X, __VA_ARGS__) TO_SIXTEEN(X, __VA_ARGS__)
 #elif defined(__AVX2__)
-#define WIDE(X)   SIX(X, 2)
-#define NARROW(X) SIX(X, 1) TO_TWELVE(X, 1)
+#define WIDE(X, ...)   SIX(X, __VA_ARGS__)
+#define NARROW(X, ...) SIX(X, __VA_ARGS__) TO_TWELVE(X, __VA_ARGS__)
 #else
-#define WIDE(X)   SIX(X, 2) TO_TWELVE(X, 2)
-#define NARROW(X) SIX(X, 1) TO_TWELVE(X, 1) TO_FOURTEEN(X, 1) TO_SIXTEEN(X, 1)
+#define WIDE(X, ...)   SIX(X, __VA_ARGS__) TO_TWELVE(X, __VA_ARGS__)
+#define NARROW(X, ...) WIDE(X, __VA_ARGS__) TO_FOURTEEN(X, __VA_ARGS__) TO_SIXTEEN(X, __VA_ARGS__)
 #endif
 
-WIDE(INSTANCE)
-NARROW(INSTANCE)
+NARROW(INSTANCE, one, 1, false)
+WIDE(INSTANCE, two, 2, false)
+#if defined(__AVX512F__)
+NARROW(INSTANCE, half, 0, true)
+WIDE(INSTANCE, one_half, 1, true)
+#define TABLE(NAME)                                                                                \
+    {                                                                                              \
+        {NARROW(NAME, half, )}, {NARROW(NAME, one, )}, {WIDE(NAME, one_half, )},                   \
+            {WIDE(NAME, two, )},                                                                   \
+    }
+#else
+#define TABLE(NAME)                                                                                \
+    {                                                                                              \
+        {NARROW(NAME, one, )}, {NARROW(NAME, one, )}, {WIDE(NAME, two, )}, {WIDE(NAME, two, )},    \
+    }
+#endif
 
-ConvSumTile *const conv_sum_tile[2][TILE_ROWS_NARROW] = {{NARROW(NAME)}, {WIDE(NAME)}};
-ConvSumTile *const conv_lines_tile[2][TILE_ROWS_NARROW] = {{NARROW(LINES)}, {WIDE(LINES)}};
+ConvSumTile *const conv_sum_tile[SUM_KINDS][TILE_ROWS_NARROW] = TABLE(CHUNKS);
+ConvSumTile *const conv_lines_tile[SUM_KINDS][TILE_ROWS_NARROW] = TABLE(LINES);

@@ -24,8 +24,17 @@ typedef struct SumTile {
 
 typedef void ConvSumTile(const SumTile *t);
 
-/* [nv - 1][p - 1]; the first with outputs CHUNK apart. */
-extern ConvSumTile *const conv_sum_tile[2][TILE_ROWS_NARROW];
-extern ConvSumTile *const conv_lines_tile[2][TILE_ROWS_NARROW];
+/* [kind][p - 1]; the first with outputs CHUNK apart. Kind 2 nv - 1 is of nv vectors, 2 nv - 2 of
+ * as many but for the last, of which only the lower half is computed and written. */
+enum { SUM_KINDS = 4 };
+extern ConvSumTile *const conv_sum_tile[SUM_KINDS][TILE_ROWS_NARROW];
+extern ConvSumTile *const conv_lines_tile[SUM_KINDS][TILE_ROWS_NARROW];
+
+/* For the first of `columns` columns. */
+SIMD int conv_sum_kind(int64_t columns)
+{
+    const int64_t vectors = tile_vectors(columns, 0);
+    return (int)(2 * vectors - (columns - (vectors - 1) * VL > VL / 2 ? 1 : 2));
+}
 
 #endif
