@@ -31,7 +31,7 @@ static void plan_source(GradPlan *p)
     p->a_step[1] = s->stride[0] * (p->in_place ? s->w * s->c : g->line);
     p->a_step[2] = p->in_place ? s->stride[1] * s->c : g->output;
     p->copy_floats = p->in_place ? 0 : p->images * g->floats;
-    if (!g->whole_lines || !conv_grad_lines_tile(s->kh, s->kw * s->c, 1)) return;
+    if (!g->whole_lines || !conv_grad_lines_tile(s->kh, s->kw * s->c, conv_tile_kind(1))) return;
     int64_t other;
     conv_axis_inside(&g->y, 0, &p->whole_begin, &other);
     conv_axis_inside(&g->y, s->kh - 1, &other, &p->whole_end);

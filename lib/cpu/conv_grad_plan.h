@@ -3,8 +3,8 @@
 #ifndef SEQLAB_CPU_CONV_GRAD_PLAN_H
 #define SEQLAB_CPU_CONV_GRAD_PLAN_H
 
-#include "cpu/conv_grad_tile.h"
 #include "cpu/conv_inner.h"
+#include "cpu/conv_tile.h"
 
 #define grad_plan        K(grad_plan)
 #define grad_plan_runs   K(grad_plan_runs)

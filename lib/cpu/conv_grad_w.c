@@ -78,7 +78,7 @@ typedef struct Turn {
     bool begins, ends, fresh; /* block in item; the item is the first of its chunk */
     int64_t run, end_run;
     int64_t tile, n_tiles; /* of those that the thread goes through */
-    int nv;                /* of this tile */
+    int nv, kind;          /* of this tile */
     float *sum, *chain;
     const float *dy_next; /* what is read of dy next */
 } Turn;
@@ -137,7 +137,7 @@ static void block_tile(const GradPlan *p, const Turn *at, GradTile *all)
 {
     const ConvShape *s = &p->s;
     const int nv = at->nv;
-    ConvGradTile *lines = conv_grad_lines_tile(s->kh, s->kw * s->c, nv);
+    ConvGradTile *lines = conv_grad_lines_tile(s->kh, s->kw * s->c, at->kind);
     if (lines && !p->slices_runs && at->b.row >= p->whole_begin && at->b.row < p->whole_end) {
         choose_ahead(p, at, 0, 1, all);
         choose_sums(at, 0, all);
@@ -155,7 +155,7 @@ static void block_tile(const GradPlan *p, const Turn *at, GradTile *all)
             const int64_t n = part_begin(run->length, n_parts, part + 1) - begin;
             choose_ahead(p, at, i * n_parts + part, p->n_runs * n_parts, &t);
             choose_sums(at, (run->first + begin) * nv * VL, &t);
-            conv_grad_tile[nv - 1][n - 1](&t);
+            conv_grad_tile[at->kind][n - 1](&t);
             t.a += n;
         }
     }
@@ -167,7 +167,7 @@ static void block_columns(const GradPlan *p, Turn at, const float *x, int64_t t,
     const ConvShape *s = &p->s;
     const Span *b = &at.b;
     const int64_t group = t / p->n_tiles, j = t % p->n_tiles * TILE_COLS;
-    at.nv = tile_vectors(p->columns, j);
+    at.nv = tile_vectors(p->columns, j), at.kind = conv_tile_kind(p->columns - j);
     const int64_t width = at.nv * VL, used = min64(width, p->columns - j);
     const int64_t sums = p->grid.depth * (group * padded_columns(p->columns) + j);
     at.sum += sums, at.chain += sums;
@@ -183,7 +183,7 @@ static void block_columns(const GradPlan *p, Turn at, const float *x, int64_t t,
                  {p->a_step[0], p->a_step[1], p->a_step[2]},
                  {s->oh * s->ow * s->o, s->ow * s->o, s->o}}
     };
-    if (used < width || (s->o > NEAR_DY && p->grid.depth > FEW_ROWS)) {
+    if (used < conv_tile_columns(at.kind) || (s->o > NEAR_DY && p->grid.depth > FEW_ROWS)) {
         copy_dy(p, b, dy, used, width, dy_copy);
         TileWalk *walk = &all.walk;
         all.b = dy_copy;

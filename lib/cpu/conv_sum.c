@@ -5,7 +5,7 @@
  * row by one or two vectors of output channels. Weights are packed once a call: [group][tile of
  * columns][k][column]. Threads split images and bands. */
 #include "cpu/conv_inner.h"
-#include "cpu/conv_sum_tile.h"
+#include "cpu/conv_tile.h"
 
 /* A band's copy of the input should stay in L2 beside the weights, and not be far from L1. */
 enum { BAND_FLOATS = 24 * 1024 };
@@ -159,9 +159,9 @@ static const float *moved(const float *p, int64_t offset)
 static void sum_row(const SumPlan *p, const Sum *s, const float *weights, Row *at)
 {
     const ConvGrid *g = &s->grid;
-    const int nv = at->nv, kind = conv_sum_kind(at->columns);
+    const int nv = at->nv, kind = conv_tile_kind(at->columns);
     _Alignas(64) float tile[TILE_ROWS_NARROW * TILE_COLS];
-    const bool whole = at->columns == nv * VL;
+    const bool whole = at->columns == conv_tile_columns(kind);
     int64_t first = g->y.n_taps, n_lines = 0;
     for (int64_t t = 0; t < g->y.n_taps; t++) {
         const int64_t y = at->row * g->y.stride + g->y.tap + t * g->y.tap_step;

@@ -1,6 +1,6 @@
-/* conv_sum_tile -- see conv_sum_tile.h. The loops over p and nv unroll completely: p and nv are
- * constants in each instance. */
-#include "cpu/conv_sum_tile.h"
+/* conv_sum_tile -- the tiles of sums over a ConvGrid: see conv_tile.h. The loops over p and nv
+ * unroll completely: p and nv are constants in each instance. */
+#include "cpu/conv_tile.h"
 
 /* Floats of b ahead that are asked for: it may come from L2. */
 enum { B_AHEAD = 512 };
@@ -83,42 +83,7 @@ SIMD void sum_body(int p, int nv, bool half, bool chunks, const SumTile *t)
 #define CHUNKS(p, name, ...) sum_##p##_##name,
 #define LINES(p, name, ...)  lines_##p##_##name,
 
-#define SIX(X, ...)                                                                                \
-    X(1, __VA_ARGS__)                                                                              \
-    X(2, __VA_ARGS__) X(3, __VA_ARGS__) X(4, __VA_ARGS__) X(5, __VA_ARGS__) X(6, __VA_ARGS__)
-#define TO_TWELVE(X, ...)                                                                          \
-    X(7, __VA_ARGS__)                                                                              \
-    X(8, __VA_ARGS__) X(9, __VA_ARGS__) X(10, __VA_ARGS__) X(11, __VA_ARGS__) X(12, __VA_ARGS__)
-#define TO_FOURTEEN(X, ...) X(13, __VA_ARGS__) X(14, __VA_ARGS__)
-#define TO_SIXTEEN(X, ...)  X(15, __VA_ARGS__) X(16, __VA_ARGS__)
+CONV_TILES(INSTANCE)
 
-#if defined(__AVX512F__)
-#define WIDE(X, ...)   SIX(X, __VA_ARGS__) TO_TWELVE(X, __VA_ARGS__) TO_FOURTEEN(X, __VA_ARGS__)
-#define NARROW(X, ...) WIDE(X, __VA_ARGS__) TO_SIXTEEN(X, __VA_ARGS__)
-#elif defined(__AVX2__)
-#define WIDE(X, ...)   SIX(X, __VA_ARGS__)
-#define NARROW(X, ...) SIX(X, __VA_ARGS__) TO_TWELVE(X, __VA_ARGS__)
-#else
-#define WIDE(X, ...)   SIX(X, __VA_ARGS__) TO_TWELVE(X, __VA_ARGS__)
-#define NARROW(X, ...) WIDE(X, __VA_ARGS__) TO_FOURTEEN(X, __VA_ARGS__) TO_SIXTEEN(X, __VA_ARGS__)
-#endif
-
-NARROW(INSTANCE, one, 1, false)
-WIDE(INSTANCE, two, 2, false)
-#if defined(__AVX512F__)
-NARROW(INSTANCE, half, 0, true)
-WIDE(INSTANCE, one_half, 1, true)
-#define TABLE(NAME)                                                                                \
-    {                                                                                              \
-        {NARROW(NAME, half, )}, {NARROW(NAME, one, )}, {WIDE(NAME, one_half, )},                   \
-            {WIDE(NAME, two, )},                                                                   \
-    }
-#else
-#define TABLE(NAME)                                                                                \
-    {                                                                                              \
-        {NARROW(NAME, one, )}, {NARROW(NAME, one, )}, {WIDE(NAME, two, )}, {WIDE(NAME, two, )},    \
-    }
-#endif
-
-ConvSumTile *const conv_sum_tile[SUM_KINDS][TILE_ROWS_NARROW] = TABLE(CHUNKS);
-ConvSumTile *const conv_lines_tile[SUM_KINDS][TILE_ROWS_NARROW] = TABLE(LINES);
+ConvSumTile *const conv_sum_tile[CONV_TILE_KINDS][TILE_ROWS_NARROW] = CONV_TILE_TABLE(CHUNKS);
+ConvSumTile *const conv_lines_tile[CONV_TILE_KINDS][TILE_ROWS_NARROW] = CONV_TILE_TABLE(LINES);

@@ -307,9 +307,11 @@ SIMD vf vf_zero(void)
     return vf_set1(0.0f);
 }
 
-/* Half a vector, where one takes half the time of a whole one: with AVX-512 a core may do one fused
- * multiply-add of a whole vector each cycle or two of half of one. Elsewhere a whole one. */
+/* Half a vector, of VH lanes, where one takes half the time of a whole one: with AVX-512 a core may
+ * do one fused multiply-add of a whole vector each cycle or two of half of one. Elsewhere a whole
+ * one. */
 #if defined(__AVX512F__)
+enum { VH = VL / 2 };
 typedef __m256 vh;
 
 SIMD vh vh_set1(float x)
@@ -332,6 +334,7 @@ SIMD vh vh_fma(vh a, vh b, vh c)
     return _mm256_fmadd_ps(a, b, c);
 }
 #else
+enum { VH = VL };
 typedef vf vh;
 
 SIMD vh vh_set1(float x)
