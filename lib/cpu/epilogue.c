@@ -30,7 +30,7 @@ static void run_cheap(const EpilogueStep *steps, int n_steps, const EpiloguePlac
     for (int s = 0; s < n_steps; s++)
         offset[s] = at->item * steps[s].batch_stride + at->m0 * steps[s].row_stride + at->n0;
     for (int64_t i = 0; i < at->rows; i++) {
-        run_row(steps, n_steps, offset, tile + i * TILE_COLS, base ? base + i * ldbase : NULL,
+        run_row(steps, n_steps, offset, tile + i * at->ld, base ? base + i * ldbase : NULL,
                 to + i * ldto, at->columns);
         for (int s = 0; s < n_steps; s++) offset[s] += steps[s].row_stride;
     }
@@ -47,13 +47,13 @@ void K(epilogue)(const EpilogueStep *steps, int n_steps, const EpiloguePlace *at
             return;
         }
         if (base || end > begin)
-            run_cheap(steps + begin, end - begin, at, tile, base, ldbase, tile, TILE_COLS);
+            run_cheap(steps + begin, end - begin, at, tile, base, ldbase, tile, at->ld);
         base = NULL;
         const MapInstr in = {.op = steps[end].op, .p = steps[end].p, .q = steps[end].q};
         const int64_t columns = ceil_div(at->columns, VL) * VL;
-        if (columns == TILE_COLS) K(map_instr)(&in, tile, tile, tile, tile, at->rows * TILE_COLS);
-        for (int64_t i = 0; i < at->rows && columns < TILE_COLS; i++) {
-            float *row = tile + i * TILE_COLS;
+        if (columns == at->ld) K(map_instr)(&in, tile, tile, tile, tile, at->rows * at->ld);
+        for (int64_t i = 0; i < at->rows && columns < at->ld; i++) {
+            float *row = tile + i * at->ld;
             K(map_instr)(&in, row, row, row, row, columns);
         }
         begin = end + 1;

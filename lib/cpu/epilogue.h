@@ -7,9 +7,10 @@
 /* Where a tile lies: rows m0.., columns n0.. of batch item `item`. */
 typedef struct EpiloguePlace {
     int64_t item, m0, n0, rows, columns;
+    int64_t ld; /* of the tile in memory, whole vectors */
 } EpiloguePlace;
 
-/* to = steps([base +] tile); the tile, (rows, TILE_COLS) with rows 64-byte aligned, is overwritten.
+/* to = steps([base +] tile); the tile, (rows, ld) with rows 64-byte aligned, is overwritten.
  * base: row i at base + i * ldbase, or NULL. */
 void K(epilogue)(const EpilogueStep *steps, int n_steps, const EpiloguePlace *at, float *tile,
                  const float *base, int64_t ldbase, float *to, int64_t ldto);

@@ -12,41 +12,27 @@
  * comparison and a mask for each addition.
  *
  * One thread owns a block of C. For each panel of k and each block of columns it packs B into L2
- * (zero-padded to whole vectors), then goes down its rows: a strip of at most TILE_ROWS rows of A
- * is swept over the columns, while the next strip is asked for. With one block of columns a strip
- * is packed into L1 when its turn comes; with more, all strips are packed before, once for all
- * blocks. Where panels are whole lines, tiles do the packing between their multiply-adds: those of
- * the first strip pack B, the others the next strip. Where a strip or a column is used too few
- * times to pay for the packing it is read in place.
+ * (zero-padded to whole vectors), then goes down its rows, a strip of at most GEMM_ROWS at a time,
+ * while the next strip is asked for. A is read where it lies, transposed or not: to pack it costs
+ * more than it saves. So is B when its rows are near each other or are used too few times.
  *
- * Parts with few rows or columns and products with few k go to gemm_skinny and gemm_thin, which
- * compute the same chains. */
-#include "cpu/epilogue.h"
+ * Parts with few rows or columns go to gemm_skinny, which computes the same chains. */
 #include "cpu/gemm_pack.h"
 #include "cpu/gemm_skinny.h"
-#include "cpu/gemm_thin.h"
 
 enum { K_PANEL = 256 };
 /* Of packed B: what leaves room in 1 MB of L2. */
 enum { BLOCK_FLOATS = 200 * 1024 };
-/* Of packed A, where several blocks of columns share it. */
-enum { ROWS_FLOATS = 1024 * 1024 };
-/* Rows of a transposed A that are packed at once, in L2: the rows of one k are neighbours. */
-enum { GROUP_ROWS = 64 / TILE_ROWS * TILE_ROWS };
-/* Strips that one call packs. */
-enum { A_GROUP = 32 };
+/* Of A that is rounded at once. */
+enum { ROUNDED_FLOATS = 1024 * 1024 };
 /* A thread's part of C that it holds between panels of k, at most: see Block.held. */
 enum { HELD_FLOATS = 1024 * 1024 };
-/* Fewer strips than this read B in place when its rows are contiguous; so do up to so many rows of
- * C when those of B are no farther apart than FEW_PAGES, and any number when they are NEAR. */
-enum { PACK_STRIPS = 3, IN_PLACE_ROWS = 100, FEW_PAGES = 1000, NEAR = 128 };
-/* Rows of B that are farther apart are packed from end to end: each lies in a page of its own. */
-enum { FAR = 4096 };
-/* A transposed A is read in place when fewer tiles than this stand side by side. */
-enum { PACK_TILES = 3 };
-/* Tiles side by side up to which A is packed by the tiles when B is not: more of them make up for a
- * packing before. */
-enum { COPY_TILES = 4 };
+/* Rows of C that read B in place when its rows are contiguous: up to FEW_ROWS, more the nearer the
+ * rows of B are to each other (rows times their distance), and any number when they are NEAR. */
+enum { FEW_ROWS = 28, IN_PLACE_FLOATS = 200 * 1024, NEAR = 128 };
+/* k up to which the sums take less time than C, and what the steps read, takes to come: the next
+ * strip's are asked for, not this one's. */
+enum { THIN_DEPTH = 128 };
 
 /* How many threads share the batch, the rows and the columns. */
 typedef struct Split {
@@ -68,11 +54,11 @@ typedef struct Block {
     PackRange range;
     int64_t depth, n0, n;
     bool first, last;
-    bool b_packed, copies_b; /* copies: tiles pack what others will read */
-    bool a_packed, copies_a; /* packed: nothing is to be done when a strip's turn comes */
-    int64_t n_held;          /* strips that `strip` holds: strip i is at i % n_held */
-    float *strip;            /* packed A */
-    float *packed;           /* packed B */
+    bool cheap; /* all steps can be done in the kernel's registers */
+    bool b_packed;
+    const float *rounded; /* A, or NULL */
+    int64_t ld_rounded;
+    float *packed; /* B */
 } Block;
 
 /* In multiply-adds of one k. Packing moves a number of A or B in the time of several lanes of them.
@@ -107,53 +93,41 @@ static Split choose_split(const Gemm *g)
     return best;
 }
 
-/* A product with n columns in a block: whether a strip is used too few times to pay for packing. */
-static bool reads_a_in_place(const Gemm *g, int64_t n)
-{
-    return g->trans_a && !g->bf16 && n <= PACK_TILES * TILE_COLS;
-}
-
 /* How blocks are cut: the same for every thread. */
 typedef struct Blocking {
     int64_t depth;
-    int64_t rows;    /* of A that are packed at once; 0: a strip or a group of them */
+    int64_t rows; /* of A that are rounded at once; 0: A is read in place */
+    int64_t ld_rounded;
     int64_t columns; /* whole tiles */
-    bool copies;     /* tiles can pack */
-    int64_t strip_floats, row_floats, packed_floats;
+    int64_t rounded_floats, row_floats, packed_floats;
     int64_t held_floats, ld_held; /* 0: what is summed lies in C */
 } Blocking;
 
 static Blocking choose_blocking(const Gemm *g, const Split *s)
 {
     const int64_t depth = max64(1, min64(g->k, K_PANEL));
-    const int64_t most = min64(N_BLOCK, BLOCK_FLOATS / depth / TILE_COLS * TILE_COLS);
+    const int64_t most = min64(N_BLOCK, BLOCK_FLOATS / depth / GEMM_COLS * GEMM_COLS);
     const int64_t m = ceil_div(g->m, s->m), n = ceil_div(ceil_div(g->n, VL), s->n) * VL;
     const int64_t n_blocks = max64(1, ceil_div(n, most));
     Blocking k = {.depth = depth};
-    k.copies =
-        !g->bf16 && g->k > 0 && g->k % CHUNK == 0 && (!g->trans_b || n <= COPY_TILES * TILE_COLS);
-    k.columns = ceil_div(ceil_div(n, n_blocks), TILE_COLS) * TILE_COLS;
+    k.columns = ceil_div(ceil_div(n, n_blocks), GEMM_COLS) * GEMM_COLS;
     k.packed_floats = gemm_tile_at(depth, min64(k.columns, n));
     k.row_floats = g->format == WEIGHT_F32 ? 0 : gemm_row_floats(depth);
-    k.strip_floats = (k.copies ? 2 : 1) * gemm_strip_floats(depth);
     k.ld_held = ceil_div(n, CHUNK) * CHUNK + CHUNK;
     if ((g->n % CHUNK != 0 || s->n > 1) && g->k > K_PANEL && m * k.ld_held <= HELD_FLOATS)
         k.held_floats = m * k.ld_held;
-    if (n_blocks == 1 && !k.copies && g->trans_a && !reads_a_in_place(g, n)) {
-        k.rows = min64(GROUP_ROWS, ceil_div(m, TILE_ROWS) * TILE_ROWS);
-        k.strip_floats = k.rows / TILE_ROWS * gemm_strip_floats(depth);
-    }
-    if (n_blocks > 1) {
-        const int64_t row_blocks = max64(1, ceil_div(m * depth, ROWS_FLOATS));
-        k.rows = ceil_div(ceil_div(m, row_blocks), TILE_ROWS) * TILE_ROWS;
-        k.strip_floats = ceil_div(k.rows, TILE_ROWS) * gemm_strip_floats(depth);
+    if (g->bf16) {
+        k.rows = min64(m, max64(GEMM_ROWS, ROUNDED_FLOATS / depth));
+        const int64_t line = g->trans_a ? k.rows : depth;
+        k.ld_rounded = (ceil_div(line, CHUNK) | 1) * CHUNK; /* odd: see gemm_tile_at */
+        k.rounded_floats = k.ld_rounded * (g->trans_a ? depth : k.rows);
     }
     return k;
 }
 
 static size_t thread_floats(const Blocking *k)
 {
-    const int64_t packed = k->strip_floats + k->row_floats + k->packed_floats;
+    const int64_t packed = k->rounded_floats + k->row_floats + k->packed_floats;
     return (size_t)(ceil_div(packed, CHUNK) * CHUNK + k->held_floats);
 }
 
@@ -167,88 +141,9 @@ size_t K(gemm_scratch)(const Gemm *g)
 /* A strip of rows against one block. */
 typedef struct Strip {
     int64_t m0, rows, next_rows;
-    bool first, a_in_place;
-    const float *packed;
-    float *next; /* the next one, packed or to be packed */
-    TileSegment segment[K_PANEL / CHUNK];
+    const float *a; /* a(i, k) is at a + i * a_row + k * a_step */
+    int64_t a_row, a_step;
 } Strip;
-
-/* base + the sums of the tile at column j. */
-static void run_tile(const Block *p, const Strip *s, int64_t j, const TileBase *base, float *out,
-                     int64_t ldo)
-{
-    const Gemm *g = p->g;
-    const int nv = tile_vectors(p->n, j);
-    const bool here = p->b_packed || p->n - j < nv * VL;
-    const int64_t ldb = here ? nv * VL : g->ldb;
-    const float *b = here ? p->packed + gemm_tile_at(p->depth, j) : p->b + p->n0 + j;
-    if (!g->trans_a) {
-        const int64_t n_segments = ceil_div(p->depth, CHUNK);
-        tile_rows_add[nv - 1][s->rows - 1](s->packed, s->segment, n_segments, b, ldb, base, out,
-                                           ldo);
-        return;
-    }
-    const int64_t lda = s->a_in_place ? g->lda : STRIP_ROWS;
-    const int64_t line = p->depth % CHUNK == 0 ? CHUNK : p->depth;
-    const TileWalk walk = {
-        {1, p->depth / max64(1, line), line},
-        {0, line * lda,                   lda             },
-        {0, line * ldb,                   ldb}
-    };
-    tile_columns_add[nv - 1][s->rows - 1](s->a_in_place ? p->a + s->m0 : s->packed, b, &walk, base,
-                                          out, ldo);
-}
-
-/* What the tile at column j copies: of B the tile to its right, when nothing else has been packed
- * yet; or its share of the next strip, in rows of A or, when A is transposed, in numbers of k. */
-static TileCopy choose_copy(const Block *p, const Strip *s, int64_t j)
-{
-    const Gemm *g = p->g;
-    const int64_t right = j + TILE_COLS, n_chunks = p->depth / CHUNK;
-    if (p->copies_b && s->first) {
-        const int64_t lines = p->n - right >= TILE_COLS ? CHUNK : 0;
-        return (TileCopy){p->b + p->n0 + right,
-                          p->packed + gemm_tile_at(p->depth, right),
-                          lines,
-                          lines * n_chunks,
-                          TILE_COLS,
-                          g->ldb,
-                          TILE_COLS,
-                          CHUNK * g->ldb,
-                          CHUNK * TILE_COLS,
-                          TILE_COLS};
-    }
-    const int64_t n_tiles = ceil_div(p->n, TILE_COLS), tile = j / TILE_COLS;
-    if (!p->copies_a || s->next_rows == 0) return (TileCopy){0};
-    const float *a = p->a + (s->m0 + s->rows) * (g->trans_a ? 1 : g->lda);
-    if (!g->trans_a) {
-        const int64_t row = part_begin(s->next_rows, n_tiles, tile),
-                      rows = part_begin(s->next_rows, n_tiles, tile + 1) - row;
-        return (TileCopy){a + row * g->lda,
-                          s->next + row * CHUNK,
-                          rows,
-                          rows * n_chunks,
-                          CHUNK,
-                          g->lda,
-                          CHUNK,
-                          CHUNK,
-                          STRIP_ROWS * CHUNK,
-                          rows * g->lda};
-    }
-    const int64_t lines = ceil_div(p->depth, n_tiles * n_chunks);
-    const int64_t k = min64(p->depth, tile * lines * n_chunks), end = k + lines * n_chunks;
-    const int64_t n = min64(p->depth, end) - k;
-    return (TileCopy){a + k * g->lda,
-                      s->next + k * STRIP_ROWS,
-                      lines,
-                      n,
-                      s->next_rows,
-                      g->lda,
-                      STRIP_ROWS,
-                      lines * g->lda,
-                      lines * STRIP_ROWS,
-                      end < p->depth ? n * g->lda : s->next_rows - k * g->lda};
-}
 
 /* Where the sums of the panels before are, for rows from s->m0 and columns from j on. */
 SIMD const float *sums_before(const Block *p, const Strip *s, int64_t j, int64_t *ld)
@@ -258,142 +153,99 @@ SIMD const float *sums_before(const Block *p, const Strip *s, int64_t j, int64_t
     return (held ? p->held : p->c) + s->m0 * *ld + p->n0 + j;
 }
 
-/* The tile at column j, added to C when it is to be. The sums go to C at once when they are whole
- * vectors and nothing else is to be done to them. */
+/* The tile at column j: from the kernel's registers to where it goes, unless it ends within a
+ * vector or a step takes a function. */
 static void multiply_tile(const Block *p, const Strip *s, int64_t j)
 {
     const Gemm *g = p->g;
-    _Alignas(64) float tile[TILE_ROWS * TILE_COLS];
-    const int64_t columns = min64(TILE_COLS, p->n - j);
-    float *c = p->c + s->m0 * g->ldc + p->n0 + j;
-    const int n_steps = p->last ? g->n_steps : 0;
-    const float *ahead = s->next + j / TILE_COLS * ceil_div(p->depth, CHUNK) * TILE_AHEAD * CHUNK;
-    TileBase base = {NULL, g->ldc, ahead, choose_copy(p, s, j)};
-    if (g->accumulate || !p->first) base.p = sums_before(p, s, j, &base.ld);
-    if (n_steps == 0 && columns % VL == 0 && !(p->held && !p->last)) {
-        run_tile(p, s, j, &base, c, g->ldc);
+    _Alignas(64) float sums[GEMM_ROWS * GEMM_COLS];
+    const int nv = gemm_vectors(p->n, j);
+    const int64_t columns = min64(GEMM_COLS, p->n - j), n = p->n0 + j;
+    const bool hold = p->held && !p->last;
+    const EpiloguePlace at = {p->range.item, s->m0, n, s->rows, columns, GEMM_COLS};
+    GemmTile t = {.a = s->a, .a_row = s->a_row, .a_step = s->a_step, .depth = p->depth, .at = &at};
+    const bool packed = p->b_packed || columns < nv * VL;
+    t.ldb = packed ? nv * VL : g->ldb;
+    t.b = packed ? p->packed + gemm_tile_at(p->depth, j) : p->b + n;
+    t.ldo = hold ? p->ld_held : g->ldc;
+    t.out = (hold ? p->held : p->c) + s->m0 * t.ldo + n;
+    t.steps = g->steps, t.n_steps = p->last ? g->n_steps : 0;
+    if (g->accumulate || !p->first) t.base = sums_before(p, s, j, &t.ldbase);
+    if (columns == nv * VL && (p->cheap || !p->last)) {
+        gemm_kernel[nv - 1][s->rows - 1](&t);
         return;
     }
-    if (base.p && columns % VL != 0) { /* tiles load whole vectors */
-        for (int64_t i = 0; i < s->rows; i++)
-            for (int64_t v = 0; v < columns; v += VL)
-                vf_store(tile + i * TILE_COLS + v,
-                         vf_load_n(base.p + i * base.ld + v, min64(VL, columns - v)));
-        base.p = tile, base.ld = TILE_COLS;
-    }
-    if (p->held && !p->last) { /* whole vectors, there is room for them */
-        run_tile(p, s, j, &base, p->held + s->m0 * p->ld_held + p->n0 + j, p->ld_held);
-        return;
-    }
-    run_tile(p, s, j, &base, tile, TILE_COLS);
-    const EpiloguePlace at = {p->range.item, s->m0, p->n0 + j, s->rows, columns};
-    K(epilogue)(g->steps, n_steps, &at, tile, NULL, 0, c, g->ldc);
+    GemmTile plain = t;
+    plain.base = NULL, plain.n_steps = 0, plain.out = sums, plain.ldo = GEMM_COLS;
+    gemm_kernel[nv - 1][s->rows - 1](&plain);
+    K(epilogue)(t.steps, t.n_steps, &at, sums, t.base, t.ldbase, t.out, t.ldo);
 }
 
-/* Part j .. j + TILE_COLS of n of what the next strip will read, and the rows of C and of the
- * epilogue's operands of this one.
+/* What the tile at column j will read last, and its part of what the next strip will read.
  * Inlined by force: gcc drops calls of functions that do nothing but prefetch. */
 SIMD void prefetch_tile(const Block *p, const Strip *s, int64_t j)
 {
     const Gemm *g = p->g;
-    const int64_t columns = min64(TILE_COLS, p->n - j);
+    const int64_t columns = min64(GEMM_COLS, p->n - j),
+                  below = p->depth <= THIN_DEPTH ? s->rows : 0;
     int64_t ld;
     const float *sums = sums_before(p, s, j, &ld);
-    for (int64_t i = 0; i < s->rows; i++) prefetch(sums, i * ld, columns);
+    for (int64_t i = below; i < below + s->rows; i++) prefetch(sums, i * ld, columns);
     for (int e = 0; p->last && e < g->n_steps; e++) {
         const EpilogueStep *step = &g->steps[e];
-        const int64_t at = p->range.item * step->batch_stride + s->m0 * step->row_stride;
-        for (int64_t i = 0; step->operand && step->row_stride != 0 && i < s->rows; i++)
-            prefetch(step->operand, at + i * step->row_stride + p->n0 + j, columns);
+        const int64_t at =
+            p->range.item * step->batch_stride + s->m0 * step->row_stride + p->n0 + j;
+        for (int64_t i = below; step->operand && step->row_stride != 0 && i < below + s->rows; i++)
+            prefetch(step->operand, at + i * step->row_stride, columns);
     }
-    if (p->a_packed || p->copies_a || g->trans_a) return;
+    if (p->rounded || s->next_rows == 0) return;
     const int64_t from = p->depth * j / p->n, to = p->depth * (j + columns) / p->n;
-    for (int64_t i = 0; i < s->next_rows; i++)
-        prefetch_first(p->a, (s->m0 + s->rows + i) * g->lda + from, to - from);
+    for (int64_t i = s->rows; !g->trans_a && i < s->rows + s->next_rows; i++)
+        prefetch_first(s->a, i * g->lda + from, to - from);
+    for (int64_t k = from; g->trans_a && k < to; k++)
+        prefetch_first(s->a, k * g->lda + s->rows + s->next_rows - 1, 1);
 }
 
-/* The first row of each of n strips from strip i on, and the end of the last. */
-static void cut_strips(int64_t m0, int64_t m1, int64_t i, int n, int64_t begin[])
+/* The first row of strip i of rows m0..m1. */
+static int64_t strip_begin(int64_t m0, int64_t m1, int64_t i)
 {
-    const int64_t n_strips = ceil_div(m1 - m0, TILE_ROWS);
-    for (int q = 0; q <= n; q++)
-        begin[q] = m0 + part_begin(m1 - m0, n_strips, min64(i + q, n_strips));
-}
-
-/* Packs strips i .. i + n of rows m0..m1. */
-static void pack_strips(const Block *p, int64_t m0, int64_t m1, int64_t i, int n)
-{
-    int64_t begin[A_GROUP + 1];
-    const int64_t at = i % p->n_held * gemm_strip_floats(p->depth);
-    cut_strips(m0, m1, i, n, begin);
-    K(gemm_pack_a)(&p->range, begin, n, p->strip + at);
+    const int64_t n_strips = ceil_div(m1 - m0, GEMM_ROWS);
+    return m0 + part_begin(m1 - m0, n_strips, min64(i, n_strips));
 }
 
 /* Rows m0..m1 of the block. */
 static void sweep_rows(const Block *p, int64_t m0, int64_t m1)
 {
     const Gemm *g = p->g;
-    const int64_t n_strips = ceil_div(m1 - m0, TILE_ROWS), floats = gemm_strip_floats(p->depth);
-    Strip s = {.a_in_place = reads_a_in_place(g, p->n)};
-    for (int32_t i = 0; i * CHUNK < p->depth; i++)
-        s.segment[i] =
-            (TileSegment){i * STRIP_ROWS * CHUNK, (int32_t)min64(CHUNK, p->depth - i * CHUNK)};
+    const int64_t n_strips = ceil_div(m1 - m0, GEMM_ROWS),
+                  lda = p->rounded ? p->ld_rounded : g->lda;
+    Strip s = {.a_row = g->trans_a ? 1 : lda, .a_step = g->trans_a ? lda : 1};
     for (int64_t i = 0; i < n_strips; i++) {
-        int64_t begin[3]; /* of this strip and the next */
-        cut_strips(m0, m1, i, 2, begin);
-        const bool copied = p->copies_a && i > (p->copies_b ? 1 : 0);
-        if (!p->a_packed && !s.a_in_place && !copied) pack_strips(p, m0, m1, i, 1);
-        s.first = i == 0;
-        s.m0 = begin[0];
-        s.rows = begin[1] - begin[0];
-        s.next_rows = begin[2] - begin[1];
-        s.packed = p->strip + i % p->n_held * floats;
-        s.next = p->strip + (i + 1) % p->n_held * floats;
-        for (int64_t j = 0; j < p->n; j += TILE_COLS) {
+        const int64_t next = strip_begin(m0, m1, i + 1);
+        s.m0 = strip_begin(m0, m1, i);
+        s.rows = next - s.m0;
+        s.next_rows = strip_begin(m0, m1, i + 2) - next;
+        s.a = p->rounded ? p->rounded + (s.m0 - m0) * s.a_row : p->a + s.m0 * s.a_row;
+        for (int64_t j = 0; j < p->n; j += GEMM_COLS) {
             prefetch_tile(p, &s, j);
             multiply_tile(p, &s, j);
         }
     }
 }
 
-/* Packs columns j..j + n of the block's B. */
-static void pack_columns(const Block *p, int64_t j, int64_t n)
-{
-    if (n > 0) K(gemm_pack_b)(&p->range, p->n0 + j, n, p->packed + gemm_tile_at(p->depth, j));
-}
-
-/* Rows m0..m1; when `again`, what is packed of B is there from the rows before. Tiles load whole
- * vectors: of a B that is read in place, at least a ragged last tile is padded. Tiles that pack
- * begin with the second column of tiles and leave the ragged one. */
+/* Rows m0..m1; when `again`, what is packed of B is there from the rows before. Kernels load whole
+ * vectors: of a B that is read in place, a last tile that ends within one is padded. */
 static void multiply_block(Block *p, int64_t m0, int64_t m1, bool again)
 {
     const Gemm *g = p->g;
-    const int64_t whole = p->n / TILE_COLS * TILE_COLS;
     const bool must = g->trans_b || g->bf16 || g->format != WEIGHT_F32;
-    const int64_t near = m1 - m0 <= IN_PLACE_ROWS ? FEW_PAGES : NEAR;
-    p->b_packed = must || (ceil_div(m1 - m0, TILE_ROWS) >= PACK_STRIPS && g->ldb > near);
-    p->copies_b = p->b_packed && !must && !again && g->k > 0 && g->k % CHUNK == 0 && g->ldb <= FAR;
-    const int64_t ragged = (p->n - whole) % VL == 0 ? p->n : whole;
-    if (!again && p->copies_b) {
-        pack_columns(p, 0, min64(p->n, TILE_COLS));
-        pack_columns(p, max64(whole, TILE_COLS), p->n - max64(whole, TILE_COLS));
-    } else if (!again) {
-        const int64_t from = p->b_packed ? 0 : ragged;
-        pack_columns(p, from, p->n - from);
-    }
+    const bool few = m1 - m0 <= FEW_ROWS || (m1 - m0) * g->ldb <= IN_PLACE_FLOATS;
+    p->b_packed = must || !(few || g->ldb <= NEAR);
+    const int64_t ragged = p->n % VL == 0 ? p->n : p->n / GEMM_COLS * GEMM_COLS;
+    const int64_t from = p->b_packed ? 0 : ragged;
+    if (!again && from < p->n) K(gemm_pack_b)
+    (&p->range, p->n0 + from, p->n - from, p->packed + gemm_tile_at(p->depth, from));
     sweep_rows(p, m0, m1);
-}
-
-/* Few k: block after block of columns. */
-static void multiply_thin(const Gemm *g, const Blocking *size, const TilePart *t, float *packed)
-{
-    const PackRange range = {g, t->item, 0, g->k, NULL};
-    TilePart block = *t;
-    for (; block.n0 < t->n1; block.n0 += size->columns) {
-        block.n1 = min64(block.n0 + size->columns, t->n1);
-        K(gemm_pack_b)(&range, block.n0, block.n1 - block.n0, packed);
-        K(gemm_thin)(g, &block, packed);
-    }
 }
 
 static void multiply_item(const Gemm *g, const Blocking *size, const TilePart *t, float *scratch)
@@ -402,20 +254,18 @@ static void multiply_item(const Gemm *g, const Blocking *size, const TilePart *t
         K(gemm_skinny)(g, t, K_PANEL);
         return;
     }
-    if (g->k > 0 && g->k <= THIN_DEPTH && g->n >= TILE_COLS && !g->bf16 &&
-        g->format == WEIGHT_F32) {
-        multiply_thin(g, size, t, scratch + size->strip_floats + size->row_floats);
-        return;
-    }
     const int64_t item = t->item;
     const int64_t n_rows = size->rows ? size->rows : t->m1 - t->m0;
     const int64_t n_blocks = ceil_div(t->n1 - t->n0, size->columns);
-    float *rows = scratch + size->strip_floats, *held = NULL;
+    float *rows = scratch + size->rounded_floats, *held = NULL;
     if (size->held_floats > 0) /* at the end of the thread's scratch; (0, 0) may lie before it */
         held = scratch + (int64_t)thread_floats(size) - size->held_floats - t->m0 * size->ld_held -
                t->n0;
+    bool cheap = true;
+    for (int s = 0; s < g->n_steps; s++) cheap = cheap && epilogue_is_cheap(g->steps[s].op);
     for (int64_t k = 0; k == 0 || k < g->k; k += size->depth)
         for (int64_t m = t->m0; m < t->m1; m += n_rows) {
+            const int64_t m1 = min64(m + n_rows, t->m1);
             Block p = {
                 .g = g,
                 .a = g->a + item * g->stride_a + (g->trans_a ? k * g->lda : k),
@@ -429,19 +279,14 @@ static void multiply_item(const Gemm *g, const Blocking *size, const TilePart *t
                 .depth = min64(size->depth, g->k - k),
                 .first = k == 0,
                 .last = k + size->depth >= g->k,
-                .strip = scratch,
+                .cheap = cheap,
+                .rounded = size->rows ? scratch : NULL,
+                .ld_rounded = size->ld_rounded,
                 .packed = rows + size->row_floats,
             };
-            const int64_t m1 = min64(m + n_rows, t->m1), n_strips = ceil_div(m1 - m, TILE_ROWS);
-            p.n_held = size->rows > 0 ? n_strips : size->copies ? 2 : 1;
-            for (int64_t i = 0; i < n_strips && size->rows > 0 && !size->copies; i += A_GROUP)
-                pack_strips(&p, m, m1, i, (int)min64(A_GROUP, n_strips - i));
-            for (int64_t n = t->n0; n < t->n1; n += size->columns) {
-                p.a_packed = size->rows > 0 && (!size->copies || n > t->n0);
-                p.copies_a = size->copies && !p.a_packed &&
-                             !reads_a_in_place(g, min64(size->columns, t->n1 - n));
-                p.n0 = n;
-                p.n = min64(size->columns, t->n1 - n);
+            if (p.rounded) K(gemm_round_a)(&p.range, m, m1 - m, p.ld_rounded, scratch);
+            for (p.n0 = t->n0; p.n0 < t->n1; p.n0 += size->columns) {
+                p.n = min64(size->columns, t->n1 - p.n0);
                 multiply_block(&p, m, m1, m > t->m0 && n_blocks == 1);
             }
         }

@@ -1,12 +1,11 @@
-/* gemm_pack -- the operands of a product as the register tiles read them. Internal to gemm.
+/* gemm_pack -- the operands of a product as its kernel reads them. Internal to gemm.
  *
  * B: columns tile by tile, to[gemm_tile_at(depth, j) + k * width + c]: a tile of `width` columns
- * (one or two vectors, zero-padded) starts at column j. A: strip[segment][row][k] in segments of
- * CHUNK k, or strip[k][row] when A is transposed, with room for STRIP_ROWS rows. */
+ * (whole vectors, zero-padded) starts at column j. */
 #ifndef SEQLAB_CPU_GEMM_PACK_H
 #define SEQLAB_CPU_GEMM_PACK_H
 
-#include "cpu/gemm_tile.h"
+#include "cpu/gemm_kernel.h"
 
 /* The part of C that a thread owns, in one batch item. */
 typedef struct TilePart {
@@ -20,35 +19,28 @@ typedef struct PackRange {
     float *rows; /* for dequantised rows of B: gemm_row_floats(depth) */
 } PackRange;
 
-/* Columns n0..n0+n of B; to is the place of column n0. */
+/* Columns n0..n0+n of B, n0 a multiple of GEMM_COLS from where the block begins; to is the place of
+ * column n0. */
 void K(gemm_pack_b)(const PackRange *r, int64_t n0, int64_t n, float *to);
-/* Strip i is rows begin[i]..begin[i + 1] of A; it goes to strip + i * gemm_strip_floats(depth). */
-void K(gemm_pack_a)(const PackRange *r, const int64_t begin[], int n_strips, float *strip);
+/* Rows m0..m0+rows of A, rounded to bfloat16: to[k][row] when A is transposed, else to[row][k],
+ * lines ld apart. */
+void K(gemm_round_a)(const PackRange *r, int64_t m0, int64_t rows, int64_t ld, float *to);
 
 /* Numbers first..first+n of row `row` of a quantised B. */
 void K(gemm_dequantise)(const Gemm *g, int64_t row, int64_t first, int64_t n, float *to);
 
 /* Columns of B in one block at most. */
 enum { N_BLOCK = 512 };
-/* Rows of a strip: those of a tile, to whole vectors. */
-enum { STRIP_ROWS = (TILE_ROWS + VL - 1) / VL * VL };
-
 SIMD int64_t gemm_row_floats(int64_t depth)
 {
-    return max64(N_BLOCK, TILE_COLS * depth);
+    return max64(N_BLOCK, GEMM_COLS * depth);
 }
 
-/* A line more than it holds: strips of a power of two would share their places in L1. */
-SIMD int64_t gemm_strip_floats(int64_t depth)
-{
-    return STRIP_ROWS * CHUNK * ceil_div(depth, CHUNK) + CHUNK;
-}
-
-/* The place of the tile at column j, a multiple of TILE_COLS; of the end for any j. Tiles are two
- * lines more apart than they are long, for the same reason. */
+/* The place of the tile at column j, a multiple of GEMM_COLS; of the end for any j. Tiles are two
+ * lines more apart than they are long: of a power of two, they would share their places in L1. */
 SIMD int64_t gemm_tile_at(int64_t depth, int64_t j)
 {
-    return j * depth + ceil_div(j, TILE_COLS) * 2 * CHUNK;
+    return j * depth + ceil_div(j, GEMM_COLS) * 2 * CHUNK;
 }
 
 #endif

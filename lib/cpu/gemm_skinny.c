@@ -15,12 +15,11 @@
 
 /* Lines of the large operand at a time: sums of SKINNY times as many fill L1. */
 enum { LINES = 512 };
-/* A large operand of so many numbers comes from L2 however it is walked: tiles, which keep the sums
- * in registers, then beat the way across. */
-enum { NEAR_FLOATS = 64 * 1024 };
-/* Small lines up to which a transposed block and the sums fit in the registers; with more, the
- * block goes through L1. */
-enum { IN_REGISTERS = 8 };
+/* A large operand of so many numbers comes from L2 however it is walked: the kernel, which keeps
+ * the sums in registers, then beats the way across. So it does where few rows of C read rows of B
+ * that are no farther apart than FAR, unless they would read them twice (two strips, up to so many
+ * rows) or a line or two at a time. */
+enum { NEAR_FLOATS = 64 * 1024, FAR = 2500, TWICE_ROWS = 10 };
 
 /* One panel of k; x(k, line) and s(i, k) from the panel's first k on. */
 typedef struct Panel {
@@ -42,8 +41,12 @@ static bool goes_down(const Gemm *g, const TilePart *t)
 bool K(gemm_is_skinny)(const Gemm *g, const TilePart *t)
 {
     const int64_t rows = t->m1 - t->m0, columns = t->n1 - t->n0, lines = max64(rows, columns);
-    return min64(rows, columns) <= SKINNY && lines >= TILE_COLS && g->k > 0 && !g->bf16 &&
-           g->format == WEIGHT_F32 && (goes_down(g, t) || lines * g->k > NEAR_FLOATS);
+    if (min64(rows, columns) > SKINNY || lines < TILE_COLS || g->k == 0) return false;
+    if (g->bf16 || g->format != WEIGHT_F32) return false;
+    if (goes_down(g, t)) return true;
+    if (lines * g->k <= NEAR_FLOATS) return false;
+    const bool across = rows > GEMM_ROWS || GEMM_COLS < 4 * CHUNK;
+    return rows > columns || g->ldb > FAR || (across && rows <= TWICE_ROWS);
 }
 
 /* r[l] lane i = x(k + l, line i), zero where there is none. */
@@ -73,7 +76,7 @@ SIMD void down(int p, const Panel *q, int64_t line, float *sum)
 #pragma GCC unroll 16
         for (int i = 0; i < VL; i++) prefetch(x, (VL + i) * ldx, VL);
         load_block(x, ldx, n_k, q->lines - line, r);
-        if (p <= IN_REGISTERS && n_k == VL) {
+        if (n_k == VL) {
 #pragma GCC unroll 16
             for (int l = 0; l < VL; l++)
 #pragma GCC unroll 16
@@ -170,13 +173,13 @@ static void finish(const Panel *q, int64_t line, int64_t n, float *sum)
 {
     const TilePart *t = q->part;
     if (q->rows_are_few) {
-        finish_tile(q, &(EpiloguePlace){t->item, t->m0, t->n0 + line, q->few, n}, sum);
+        finish_tile(q, &(EpiloguePlace){t->item, t->m0, t->n0 + line, q->few, n, TILE_COLS}, sum);
         return;
     }
     _Alignas(64) float turned[TILE_COLS * TILE_COLS];
     for (int64_t i = 0; i < q->few; i += TILE_COLS) {
-        const EpiloguePlace at = {t->item, t->m0 + line, t->n0 + i, n,
-                                  min64(TILE_COLS, q->few - i)};
+        const EpiloguePlace at = {
+            t->item, t->m0 + line, t->n0 + i, n, min64(TILE_COLS, q->few - i), TILE_COLS};
         transpose_tile(at.columns, sum + i * TILE_COLS, turned);
         finish_tile(q, &at, turned);
     }

@@ -1,4 +1,5 @@
-/* gemm_tile -- the register tiles that every matrix product and convolution is made of.
+/* gemm_tile -- the register tiles that convolutions and attention are made of (products of matrices
+ * have their own, gemm_kernel), and the arithmetic of cutting work into parts.
  *
  * A tile is p rows by nv vectors of outputs, held in registers: out[i][j] = sum_k a(i, k) b(k, j),
  * one chain of fused multiply-adds from zero, k ascending. b is read as vectors over j, a is
@@ -17,10 +18,8 @@
 #include "cpu/simd.h"
 
 /* Internal names get the suffix of the ISA as kernels do. */
-#define tile_rows        K(tile_rows)
-#define tile_columns     K(tile_columns)
-#define tile_rows_add    K(tile_rows_add)
-#define tile_columns_add K(tile_columns_add)
+#define tile_rows    K(tile_rows)
+#define tile_columns K(tile_columns)
 
 enum { CHUNK = 16 }; /* floats; one cache line, so that the rows of a segment are neighbours */
 
@@ -50,41 +49,9 @@ typedef void TileRows(const float *a, const TileSegment *segment, int64_t n_segm
 typedef void TileColumns(const float *a, const float *b, const TileWalk *walk, float *out,
                          int64_t ldo);
 
-/* Lines that a tile copies between its multiply-adds, which leave the load and store ports half
- * idle: packing at no cost. `lines` for each CHUNK of k, `left` in all; a line is padded with zeros
- * to whole vectors. Lines `ahead` of those that are copied are asked for. */
-typedef struct TileCopy {
-    const float *from;
-    float *to;
-    int64_t lines, left, floats;
-    int64_t from_line, to_line; /* from one line to the next */
-    int64_t from_chunk, to_chunk;
-    int64_t ahead;
-} TileCopy;
-
-/* What a tile is added to, (p, nv * VL) with row stride ld, or NULL; it may be the tile's own
- * place. `ahead`: lines that are asked for meanwhile, TILE_AHEAD for each CHUNK of k. */
-typedef struct TileBase {
-    const float *p;
-    int64_t ld;
-    const float *ahead;
-    TileCopy copy;
-} TileBase;
-
-enum { TILE_AHEAD = 2 };
-
-typedef void TileRowsAdd(const float *a, const TileSegment *segment, int64_t n_segments,
-                         const float *b, int64_t ldb, const TileBase *base, float *out,
-                         int64_t ldo);
-typedef void TileColumnsAdd(const float *a, const float *b, const TileWalk *walk,
-                            const TileBase *base, float *out, int64_t ldo);
-
-/* [nv - 1][p - 1]; the second pair gives base + tile. Columns: the walk's lines are what has CHUNK
- * of k. */
+/* [nv - 1][p - 1] */
 extern TileRows *const tile_rows[2][TILE_ROWS_NARROW];
 extern TileColumns *const tile_columns[2][TILE_ROWS_NARROW];
-extern TileRowsAdd *const tile_rows_add[2][TILE_ROWS_NARROW];
-extern TileColumnsAdd *const tile_columns_add[2][TILE_ROWS_NARROW];
 
 /* How many vectors a tile has that starts at column j of n. */
 SIMD int tile_vectors(int64_t n, int64_t j)
