@@ -27,6 +27,7 @@ typedef struct SumPlan {
     int64_t to_stride;              /* of the columns */
     int64_t ahead_line, ahead_step; /* of an output row: see run_ahead */
     int threads;
+    bool streams; /* outputs go past the caches */
     float *bands; /* for each thread */
 } SumPlan;
 
@@ -114,6 +115,12 @@ static SumPlan make_plan(const ConvShape *s, bool backward, Carve *c)
     return p;
 }
 
+/* Whether all vectors of outputs are whole and on their places. */
+static bool streams(const float *out, int64_t pixel, int64_t floats)
+{
+    return simd_streams(floats) && pixel % TILE_COLS == 0 && simd_lead(out) == 0;
+}
+
 /* to[k][0..width) for columns j..j+width of one group; columns past the last are zero. */
 static void pack_tile(const SumPlan *p, const ConvShape *s, const ConvGrid *g, const float *w,
                       int64_t j, float *to)
@@ -176,6 +183,7 @@ static void sum_row(const SumPlan *p, const Sum *s, const float *weights, Row *a
                  .n_segments = n_lines * line_segments,
                  .b = weights + first * line_depth * nv * VL,
                  .ldo = whole ? s->pixel : TILE_COLS,
+                 .streams = whole && p->streams,
                  .ahead_step = p->ahead_step};
     const int64_t n_runs = ceil_div(g->x.out, tile_max_rows(nv));
     for (int64_t r = 0; r < n_runs; r++) {
@@ -254,7 +262,8 @@ void conv_general_forward(const ConvShape *s, const float *x, const float *w, fl
                           void *scratch)
 {
     Carve c = {.base = scratch};
-    const SumPlan p = make_plan(s, false, &c);
+    SumPlan p = make_plan(s, false, &c);
+    p.streams = s->groups == 1 && streams(y, s->o, s->n * s->oh * s->ow * s->o);
     run(&p, s, x, s->h * s->w * s->c, w, y, s->oh * s->ow * s->o);
 }
 
@@ -262,7 +271,8 @@ void conv_general_grad_x(const ConvShape *s, const float *dy, const float *w, fl
                          void *scratch)
 {
     Carve c = {.base = scratch};
-    const SumPlan p = make_plan(s, true, &c);
+    SumPlan p = make_plan(s, true, &c);
+    p.streams = s->groups == 1 && streams(dx, s->c, s->n * s->h * s->w * s->c);
     run(&p, s, dy, s->oh * s->ow * s->o, w, dx, s->h * s->w * s->c);
 }
 

@@ -37,7 +37,7 @@ SIMD void sum_body(int p, int nv, bool half, bool chunks, const SumTile *t)
     const float *b = t->b;
     for (int64_t s = 0; s < t->n_segments; s++) {
         const float *x = t->a + t->segment[s].offset;
-        if (s == max64(0, t->n_segments - OUT_AHEAD))
+        if (!t->streams && s == max64(0, t->n_segments - OUT_AHEAD))
 #pragma GCC unroll 16
             for (int i = 0; i < p; i++)
                 for (int j = 0; j < width; j += CHUNK)
@@ -66,7 +66,11 @@ SIMD void sum_body(int p, int nv, bool half, bool chunks, const SumTile *t)
     for (int i = 0; i < p; i++) {
         float *out = t->out + i * t->ldo;
 #pragma GCC unroll 2
-        for (int j = 0; j < nv; j++) vf_store(out + j * VL, sum[i][j]);
+        for (int j = 0; j < nv; j++)
+            if (t->streams)
+                vf_stream(out + j * VL, sum[i][j]);
+            else
+                vf_store(out + j * VL, sum[i][j]);
         if (half) vh_store(out + nv * VL, rest[i]);
     }
 }

@@ -40,6 +40,7 @@ typedef struct SumTile {
     const float *b; /* rows of nv * VL floats */
     float *out;
     int64_t ldo;
+    bool streams;       /* out goes past the caches; it and ldo are whole vectors */
     const float *ahead; /* what is asked for, ahead_step floats with each segment */
     int64_t ahead_step;
 } SumTile;
