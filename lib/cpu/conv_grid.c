@@ -158,6 +158,7 @@ void conv_grid_share(ConvGrid *g, const ConvGrid *all)
     g->n_lines = all->n_lines;
     g->first_column = all->first_column;
     g->width = all->width;
+    g->output = all->output;
     g->line = all->line;
     g->plane = all->plane;
     g->floats = all->floats;

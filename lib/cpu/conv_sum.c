@@ -9,6 +9,9 @@
 
 /* A band's copy of the input should stay in L2 beside the weights, and not be far from L1. */
 enum { BAND_FLOATS = 24 * 1024 };
+/* Floats from the inputs of one output to the next's, at most, for the source to be read in place.
+ */
+enum { NEAR = 256 };
 
 /* One grid with its packed weights and where its outputs lie. */
 typedef struct Sum {
@@ -27,8 +30,9 @@ typedef struct SumPlan {
     int64_t to_stride;              /* of the columns */
     int64_t ahead_line, ahead_step; /* of an output row: see run_ahead */
     int threads;
-    bool streams; /* outputs go past the caches */
-    float *bands; /* for each thread */
+    bool in_place; /* the source is read where it is */
+    bool streams;  /* outputs go past the caches */
+    float *bands;  /* for each thread */
 } SumPlan;
 
 /* Where a row of outputs reads, writes and asks for what comes next. */
@@ -85,6 +89,25 @@ static void plan_ahead(SumPlan *p, const ConvShape *s)
     p->ahead_step = ceil_div(p->ahead_line, max64(1, n_tiles * steps));
 }
 
+/* Of one tap that meets every output inside the source there is no need for a copy, where pixels
+ * are near. */
+static bool reads_in_place(const ConvGrid *g)
+{
+    int64_t y0, y1, x0, x1;
+    if (g->y.n_taps != 1 || g->x.n_taps != 1 || g->x.stride * g->pitch > NEAR) return false;
+    conv_axis_inside(&g->y, 0, &y0, &y1);
+    conv_axis_inside(&g->x, 0, &x0, &x1);
+    return g->y.tap == 0 && g->x.tap == 0 && y1 - y0 == g->y.out && x1 - x0 == g->x.out;
+}
+
+static void place_grid(ConvGrid *g)
+{
+    g->output = g->x.stride * g->pitch;
+    g->line = g->x.in * g->pitch;
+    g->plane = CHUNK;
+    g->floats = 0;
+}
+
 /* The plan in scratch memory; with c->base NULL it only counts the bytes. */
 static SumPlan make_plan(const ConvShape *s, bool backward, Carve *c)
 {
@@ -100,6 +123,8 @@ static SumPlan make_plan(const ConvShape *s, bool backward, Carve *c)
     else
         p.all = make_sum(s, false, 0).grid;
     conv_grid_cut(&p.all, band_rows(&p.all, s->n, p.threads));
+    p.in_place = reads_in_place(&p.all);
+    if (p.in_place) place_grid(&p.all);
     p.sum = carve(c, (size_t)p.n_sums * sizeof *p.sum);
     for (int64_t i = 0; i < p.n_sums; i++) {
         Sum sum = make_sum(s, backward, i);
@@ -193,7 +218,7 @@ static void sum_row(const SumPlan *p, const Sum *s, const float *weights, Row *a
         t.a = at->band + begin * g->output;
         t.out = whole ? to : tile;
         t.ahead = at->ahead;
-        (g->whole_lines ? conv_lines_tile : conv_sum_tile)[kind][n - 1](&t);
+        (g->output == CHUNK ? conv_sum_tile : conv_lines_tile)[kind][n - 1](&t);
         at->ahead = moved(at->ahead, t.n_segments * p->ahead_step);
         if (!whole) copy_tile(tile, n, at->columns, to, s->pixel);
     }
@@ -223,13 +248,15 @@ static void sum_band(const SumPlan *p, int64_t groups, const float *source, int6
     const int64_t line = g->y.stride * g->x.in * g->pitch,
                   n_tiles = ceil_div(p->columns, TILE_COLS);
     for (int64_t group = 0; group < groups; group++) {
-        if (g->depth > 0) conv_gather(g, source + group * g->channels, row, n_rows, band);
+        const float *from = source + group * g->channels;
+        if (g->depth > 0 && !p->in_place) conv_gather(g, from, row, n_rows, band);
+        from = p->in_place ? from + row * line : band;
         for (int64_t t = 0; t < n_tiles; t++)
             for (int64_t i = 0; i < n_rows; i++) {
                 /* The next band comes from memory while this one is computed. */
                 const int64_t share =
                     part_begin(p->ahead_line, n_tiles * groups, group * n_tiles + t);
-                Row at = {.band = band + i * g->y.stride * g->line,
+                Row at = {.band = from + i * g->y.stride * g->line,
                           .ahead = moved(source, (row + n_rows + i) * line + share),
                           .out = out,
                           .row = row + i};

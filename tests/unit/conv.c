@@ -276,6 +276,19 @@ TEST(conv, gradient_of_a_product_over_pixels_matches_float64)
     }
 }
 
+/* 1x1 over pixels that are read in place: as a product of few columns, and by strides. */
+TEST(conv, matches_float64_by_one_tap_in_place)
+{
+    Pcg rng = pcg_seed(3, 5);
+    ConvShape shapes[] = {square(2, 17, 40, 9, 1, 1, 0), square(1, 19, 24, 70, 1, 1, 0),
+                          square(2, 18, 33, 40, 1, 2, 0), square(2, 16, 34, 20, 1, 3, 0)};
+    shapes[2].stride[0] = 1, shapes[3].groups = 2;
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        set_outputs(&shapes[i]);
+        check_all(&shapes[i], &rng);
+    }
+}
+
 /* Tiles of 4x4 outputs that stick out on two sides, paddings 0 to 2, ragged channels. A tile's
  * outputs share their rounding errors, so an output over few taps is bounded by its neighbours. */
 TEST(conv, matches_float64_by_winograd_at_odd_sizes)
@@ -389,7 +402,8 @@ TEST(conv, has_the_same_bits_on_every_isa_and_thread_count)
                           square(7, 13, 17, 37, 3, 1, 2),  square(9, 13, 270, 270, 3, 2, 1),
                           square(19, 15, 32, 32, 3, 2, 1), square(3, 30, 48, 48, 3, 1, 1),
                           square(3, 30, 64, 64, 3, 1, 1),  square(9, 11, 3, 16, 3, 1, 1),
-                          square(3, 10, 64, 83, 1, 1, 0),  square(2, 13, 90, 64, 1, 1, 0)};
+                          square(3, 10, 64, 83, 1, 1, 0),  square(2, 13, 90, 64, 1, 1, 0),
+                          square(2, 18, 40, 9, 1, 1, 0)};
     shapes[6].groups = 40, shapes[7].groups = 2, shapes[9].groups = 270;
     shapes[10].groups = 16, shapes[11].groups = 12, shapes[12].groups = 8;
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
