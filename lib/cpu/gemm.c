@@ -13,8 +13,9 @@
  *
  * One thread owns a block of C. For each panel of k and each block of columns it packs B into L2
  * (zero-padded to whole vectors), then goes down its rows, a strip of at most GEMM_ROWS at a time,
- * while the next strip is asked for. A is read where it lies, transposed or not: to pack it costs
- * more than it saves. So is B when its rows are near each other or are used too few times.
+ * while the next strip is asked for. A is read where it lies, transposed or not: with wide tiles,
+ * to pack it costs more than it saves. So is B when its rows are near each other or are used too
+ * few times.
  *
  * Parts with few rows or columns go to gemm_skinny, which computes the same chains. */
 #include "cpu/gemm_pack.h"
@@ -23,13 +24,18 @@
 enum { K_PANEL = 256 };
 /* Of packed B: what leaves room in 1 MB of L2. */
 enum { BLOCK_FLOATS = 200 * 1024 };
-/* Of A that is rounded at once. */
-enum { ROUNDED_FLOATS = 1024 * 1024 };
+/* Of A that is copied at once. */
+enum { COPY_FLOATS = 1024 * 1024 };
 /* A thread's part of C that it holds between panels of k, at most: see Block.held. */
 enum { HELD_FLOATS = 1024 * 1024 };
 /* Rows of C that read B in place when its rows are contiguous: up to FEW_ROWS, more the nearer the
  * rows of B are to each other (rows times their distance), and any number when they are NEAR. */
 enum { FEW_ROWS = 28, IN_PLACE_FLOATS = 200 * 1024, NEAR = 128 };
+/* Walks down a transposed A that a copy costs. */
+enum { WALKS = 6 };
+/* The next block of B is asked for where B has so many numbers, more than L2 holds, and C not more
+ * rows than that: with more, it would wait in L2 for too long, and take the room of this one. */
+enum { COMING_FLOATS = 1024 * 1024, COMING_ROWS = 600 };
 /* k up to which the sums take less time than C, and what the steps read, takes to come: the next
  * strip's are asked for, not this one's. */
 enum { THIN_DEPTH = 128 };
@@ -56,9 +62,11 @@ typedef struct Block {
     bool first, last;
     bool cheap; /* all steps can be done in the kernel's registers */
     bool b_packed;
-    const float *rounded; /* A, or NULL */
-    int64_t ld_rounded;
-    float *packed; /* B */
+    const float *copy; /* of A, or NULL */
+    float *packed;     /* B */
+    /* The block of B that comes next, where it lies: 0 lines when it is not to be asked for. */
+    const float *coming;
+    int64_t coming_lines, coming_floats;
 } Block;
 
 /* In multiply-adds of one k. Packing moves a number of A or B in the time of several lanes of them.
@@ -93,13 +101,20 @@ static Split choose_split(const Gemm *g)
     return best;
 }
 
+/* A product with n columns in a block: whether A is copied, because it is to be rounded, or because
+ * narrow tiles would walk down a transposed A too often. */
+static bool copies_a(const Gemm *g, int64_t n)
+{
+    const bool narrow = GEMM_COLS < 4 * CHUNK;
+    return g->bf16 || (narrow && g->trans_a && g->k > THIN_DEPTH && n > WALKS * GEMM_COLS);
+}
+
 /* How blocks are cut: the same for every thread. */
 typedef struct Blocking {
     int64_t depth;
-    int64_t rows; /* of A that are rounded at once; 0: A is read in place */
-    int64_t ld_rounded;
+    int64_t rows;    /* of A that are copied at once; 0: A is read in place */
     int64_t columns; /* whole tiles */
-    int64_t rounded_floats, row_floats, packed_floats;
+    int64_t copy_floats, row_floats, packed_floats;
     int64_t held_floats, ld_held; /* 0: what is summed lies in C */
 } Blocking;
 
@@ -116,18 +131,16 @@ static Blocking choose_blocking(const Gemm *g, const Split *s)
     k.ld_held = ceil_div(n, CHUNK) * CHUNK + CHUNK;
     if ((g->n % CHUNK != 0 || s->n > 1) && g->k > K_PANEL && m * k.ld_held <= HELD_FLOATS)
         k.held_floats = m * k.ld_held;
-    if (g->bf16) {
-        k.rows = min64(m, max64(GEMM_ROWS, ROUNDED_FLOATS / depth));
-        const int64_t line = g->trans_a ? k.rows : depth;
-        k.ld_rounded = (ceil_div(line, CHUNK) | 1) * CHUNK; /* odd: see gemm_tile_at */
-        k.rounded_floats = k.ld_rounded * (g->trans_a ? depth : k.rows);
+    if (copies_a(g, n)) {
+        k.rows = min64(m, max64(GEMM_ROWS, COPY_FLOATS / depth));
+        k.copy_floats = ceil_div(k.rows, GEMM_ROWS) * gemm_strip_floats(depth);
     }
     return k;
 }
 
 static size_t thread_floats(const Blocking *k)
 {
-    const int64_t packed = k->rounded_floats + k->row_floats + k->packed_floats;
+    const int64_t packed = k->copy_floats + k->row_floats + k->packed_floats;
     return (size_t)(ceil_div(packed, CHUNK) * CHUNK + k->held_floats);
 }
 
@@ -141,7 +154,8 @@ size_t K(gemm_scratch)(const Gemm *g)
 /* A strip of rows against one block. */
 typedef struct Strip {
     int64_t m0, rows, next_rows;
-    const float *a; /* a(i, k) is at a + i * a_row + k * a_step */
+    int64_t line, end_line; /* its part of the lines of B that come next */
+    const float *a;         /* a(i, k) is at a + i * a_row + k * a_step */
     int64_t a_row, a_step;
 } Strip;
 
@@ -198,34 +212,34 @@ SIMD void prefetch_tile(const Block *p, const Strip *s, int64_t j)
         for (int64_t i = below; step->operand && step->row_stride != 0 && i < below + s->rows; i++)
             prefetch(step->operand, at + i * step->row_stride, columns);
     }
-    if (p->rounded || s->next_rows == 0) return;
     const int64_t from = p->depth * j / p->n, to = p->depth * (j + columns) / p->n;
+    const int64_t at = g->trans_b ? from : j,
+                  end = g->trans_b ? to : min64(j + columns, p->coming_floats);
+    for (int64_t i = s->line; i < s->end_line; i++) prefetch(p->coming, i * g->ldb + at, end - at);
+    if (p->copy || s->next_rows == 0) return;
     for (int64_t i = s->rows; !g->trans_a && i < s->rows + s->next_rows; i++)
-        prefetch_first(s->a, i * g->lda + from, to - from);
+        prefetch(s->a, i * g->lda + from, to - from);
     for (int64_t k = from; g->trans_a && k < to; k++)
-        prefetch_first(s->a, k * g->lda + s->rows + s->next_rows - 1, 1);
-}
-
-/* The first row of strip i of rows m0..m1. */
-static int64_t strip_begin(int64_t m0, int64_t m1, int64_t i)
-{
-    const int64_t n_strips = ceil_div(m1 - m0, GEMM_ROWS);
-    return m0 + part_begin(m1 - m0, n_strips, min64(i, n_strips));
+        prefetch(s->a, k * g->lda + s->rows + s->next_rows - 1, 1);
 }
 
 /* Rows m0..m1 of the block. */
 static void sweep_rows(const Block *p, int64_t m0, int64_t m1)
 {
     const Gemm *g = p->g;
-    const int64_t n_strips = ceil_div(m1 - m0, GEMM_ROWS),
-                  lda = p->rounded ? p->ld_rounded : g->lda;
-    Strip s = {.a_row = g->trans_a ? 1 : lda, .a_step = g->trans_a ? lda : 1};
+    const int64_t n_strips = ceil_div(m1 - m0, GEMM_ROWS);
+    Strip s = {.a_row = p->copy ? p->depth : g->lda, .a_step = 1};
+    if (g->trans_a) s.a_row = 1, s.a_step = p->copy ? STRIP_ROWS : g->lda;
     for (int64_t i = 0; i < n_strips; i++) {
-        const int64_t next = strip_begin(m0, m1, i + 1);
-        s.m0 = strip_begin(m0, m1, i);
+        const int64_t next = gemm_strip_begin(m0, m1, i + 1);
+        s.m0 = gemm_strip_begin(m0, m1, i);
         s.rows = next - s.m0;
-        s.next_rows = strip_begin(m0, m1, i + 2) - next;
-        s.a = p->rounded ? p->rounded + (s.m0 - m0) * s.a_row : p->a + s.m0 * s.a_row;
+        s.next_rows = gemm_strip_begin(m0, m1, i + 2) - next;
+        if (p->coming_lines > 0) {
+            s.line = part_begin(p->coming_lines, n_strips, i);
+            s.end_line = part_begin(p->coming_lines, n_strips, i + 1);
+        }
+        s.a = p->copy ? p->copy + i * gemm_strip_floats(p->depth) : p->a + s.m0 * s.a_row;
         for (int64_t j = 0; j < p->n; j += GEMM_COLS) {
             prefetch_tile(p, &s, j);
             multiply_tile(p, &s, j);
@@ -233,19 +247,39 @@ static void sweep_rows(const Block *p, int64_t m0, int64_t m1)
     }
 }
 
+/* Whether so many rows of C want B packed. */
+static bool packs_b(const Gemm *g, int64_t rows)
+{
+    if (g->trans_b || g->bf16 || g->format != WEIGHT_F32) return true;
+    return rows > FEW_ROWS && rows * g->ldb > IN_PLACE_FLOATS && g->ldb > NEAR;
+}
+
 /* Rows m0..m1; when `again`, what is packed of B is there from the rows before. Kernels load whole
  * vectors: of a B that is read in place, a last tile that ends within one is padded. */
 static void multiply_block(Block *p, int64_t m0, int64_t m1, bool again)
 {
-    const Gemm *g = p->g;
-    const bool must = g->trans_b || g->bf16 || g->format != WEIGHT_F32;
-    const bool few = m1 - m0 <= FEW_ROWS || (m1 - m0) * g->ldb <= IN_PLACE_FLOATS;
-    p->b_packed = must || !(few || g->ldb <= NEAR);
+    p->b_packed = packs_b(p->g, m1 - m0);
     const int64_t ragged = p->n % VL == 0 ? p->n : p->n / GEMM_COLS * GEMM_COLS;
     const int64_t from = p->b_packed ? 0 : ragged;
     if (!again && from < p->n) K(gemm_pack_b)
     (&p->range, p->n0 + from, p->n - from, p->packed + gemm_tile_at(p->depth, from));
     sweep_rows(p, m0, m1);
+}
+
+/* The block after this one: to its right, or the first of the next panel. */
+static void find_coming(Block *p, const Blocking *size, const TilePart *t)
+{
+    const Gemm *g = p->g;
+    const bool wraps = p->n0 + p->n >= t->n1;
+    const int64_t n = wraps ? t->n0 : p->n0 + p->n, k = p->range.k0 + (wraps ? p->depth : 0);
+    const int64_t rows = t->m1 - t->m0;
+    p->coming_lines = 0;
+    if (k >= g->k || !p->b || rows > COMING_ROWS || g->k * (t->n1 - t->n0) < COMING_FLOATS) return;
+    if (!g->trans_b && packs_b(g, rows)) return; /* lines that follow each other, asked for then */
+    const int64_t depth = min64(size->depth, g->k - k), columns = min64(size->columns, t->n1 - n);
+    p->coming = g->b + t->item * g->stride_b + (g->trans_b ? n * g->ldb + k : k * g->ldb + n);
+    p->coming_lines = g->trans_b ? columns : depth;
+    p->coming_floats = g->trans_b ? depth : columns;
 }
 
 static void multiply_item(const Gemm *g, const Blocking *size, const TilePart *t, float *scratch)
@@ -257,7 +291,7 @@ static void multiply_item(const Gemm *g, const Blocking *size, const TilePart *t
     const int64_t item = t->item;
     const int64_t n_rows = size->rows ? size->rows : t->m1 - t->m0;
     const int64_t n_blocks = ceil_div(t->n1 - t->n0, size->columns);
-    float *rows = scratch + size->rounded_floats, *held = NULL;
+    float *rows = scratch + size->copy_floats, *held = NULL;
     if (size->held_floats > 0) /* at the end of the thread's scratch; (0, 0) may lie before it */
         held = scratch + (int64_t)thread_floats(size) - size->held_floats - t->m0 * size->ld_held -
                t->n0;
@@ -280,13 +314,13 @@ static void multiply_item(const Gemm *g, const Blocking *size, const TilePart *t
                 .first = k == 0,
                 .last = k + size->depth >= g->k,
                 .cheap = cheap,
-                .rounded = size->rows ? scratch : NULL,
-                .ld_rounded = size->ld_rounded,
+                .copy = size->rows ? scratch : NULL,
                 .packed = rows + size->row_floats,
             };
-            if (p.rounded) K(gemm_round_a)(&p.range, m, m1 - m, p.ld_rounded, scratch);
+            if (p.copy) K(gemm_copy_a)(&p.range, m, m1, scratch);
             for (p.n0 = t->n0; p.n0 < t->n1; p.n0 += size->columns) {
                 p.n = min64(size->columns, t->n1 - p.n0);
+                find_coming(&p, size, t);
                 multiply_block(&p, m, m1, m > t->m0 && n_blocks == 1);
             }
         }

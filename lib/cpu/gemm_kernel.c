@@ -17,7 +17,6 @@ SIMD void apply_step(int p, int nv, const GemmTile *t, const EpilogueStep *s,
 {
     const EpiloguePlace *at = t->at;
     const int64_t from = at->item * s->batch_stride + at->m0 * s->row_stride + at->n0;
-    const float *y = s->operand ? s->operand + from : NULL;
     const int64_t ld = s->row_stride;
     const vf scale = vf_set1(s->p), shift = vf_set1(s->q);
 #define EACH(expression)                                                                           \
@@ -25,10 +24,10 @@ SIMD void apply_step(int p, int nv, const GemmTile *t, const EpilogueStep *s,
         _Pragma("GCC unroll 4") for (int j = 0; j < nv; j++) sum[i][j] = (expression)
     switch (s->op) {
     case MAP_ADD:
-        EACH(sum[i][j] + vf_load(y + i * ld + j * VL));
+        EACH(sum[i][j] + vf_load(s->operand + from + i * ld + j * VL));
         break;
     case MAP_MUL:
-        EACH(sum[i][j] * vf_load(y + i * ld + j * VL));
+        EACH(sum[i][j] * vf_load(s->operand + from + i * ld + j * VL));
         break;
     case MAP_AFFINE:
         EACH(vf_fma(scale, sum[i][j], shift));

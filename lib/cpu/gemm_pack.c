@@ -96,14 +96,32 @@ void K(gemm_pack_b)(const PackRange *r, int64_t n0, int64_t n, float *to)
         round_bf16(to + gemm_tile_at(r->depth, j), r->depth * gemm_vectors(n, j) * VL);
 }
 
-void K(gemm_round_a)(const PackRange *r, int64_t m0, int64_t rows, int64_t ld, float *to)
+/* A strip at a time for each k, since the rows of one k are neighbours: with a stride of 4 KB
+ * between the k a line would not live until the next strip. */
+static void copy_transposed(const PackRange *r, int64_t m0, int64_t m1, const float *a, float *to)
+{
+    const int64_t lda = r->g->lda, floats = gemm_strip_floats(r->depth);
+    const int64_t n_strips = ceil_div(m1 - m0, GEMM_ROWS);
+    for (int64_t k = 0; k < r->depth; k++, a += lda, to += STRIP_ROWS) {
+        prefetch(a, AHEAD * lda + m0, m1 - m0);
+        for (int64_t s = 0, row = m0, end; s < n_strips; s++, row = end) {
+            end = gemm_strip_begin(m0, m1, s + 1);
+            for (int64_t i = 0; i < end - row; i += VL)
+                vf_store(to + s * floats + i, vf_load_n(a + row + i, min64(VL, end - row - i)));
+        }
+    }
+}
+
+void K(gemm_copy_a)(const PackRange *r, int64_t m0, int64_t m1, float *to)
 {
     const Gemm *g = r->g;
-    const int64_t lines = g->trans_a ? r->depth : rows, n = g->trans_a ? rows : r->depth;
-    const float *a = g->a + r->item * g->stride_a;
-    a += g->trans_a ? r->k0 * g->lda + m0 : m0 * g->lda + r->k0;
-    for (int64_t i = 0; i < lines; i++, a += g->lda, to += ld) {
-        memcpy(to, a, (size_t)n * sizeof *to);
-        round_bf16(to, n);
+    const float *a = g->a + r->item * g->stride_a + r->k0 * (g->trans_a ? g->lda : 1);
+    const int64_t floats = gemm_strip_floats(r->depth), n_strips = ceil_div(m1 - m0, GEMM_ROWS);
+    if (g->trans_a) copy_transposed(r, m0, m1, a, to);
+    for (int64_t s = 0; s < n_strips; s++, to += floats) {
+        const int64_t row = gemm_strip_begin(m0, m1, s), end = gemm_strip_begin(m0, m1, s + 1);
+        for (int64_t i = row; !g->trans_a && i < end; i++)
+            memcpy(to + (i - row) * r->depth, a + i * g->lda, (size_t)r->depth * sizeof *to);
+        if (g->bf16) round_bf16(to, (g->trans_a ? STRIP_ROWS : end - row) * r->depth);
     }
 }

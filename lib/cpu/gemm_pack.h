@@ -22,15 +22,31 @@ typedef struct PackRange {
 /* Columns n0..n0+n of B, n0 a multiple of GEMM_COLS from where the block begins; to is the place of
  * column n0. */
 void K(gemm_pack_b)(const PackRange *r, int64_t n0, int64_t n, float *to);
-/* Rows m0..m0+rows of A, rounded to bfloat16: to[k][row] when A is transposed, else to[row][k],
- * lines ld apart. */
-void K(gemm_round_a)(const PackRange *r, int64_t m0, int64_t rows, int64_t ld, float *to);
+/* Rows m0..m1 of A, rounded to bfloat16 if they are to be, as strips of at most GEMM_ROWS;
+ * to[strip][k] [row] when A is transposed, else to[strip][row][k]. */
+void K(gemm_copy_a)(const PackRange *r, int64_t m0, int64_t m1, float *to);
 
 /* Numbers first..first+n of row `row` of a quantised B. */
 void K(gemm_dequantise)(const Gemm *g, int64_t row, int64_t first, int64_t n, float *to);
 
 /* Columns of B in one block at most. */
 enum { N_BLOCK = 512 };
+
+/* Rows of a copied strip of a transposed A, of which the last store may run over the end. */
+enum { STRIP_ROWS = 8 };
+
+SIMD int64_t gemm_strip_floats(int64_t depth)
+{
+    return STRIP_ROWS * depth + CHUNK;
+}
+
+/* The first row of strip i of rows m0..m1; m1 for all i behind the last. */
+SIMD int64_t gemm_strip_begin(int64_t m0, int64_t m1, int64_t i)
+{
+    const int64_t n_strips = ceil_div(m1 - m0, GEMM_ROWS);
+    return m0 + part_begin(m1 - m0, n_strips, min64(i, n_strips));
+}
+
 SIMD int64_t gemm_row_floats(int64_t depth)
 {
     return max64(N_BLOCK, GEMM_COLS * depth);

@@ -191,7 +191,6 @@ static void reduce_columns(MapTiler *t, Columns *acc, float *const partial[], in
     int64_t rows_a_tile = whole ? MAP_TILE / columns : 1;
     if (narrow) rows_a_tile -= rows_a_tile % COLUMN_ACCUMULATORS;
     acc->stride = (columns + VL - 1) / VL * VL;
-    t->next = rows_a_tile * p->inner;
     for (int o = 0; o < p->n_outputs; o++) {
         t->at.ring[o] = acc->at[o];
         if (p->outputs[o].kind != MAP_STORE)

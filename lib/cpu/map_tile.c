@@ -162,7 +162,6 @@ void K(map_tiler)(const MapProgram *p, const MapDomain *d, const void *const inp
                   void *const outputs[], MapTiler *t)
 {
     t->p = p, t->d = d, t->inputs = inputs, t->outputs = outputs;
-    t->next = MAP_TILE;
     for (int i = 0; i < MAP_MAX_REGS; i++) t->at.still[i] = t->at.streamed[i] = false;
     for (int i = 0; i < p->n_inputs; i++) {
         t->filled[i] = false;
@@ -256,11 +255,7 @@ static float *read_input(MapTiler *t, int i, int64_t flat, int64_t n, int64_t ro
         K(random_block)(t->inputs[i], flat, n, t->input_buffer[i]);
         return t->input_buffer[i];
     }
-    if (d->reading[i] == READ_IN_PLACE) {
-        float *from = (float *)t->inputs[i] + flat;
-        if (d->far) prefetch(from, t->next, n);
-        return from;
-    }
+    if (d->reading[i] == READ_IN_PLACE) return (float *)t->inputs[i] + flat;
     if (d->reading[i] == READ_PERIODIC) {
         if (!t->filled[i]) fill_periodic(t, i);
         return t->input_buffer[i] + (stride[last] == 0 ? 0 : phase);

@@ -28,8 +28,8 @@ typedef struct MapDomain {
     int slot[MAP_MAX_INSTR];      /* a buffer, or -1 - output to write in place */
     bool copied[MAP_MAX_OUTPUTS]; /* stored from its register after the tile */
     bool streamed[MAP_MAX_INSTR]; /* written in place, past the caches, where tiles are aligned */
-    bool far;                     /* too large for the caches: inputs are asked for ahead */
-    int64_t cut;                  /* tiles end at multiples of it within a row; 0: anywhere */
+    bool far;    /* too large for the caches: rows that lie apart are asked for ahead */
+    int64_t cut; /* tiles end at multiples of it within a row; 0: anywhere */
     MapChains chains;
 } MapDomain;
 
@@ -40,7 +40,6 @@ typedef struct MapTiler {
     const void *const *inputs;
     void *const *outputs;
     MapPlaces at;
-    int64_t next;                /* elements from a tile to the next one of its unit */
     bool filled[MAP_MAX_INPUTS]; /* a periodic input stands in its buffer */
     _Alignas(64) float input_buffer[MAP_MAX_INPUTS][MAP_TILE + MAP_PERIOD];
     _Alignas(64) float buffer[MAP_MAX_INSTR][MAP_TILE];

@@ -161,18 +161,20 @@ TEST(gemm, matches_float64_where_n_exceeds_a_block)
     threads_set(0);
 }
 
-TEST(gemm, matches_float64_where_tiles_pack)
+TEST(gemm, matches_float64_wherever_b_is_read)
 {
     static const int64_t sizes[][3] = {
         {46,  150,  0  },
         {46,  33,   16 },
         {100, 150,  32 },
         {46,  317,  272},
-        {46,  1040, 16 }
+        {46,  1040, 16 },
+        {210, 1000, 24 }, /* packed */
+        {30,  4100, 260}, /* in place, the next block asked for */
     };
     Pcg rng = pcg_seed(5, 1);
-    for (int i = 0; i < 20; i++) {
-        const int64_t *size = sizes[i % 5];
+    for (int i = 0; i < 21; i++) {
+        const int64_t *size = sizes[i % 7];
         Problem p = problem(&rng, 1, size[0], size[1], size[2]);
         p.g.bf16 = false;
         run(&p);
