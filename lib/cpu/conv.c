@@ -57,8 +57,8 @@ static Gemm product_grad_x(const ConvShape *s, const float *dy, const float *w, 
                   .ldc = s->c};
 }
 
-/* Of few channels, conv_grad_w.c splits the pixels; up to a great many, it computes the same sums
- * faster. */
+/* Of few channels, conv_grad_w.c splits the pixels; of more, it computes the same sums faster up to
+ * a number of weights. */
 static bool is_product_grad_w(const ConvShape *s)
 {
     return is_product(s) && s->c >= 64 && s->o >= 64 && !conv_grad_is_flat(s);

@@ -9,7 +9,7 @@ enum { PANEL = 256 }; /* gemm.c's K_PANEL */
 enum { NEAR = 256 };
 
 /* The pixels as rows of one picture, each a panel; the last may be shorter. The rows of the tiles
- * are the fewer channels. */
+ * are the fewer channels, few enough to be read in place. */
 static ConvShape flat_shape(const ConvShape *s)
 {
     const int64_t pixels = s->n * s->h * s->w;
@@ -107,11 +107,7 @@ const float *grad_plan_source(const GradPlan *p, const Span *b, int64_t group, f
     const int64_t image = s->h * s->w * s->c;
     const float *x = p->x + b->image * image + group * p->grid.channels;
     if (p->in_place) return x + b->row * p->a_step[1];
-    ConvGrid g = p->grid;
-    int64_t row = b->row;
-    if (b->columns < s->ow) /* a short panel */
-        g.x.in = b->columns, x += row * s->w * s->c, row = 0;
     for (int64_t i = 0; i < b->n_images; i++, x += image)
-        conv_gather(&g, x, row, b->n_rows, copy + i * p->a_step[0]);
+        conv_gather(&p->grid, x, b->row, b->n_rows, copy + i * p->a_step[0]);
     return copy;
 }

@@ -22,8 +22,8 @@ enum { NEAR_DY = 64, FEW_ROWS = 64 };
 /* Floats of the next item that are fetched to L2 early. */
 enum { AHEAD = 96 * 1024 };
 
-/* Of more weights the sums take longer to come and go than a product would. */
-enum { MOST_FLAT = 1 << 19 };
+/* Of more weights gemm is as fast. */
+enum { MOST_FLAT = 1 << 16 };
 
 bool conv_grad_is_flat(const ConvShape *s)
 {

@@ -260,16 +260,13 @@ TEST(conv, matches_float64_on_colour_images)
     }
 }
 
-/* More pixels than a panel and not whole panels of them, fewer, more inputs than outputs; pixels
- * that are far apart. */
+/* More pixels than a panel and not whole panels of them, fewer, more inputs than outputs. */
 TEST(conv, gradient_of_a_product_over_pixels_matches_float64)
 {
     Pcg rng = pcg_seed(3, 4);
-    ConvShape shapes[] = {square(3, 10, 64, 83, 1, 1, 0), square(2, 13, 90, 64, 1, 1, 0),
-                          square(1, 5, 64, 64, 1, 1, 0), square(1, 16, 258, 259, 1, 1, 0)};
-    shapes[3].h = 17;
+    const ConvShape shapes[] = {square(3, 10, 64, 83, 1, 1, 0), square(2, 13, 90, 64, 1, 1, 0),
+                                square(1, 5, 64, 64, 1, 1, 0)};
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
-        set_outputs(&shapes[i]);
         float *x = uniform(&rng, x_size(&shapes[i])), *y = uniform(&rng, y_size(&shapes[i]));
         check_pass(&shapes[i], GRAD_W, false, x, NULL, y);
         free(x), free(y);
