@@ -19,8 +19,28 @@ SIMD const float *steps_on(const float *a, const int64_t odd[N_ODD], int i)
     return (const float *)(const void *)(i == 0 ? from : from + odd[i / scale / 2] * scale);
 }
 
-/* nv vectors and perhaps half of one more; chunks: outputs are CHUNK apart, which the loads know by
- * themselves. */
+/* One k of nv vectors and perhaps half of one more; chunks: outputs are CHUNK apart, which the
+ * loads know by themselves. */
+SIMD void sum_step(int p, int nv, bool half, bool chunks, vf sum[][2], vh rest[], const float *x,
+                   const float *b, int64_t odd[N_ODD])
+{
+    if (!chunks) /* so that the compiler does not keep their multiples too */
+#pragma GCC unroll 8
+        for (int i = 0; 2 * i + 1 < p; i++) __asm__("" : "+r"(odd[i]));
+    vf w[2];
+#pragma GCC unroll 2
+    for (int j = 0; j < nv; j++) w[j] = vf_load(b + j * VL);
+    const vh last = half ? vh_load(b + nv * VL) : vh_set1(0);
+    prefetch_first(b, B_AHEAD, (nv + half) * VL);
+#pragma GCC unroll 16
+    for (int i = 0; i < p; i++) {
+        const float *a = chunks ? x + i * CHUNK : steps_on(x, odd, i);
+#pragma GCC unroll 2
+        for (int j = 0; j < nv; j++) sum[i][j] = vf_fma(vf_set1(*a), w[j], sum[i][j]);
+        if (half) rest[i] = vh_fma(vh_set1(*a), last, rest[i]);
+    }
+}
+
 SIMD void sum_body(int p, int nv, bool half, bool chunks, const SumTile *t)
 {
     vf sum[TILE_ROWS_NARROW][2];
@@ -43,24 +63,14 @@ SIMD void sum_body(int p, int nv, bool half, bool chunks, const SumTile *t)
                 for (int j = 0; j < width; j += CHUNK)
                     __builtin_prefetch(t->out + i * t->ldo + j, 1, 3);
         prefetch(t->ahead, s * t->ahead_step, t->ahead_step);
-        for (int32_t k = t->segment[s].length; k > 0; k--) {
-            if (!chunks) /* so that the compiler does not keep their multiples too */
-#pragma GCC unroll 8
-                for (int i = 0; 2 * i + 1 < p; i++) __asm__("" : "+r"(odd[i]));
-            vf w[2];
-#pragma GCC unroll 2
-            for (int j = 0; j < nv; j++) w[j] = vf_load(b + j * VL);
-            const vh last = half ? vh_load(b + nv * VL) : vh_set1(0);
-            prefetch_first(b, B_AHEAD, width);
-#pragma GCC unroll 16
-            for (int i = 0; i < p; i++) {
-                const float *a = chunks ? x + i * CHUNK : steps_on(x, odd, i);
-#pragma GCC unroll 2
-                for (int j = 0; j < nv; j++) sum[i][j] = vf_fma(vf_set1(*a), w[j], sum[i][j]);
-                if (half) rest[i] = vh_fma(vh_set1(*a), last, rest[i]);
-            }
-            x++, b += width;
-        }
+        const int32_t length = t->segment[s].length;
+        if (chunks)
+            for (int32_t k = 0; k < length; k++, x++, b += width)
+                sum_step(p, nv, half, chunks, sum, rest, x, b, odd);
+        else /* the addresses are most of the work: some are shared by several k */
+#pragma GCC unroll 4
+            for (int32_t k = 0; k < length; k++, x++, b += width)
+                sum_step(p, nv, half, chunks, sum, rest, x, b, odd);
     }
 #pragma GCC unroll 16
     for (int i = 0; i < p; i++) {
