@@ -3,6 +3,7 @@
 #include "cmd/json_write.h"
 #include "cmd/weights.h"
 #include "io/file.h"
+#include "methods/peft/peft_dir.h"
 #include "nn/hf_dir.h"
 #include "run/generator.h"
 
@@ -282,7 +283,7 @@ static bool generate_command(const Invocation *in, Error *err)
     const int n_own = divide_words(in, own, &rest);
     if (in->n_words == 0)
         return fail(err, FAIL_USAGE, &place, "a Hugging Face folder or RUN is missing");
-    if (hf_dir_is(in->words[0])) {
+    if (hf_dir_is(in->words[0]) || peft_dir_is(in->words[0])) {
         TRY(command_word_count(&rest, 1, 1, err));
         return of_folder(in, own, n_own, err);
     }
@@ -301,7 +302,9 @@ const Command command_generate = {
     .flags = "prompt ids batch checkpoint best results threads json",
     .help =
         "DIR is a Hugging Face folder: config.json, model.safetensors, tokenizer.json, and\n"
-        "generation_config.json, whose keys are the defaults of those below. RUN is a run that\n"
+        "generation_config.json, whose keys are the defaults of those below; or a folder of "
+        "PEFT's\n"
+        "with adapter_config.json, which is put into the model that this names. RUN is a run that\n"
         "trained a language model, and FILE.yaml the one that 'seqlab train FILE.yaml' made;\n"
         "adapters and other methods are part of it.\n"
         "Prints the prompt and what follows, on a terminal as it comes; of a model with a source\n"

@@ -2,6 +2,8 @@
 #include "run/generator.h"
 
 #include "io/file.h"
+#include "methods/peft/peft_dir.h"
+#include "methods/peft/peft_match.h"
 #include "nn/hf_dir.h"
 
 #include <stdlib.h>
@@ -32,9 +34,11 @@ static bool take_tokenizer(Generator *g, const char *path, Error *err)
     return true;
 }
 
-static bool find_tokenizer(Generator *g, const char *folder, Error *err)
+/* Of the adapter, which may have brought its own, or of the model. */
+static bool find_tokenizer(Generator *g, const char *folder, const char *adapter, Error *err)
 {
-    const char *path = arena_printf(g->arena, "%s/tokenizer.json", folder);
+    const char *path = adapter ? arena_printf(g->arena, "%s/tokenizer.json", adapter) : NULL;
+    if (!path || !file_exists(path)) path = arena_printf(g->arena, "%s/tokenizer.json", folder);
     return !file_exists(path) || take_tokenizer(g, path, err);
 }
 
@@ -61,14 +65,17 @@ static bool load_folder(Generator *g, const char *folder, Error *err)
     return params_allocate(b.params, err) && hf_dir_weights(folder, b.params, err);
 }
 
+/* A model, or the model that an adapter is for. */
 static bool open_folder(Generator *g, const char *folder, Error *err)
 {
     Yaml *map;
+    const char *adapter = peft_dir_is(folder) ? folder : NULL;
+    if (adapter) TRY(peft_dir_base(adapter, g->arena, &folder, err));
     TRY(hf_dir_config(folder, g->arena, &g->model, &map, err));
     void *options = arena_alloc(g->arena, g->model->options.bytes);
     TRY(option_read(&g->model->options, map, NULL, "in config.json", options, err));
     g->model_options = options;
-    TRY(find_tokenizer(g, folder, err));
+    TRY(find_tokenizer(g, folder, adapter, err));
     int64_t n = option_whole(g->model, options, "vocab_size", 0, g->arena);
     if (n == 0 && g->text) n = g->text->n_tokens;
     if (n == 0)
@@ -81,7 +88,8 @@ static bool open_folder(Generator *g, const char *folder, Error *err)
                           .causal = true,
                           .source_steps = option_find(&g->model->options, "d_kv") ? 1 : 0};
     TRY(generate_config(folder, g->model, g->arena, &g->defaults, &g->note, err));
-    return load_folder(g, folder, err);
+    return load_folder(g, folder, err) &&
+           (!adapter || peft_match_params(folder, adapter, g->params, err));
 }
 
 bool generator_of_folder(Generator *g, const char *folder, Arena *a, Error *err)
@@ -110,7 +118,7 @@ static bool open_network(Generator *g, const Network *n, const Dataset *data, Er
         const char *within = arena_printf(g->arena, "%s/tokenizer.json", path);
         TRY(take_tokenizer(g, file_exists(within) ? within : path, err));
     }
-    if (!g->text && folder) TRY(find_tokenizer(g, folder, err));
+    if (!g->text && folder) TRY(find_tokenizer(g, folder, NULL, err));
     return !folder || generate_config(folder, e->model, g->arena, &g->defaults, &g->note, err);
 }
 

@@ -1,5 +1,5 @@
 /* generator -- a language model that writes, with what turns text into its tokens: of a Hugging
- * Face folder, or of a network as it was trained here. */
+ * Face folder (a model's, or an adapter's of PEFT), or of a network as it was trained here. */
 #ifndef SEQLAB_RUN_GENERATOR_H
 #define SEQLAB_RUN_GENERATOR_H
 
@@ -23,7 +23,7 @@ typedef struct Generator {
     TokenEncoder *encoder;
 } Generator;
 
-/* FAIL_DATA, FAIL_CONFIG. */
+/* A model's folder, or an adapter's, which is put into its base. FAIL_DATA, FAIL_CONFIG. */
 bool generator_of_folder(Generator *g, const char *folder, Arena *a, Error *err) MUST_CHECK;
 /* `n` with its weights, and `data`, stay the caller's. */
 bool generator_of_network(Generator *g, const Network *n, const Dataset *data,

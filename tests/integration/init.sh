@@ -73,6 +73,13 @@ sed "s#^base:.*#base: whole#; /^methods/d" net.yaml >whole.yaml
 "$SEQLAB" eval -q --json whole.yaml --checkpoint whole | loss >b
 awk 'NR == FNR { a = $1; next } { d = a - $1; exit !(a > 0 && d * d < 1e-10 * a * a) }' a b && ok || not_ok "$(cat a b)"
 
+name="generate with an adapter's folder writes as the merged model, and not as the model alone"
+for folder in "$run/adapter" whole "$golden/hf/llama"; do
+    "$SEQLAB" generate -q --ids --json --prompt 1,2,3 "$folder" max_new_tokens=24 do_sample=true
+done >written
+[ "$(sed -n 1p written)" = "$(sed -n 2p written)" ] && [ "$(sed -n 2p written)" != "$(sed -n 3p written)" ] && ok ||
+    not_ok "$(cat written)"
+
 name="init: a run goes on from an adapter, and again to the same bytes"
 "$SEQLAB" train -q on.yaml >first && "$SEQLAB" train -q "$(head -n 1 first)" >second && cmp -s first second &&
     grep -q '"r": 4' "$(head -n 1 first)/adapter/adapter_config.json" && ok || not_ok "$(cat first second)"
