@@ -8,49 +8,10 @@
  * Order: an output is a chain of fused multiply-adds from zero over the taps, ascending; rows of
  * the kernel outside the input are left out, columns outside take part with zeros. The gradient to
  * the input with stride 1 is that sum over dy with the kernel turned by 180 degrees; with stride 2
- * each pixel has one, two or four taps, ascending, those outside dy taking part with zeros. The
- * gradient to the weights is a chain from zero over strips of STRIP rows of dy, in them over blocks
- * of COLUMNS, in those over rows; strips are added in ascending order within at most MAX_CHUNKS
- * chunks of images, chunks in ascending order.
+ * each pixel has one, two or four taps, ascending, those outside dy taking part with zeros.
  *
- * Threads split strips, for the weights chunks and parts of the channels. */
-#include "cpu/conv_inner.h"
-
-#include <string.h>
-
-#ifdef __AVX2__
-#ifdef __AVX512F__
-enum { ROWS = 4 }; /* of outputs in a block: the sums and a row of inputs should fit registers */
-#else
-enum { ROWS = 2 };
-#endif
-#else
-enum { ROWS = 4 };
-#endif
-enum { FEW_ROWS = 2, COLUMNS = 4, STRIP = 4 };
-enum { MOST_LINES = (STRIP - 1) * 2 + 3, MOST_COLUMNS = (COLUMNS - 1) * 2 + 3 };
-enum { MAX_CHUNKS = 16 };
-enum { PART = 256 }; /* channels whose sums stay in L1 in the gradient to the weights */
-
-/* A pass as its blocks see it: the "input" of a gradient to the input is dy. */
-typedef struct Window {
-    int64_t n, h, w, oh, ow, c, stride, pad[2];
-    const float *x;
-    const float *weights; /* (taps, pitch) */
-    int64_t pitch;        /* c padded to whole vectors */
-    float *y;
-    bool stream;
-} Window;
-
-/* Outputs row..row+rows by `columns` of an image, and the pixels that they read. */
-typedef struct Block {
-    const float *line[MOST_LINES]; /* at pixel 0; NULL outside the image */
-    int64_t first;                 /* floats from there to the first column read, perhaps < 0 */
-    bool inside[MOST_COLUMNS];
-    bool edge; /* not all of them are */
-    int64_t row, rows, columns;
-    const float *ahead, *dy_ahead; /* a gradient's share of what the strip below reads first */
-} Block;
+ * Threads split strips. The gradient to the weights is in conv_depthwise_3x3_grad_w.c. */
+#include "cpu/conv_depthwise_3x3.h"
 
 bool depthwise_3x3_fits(const ConvShape *s)
 {
@@ -61,14 +22,10 @@ bool depthwise_3x3_fits(const ConvShape *s)
                         : stride == 2 && s->pad[0] == 1 && s->pad[1] == 1);
 }
 
-static int64_t n_chunks(const ConvShape *s)
-{
-    return min64(MAX_CHUNKS, s->n);
-}
-
 size_t depthwise_3x3_scratch(const ConvShape *s)
 {
-    return (size_t)(9 * max64(padded_columns(s->c), n_chunks(s) * s->c)) * sizeof(float);
+    return (size_t)(9 * max64(padded_columns(s->c), depthwise_3x3_chunks(s) * s->c)) *
+           sizeof(float);
 }
 
 /* (C, taps) to (taps, pitch), zeros behind. */
@@ -80,64 +37,34 @@ static void pack(const ConvShape *s, const float *w, bool turned, float *packed)
             packed[t * pitch + c] = c < s->c ? w[c * 9 + (turned ? 8 - t : t)] : 0;
 }
 
-/* The lines that `rows` outputs from b->row read. */
-static void set_lines(const Window *v, const float *image, int64_t rows, Block *b)
+/* Offsets from a line's pixel 0, in floats. */
+typedef struct Ahead {
+    int64_t below; /* to the pixels that the block further down reads first there */
+    int64_t soon;  /* to those of the block after SOON, asked for again; 0: not */
+} Ahead;
+
+enum { STAY = VL == 16 }; /* weights in registers, where there are enough: loads are the limit */
+
+static Ahead ahead_of(const Window *v, const Block *b, int64_t rows, int64_t at)
 {
-    const int64_t first = b->row * v->stride - v->pad[0];
-    for (int64_t r = 0; r < (rows - 1) * v->stride + 3; r++)
-        b->line[r] = first + r >= 0 && first + r < v->h ? image + (first + r) * v->w * v->c : NULL;
+    const int64_t row_end = ceil_div(v->ow, COLUMNS) * COLUMNS, to = at + SOON * COLUMNS;
+    const int64_t down = rows * v->stride * v->w * v->c;
+    const int64_t pixel = (to < row_end ? to : to - row_end) * v->stride - v->pad[1];
+    return (Ahead){down + b->first,
+                   v->from_memory ? (pixel + 3 - v->stride) * v->c + (to < row_end ? 0 : down) : 0};
 }
 
-static void set_columns(const Window *v, int64_t at, Block *b)
+/* Vector c's share of those, between the sums of a line. */
+SIMD void ask_below(const Window *v, const float *line, const Ahead *a, int stride, int64_t c)
 {
-    const int64_t first = at * v->stride - v->pad[1];
-    b->first = first * v->c;
-    b->columns = min64(COLUMNS, v->ow - at);
-    b->edge = b->columns < COLUMNS;
-    for (int64_t j = 0; j < (COLUMNS - 1) * v->stride + 3; j++) {
-        b->inside[j] = first + j >= 0 && first + j < v->w;
-        b->edge |= !b->inside[j];
-    }
-}
-
-/* p + offset, which may lie outside what p points into. */
-SIMD const float *moved(const float *p, int64_t offset)
-{
-    return (const float *)((uintptr_t)p + (uintptr_t)offset * sizeof *p);
-}
-
-/* One vector of channels of a line, from its first column on; of edges only what is inside, the
- * rest zeros. */
-SIMD void load_line(const float *from, int64_t pitch, int stride, bool edge, const vm *mask,
-                    vf in[MOST_COLUMNS])
-{
-#pragma GCC unroll 9
-    for (int j = 0; j < (COLUMNS - 1) * stride + 3; j++) {
-        const float *at = moved(from, j * pitch);
-        in[j] = edge ? vf_load_m(at, mask[j]) : vf_load(at);
-    }
-}
-
-static void set_masks(const Block *b, int64_t lanes, vm mask[MOST_COLUMNS])
-{
-    for (int j = 0; j < MOST_COLUMNS; j++) mask[j] = vf_mask(b->inside[j] ? lanes : 0);
-}
-
-/* Asks for the share of vector c of n neighbouring pixels: n lines in memory order, as the caches'
- * own streams run. */
-SIMD void ask(const float *from, int64_t c, int n)
-{
-#pragma GCC unroll 16
-    for (int j = 0; j < n; j++) __builtin_prefetch(moved(from, c * n + j * CHUNK), 0, 2);
-}
-
-/* The pixels that the block `rows` further down reads first. */
-SIMD void ask_below(const Window *v, const Block *b, int rows, int stride, int64_t c)
-{
-    const int64_t below = rows * stride * v->w * v->c + b->first;
-    if (c % CHUNK != 0) return; /* has asked for the whole line */
-    for (int r = 3 - stride; r < (rows - 1) * stride + 3; r++)
-        if (b->line[r]) ask(moved(b->line[r], below), c, COLUMNS * stride);
+    const int n = COLUMNS * stride * VL / CHUNK;
+    const int64_t soon = a->soon + c * COLUMNS * stride;
+    ask(line, a->below + c * COLUMNS * stride, n);
+    if (!a->soon) return;
+    if (stride == 2) /* more input an output */
+        ask_again(line, soon, BEFORE * COLUMNS * stride * v->c, n);
+    else
+        ask(line, soon, n);
 }
 
 /* -- Forward, and gradient to the input with stride 1 */
@@ -152,29 +79,42 @@ SIMD void store(const Window *v, float *to, vf x, int64_t lanes)
         vf_store(to, x);
 }
 
-SIMD void sum_vector(const Window *v, const Block *b, int rows, int stride, bool edge,
+SIMD void sum_vector(const Window *v, const Block *b, const Ahead *a, int rows, const Kind k,
                      const vm *mask, int64_t lanes, int64_t c, float *out)
 {
-    vf sum[ROWS][COLUMNS];
+    const int n_in = (k.columns - 1) * k.stride + 3;
+    vf sum[ROWS][COLUMNS], weight[9];
+#pragma GCC unroll 9
+    for (int t = 0; t < 9; t++) weight[t] = vf_load(v->weights + t * v->pitch + c);
 #pragma GCC unroll 4
     for (int o = 0; o < rows; o++)
 #pragma GCC unroll 4
-        for (int q = 0; q < COLUMNS; q++) sum[o][q] = vf_zero();
+        for (int q = 0; q < k.columns; q++) sum[o][q] = vf_zero();
 #pragma GCC unroll 9
-    for (int r = 0; r < (rows - 1) * stride + 3; r++) {
+    for (int r = 0; r < (rows - 1) * k.stride + 3; r++) {
         if (!b->line[r]) continue;
+        const float *line = moved(b->line[r], b->first + c);
         vf in[MOST_COLUMNS];
-        load_line(moved(b->line[r], b->first + c), v->c, stride, edge, mask, in);
+#pragma GCC unroll 9
+        for (int j = 0; j < n_in; j++) {
+            if (j < k.left || j >= n_in - k.right)
+                in[j] = vf_zero();
+            else
+                in[j] = k.masked ? vf_load_m(moved(line, j * v->c), mask[j])
+                                 : vf_load(moved(line, j * v->c));
+        }
+        if (r >= 3 - k.stride) ask_below(v, b->line[r], a, k.stride, c);
 #pragma GCC unroll 4
         for (int o = 0; o < rows; o++) {
-            const int ky = r - o * stride;
+            const int ky = r - o * k.stride;
             if (ky < 0 || ky > 2) continue;
 #pragma GCC unroll 3
             for (int kx = 0; kx < 3; kx++) {
-                const vf w = vf_load(v->weights + (ky * 3 + kx) * v->pitch + c);
+                const vf w =
+                    STAY ? weight[ky * 3 + kx] : vf_load(v->weights + (ky * 3 + kx) * v->pitch + c);
 #pragma GCC unroll 4
-                for (int q = 0; q < COLUMNS; q++)
-                    sum[o][q] = vf_fma(in[q * stride + kx], w, sum[o][q]);
+                for (int q = 0; q < k.columns; q++)
+                    sum[o][q] = vf_fma(in[q * k.stride + kx], w, sum[o][q]);
             }
         }
     }
@@ -182,30 +122,46 @@ SIMD void sum_vector(const Window *v, const Block *b, int rows, int stride, bool
     for (int o = 0; o < rows; o++) {
         if (o >= b->rows) break;
 #pragma GCC unroll 4
-        for (int q = 0; q < COLUMNS; q++)
-            if (!edge || q < b->columns)
+        for (int q = 0; q < k.columns; q++)
+            if (!k.masked || q < b->columns)
                 store(v, out + (o * v->ow + q) * v->c + c, sum[o][q], lanes);
     }
 }
 
-SIMD void sum_block(const Window *v, const Block *b, int rows, int stride, float *out)
+/* Vectors c..end of a block of any kind. */
+SIMD void sum_masked(const Window *v, const Block *b, const Ahead *a, int rows, int stride,
+                     int64_t c, float *out)
 {
     vm mask[MOST_COLUMNS];
-    int64_t c = 0;
-    if (!b->edge) {
-        for (; c + VL <= v->c; c += VL) {
-            ask_below(v, b, rows, stride, c);
-            sum_vector(v, b, rows, stride, false, NULL, VL, c, out);
-        }
-        if (c == v->c) return;
-    }
-    set_masks(b, min64(VL, v->c - c), mask);
     for (; c < v->c; c += VL) {
         const int64_t lanes = min64(VL, v->c - c);
-        if (lanes < VL) set_masks(b, lanes, mask);
-        ask_below(v, b, rows, stride, c);
-        sum_vector(v, b, rows, stride, true, mask, lanes, c, out);
+        set_masks(b, lanes, mask);
+        sum_vector(v, b, a, rows, (Kind){stride, COLUMNS, false, false, true}, mask, lanes, c, out);
     }
+}
+
+SIMD void sum_kind(const Window *v, const Block *b, const Ahead *a, int rows, const Kind k,
+                   float *out)
+{
+    const int64_t whole = v->c / VL * VL;
+    for (int64_t i = 0; i < whole; i += VL)
+        sum_vector(v, b, a, rows, k, NULL, VL, v->descending ? whole - VL - i : i, out);
+}
+
+SIMD void sum_block(const Window *v, const Block *b, const Ahead *a, int rows, int stride,
+                    float *out)
+{
+    switch (b->kind) {
+#define CASE(code, s, ...)                                                                         \
+    case code:                                                                                     \
+        if (s == stride) sum_kind(v, b, a, rows, (Kind){s, __VA_ARGS__, false}, out);              \
+        break;
+        KINDS(CASE)
+#undef CASE
+    default:
+        break;
+    }
+    sum_masked(v, b, a, rows, stride, b->kind ? v->c / VL * VL : 0, out);
 }
 
 /* Unit u is ROWS rows of outputs of one image. */
@@ -222,20 +178,16 @@ static void sum_strip(const Window *v, int64_t u)
         for (int64_t at = 0; at < v->ow; at += COLUMNS) {
             float *out = v->y + ((image * v->oh + b.row) * v->ow + at) * v->c;
             set_columns(v, at, &b);
+            const Ahead ahead = ahead_of(v, &b, few ? FEW_ROWS : ROWS, at);
             if (v->stride == 1 && few)
-                sum_block(v, &b, FEW_ROWS, 1, out);
+                sum_block(v, &b, &ahead, FEW_ROWS, 1, out);
             else if (v->stride == 1)
-                sum_block(v, &b, ROWS, 1, out);
+                sum_block(v, &b, &ahead, ROWS, 1, out);
             else
-                sum_block(v, &b, FEW_ROWS, 2, out);
+                sum_block(v, &b, &ahead, FEW_ROWS, 2, out);
         }
         b.row += b.rows;
     }
-}
-
-static double work(const Window *v)
-{
-    return 9 * (double)(v->n * v->oh * v->ow) * (double)v->c;
 }
 
 static bool streams(const Window *v, int64_t floats)
@@ -243,28 +195,25 @@ static bool streams(const Window *v, int64_t floats)
     return v->c % VL == 0 && simd_lead(v->y) == 0 && simd_streams(floats);
 }
 
+/* A load waits for an earlier store to the same place modulo 4096, as it looks like one from there
+ * until both addresses are compared in full. When pixels lie some large power of two apart and the
+ * output a little further than the input, stores would meet the loads of the next vectors. */
+static bool meets_stores(const Window *v)
+{
+    const uintptr_t pitch = (uintptr_t)v->c * sizeof(float), apart = pitch & (~pitch + 1);
+    const uintptr_t modulus = apart < 4096 ? apart : 4096;
+    const uintptr_t further = ((uintptr_t)v->y - (uintptr_t)v->x) % modulus;
+    return modulus >= 1024 && further > 0 && further < modulus / 2;
+}
+
 static void sum_all(Window *v)
 {
     const int64_t n_units = v->n * ceil_div(v->oh, ROWS);
     const int threads = work_threads(n_units, work(v));
     v->stream = streams(v, v->n * v->oh * v->ow * v->c);
+    v->descending = meets_stores(v);
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
     for (int64_t u = 0; u < n_units; u++) sum_strip(v, u);
-}
-
-static Window window_of(const ConvShape *s)
-{
-    return (Window){
-        .n = s->n,
-        .h = s->h,
-        .w = s->w,
-        .oh = s->oh,
-        .ow = s->ow,
-        .c = s->c,
-        .stride = s->stride[0],
-        .pad = {s->pad[0], s->pad[1]},
-        .pitch = padded_columns(s->c)
-    };
 }
 
 void depthwise_3x3_forward(const ConvShape *s, const float *x, const float *w, float *y,
@@ -346,133 +295,4 @@ void depthwise_3x3_grad_x(const ConvShape *s, const float *dy, const float *w, f
         sum_all(&v);
     else
         spread_all(&v);
-}
-
-/* -- Gradient to the weights */
-
-/* A block's part of the sums (taps, PART) of one vector of channels. */
-SIMD void outer_vector(const Window *v, const Block *b, int stride, bool edge, const vm *mask,
-                       const vm *dy_mask, const float *dy, int64_t c, float *sums)
-{
-    vf sum[9];
-#pragma GCC unroll 9
-    for (int t = 0; t < 9; t++) sum[t] = vf_load(sums + t * PART);
-    for (int64_t o = 0; o < b->rows; o++, dy += v->ow * v->c) {
-        vf d[COLUMNS];
-#pragma GCC unroll 4
-        for (int q = 0; q < COLUMNS; q++)
-            d[q] = edge ? vf_load_m(dy + q * v->c, dy_mask[q]) : vf_load(dy + q * v->c);
-#pragma GCC unroll 3
-        for (int ky = 0; ky < 3; ky++) {
-            const float *line = b->line[o * stride + ky];
-            if (!line) continue;
-            vf in[MOST_COLUMNS];
-            load_line(moved(line, b->first + c), v->c, stride, edge, mask, in);
-#pragma GCC unroll 4
-            for (int q = 0; q < COLUMNS; q++)
-#pragma GCC unroll 3
-                for (int kx = 0; kx < 3; kx++)
-                    sum[ky * 3 + kx] = vf_fma(in[q * stride + kx], d[q], sum[ky * 3 + kx]);
-        }
-    }
-#pragma GCC unroll 9
-    for (int t = 0; t < 9; t++) vf_store(sums + t * PART, sum[t]);
-}
-
-static void set_dy_masks(const Block *b, int64_t lanes, vm mask[COLUMNS])
-{
-    for (int q = 0; q < COLUMNS; q++) mask[q] = vf_mask(q < b->columns ? lanes : 0);
-}
-
-/* The lines that the strip below reads first follow each other in memory, and so do those of dy: a
- * block at column `at` asks for as many pixels as it reads, from where the one before it ended. */
-static void set_ahead(const Window *v, const float *image, const float *dy, int64_t at, Block *b)
-{
-    const int64_t line = (b->row + STRIP) * v->stride - v->pad[0] + 3 - v->stride;
-    b->ahead = moved(image, (line * v->w + STRIP * v->stride * v->stride * at) * v->c);
-    b->dy_ahead = moved(dy, STRIP * (v->ow + at) * v->c);
-}
-
-SIMD void ask_ahead(const Block *b, int stride, int64_t c)
-{
-    if (c % CHUNK != 0) return; /* has asked for the whole line */
-    ask(b->ahead, c, STRIP * stride * COLUMNS * stride);
-    ask(b->dy_ahead, c, STRIP * COLUMNS);
-}
-
-/* Channels begin..end of one block; sums begins at channel `begin`. */
-SIMD void outer_block(const Window *v, const Block *b, int stride, const float *dy, int64_t begin,
-                      int64_t end, float *sums)
-{
-    vm mask[MOST_COLUMNS], dy_mask[COLUMNS];
-    int64_t c = begin;
-    if (!b->edge)
-        for (; c + VL <= end; c += VL) {
-            ask_ahead(b, stride, c);
-            outer_vector(v, b, stride, false, NULL, NULL, dy + c, c, sums + c - begin);
-        }
-    if (c == end) return;
-    set_masks(b, min64(VL, end - c), mask);
-    set_dy_masks(b, min64(VL, end - c), dy_mask);
-    for (; c < end; c += VL) {
-        const int64_t lanes = min64(VL, end - c);
-        if (lanes < VL) set_masks(b, lanes, mask), set_dy_masks(b, lanes, dy_mask);
-        ask_ahead(b, stride, c);
-        outer_vector(v, b, stride, true, mask, dy_mask, dy + c, c, sums + c - begin);
-    }
-}
-
-/* sums[tap][c] += those of one strip of an image, channels begin..end, at most PART. */
-static void outer_strip(const Window *v, const float *dy, int64_t image, int64_t row, int64_t begin,
-                        int64_t end, float *sums)
-{
-    _Alignas(64) float strip[9 * PART] = {0};
-    Block b = {.row = row, .rows = min64(STRIP, v->oh - row)};
-    const float *x = v->x + image * v->h * v->w * v->c;
-    set_lines(v, x, STRIP, &b);
-    dy += (image * v->oh + row) * v->ow * v->c;
-    for (int64_t at = 0; at < v->ow; at += COLUMNS) {
-        set_columns(v, at, &b);
-        set_ahead(v, x, dy, at, &b);
-        if (v->stride == 1)
-            outer_block(v, &b, 1, dy + at * v->c, begin, end, strip);
-        else
-            outer_block(v, &b, 2, dy + at * v->c, begin, end, strip);
-    }
-    for (int64_t t = 0; t < 9; t++, sums += v->c)
-        for (int64_t c = 0; c < end - begin; c++) sums[begin + c] += strip[t * PART + c];
-}
-
-/* sums[tap][c] of images i0..i1, channels c0..c1. */
-static void add_images(const Window *v, const float *dy, int64_t i0, int64_t i1, int64_t c0,
-                       int64_t c1, float *sums)
-{
-    for (int64_t t = 0; t < 9; t++)
-        memset(sums + t * v->c + c0, 0, (size_t)(c1 - c0) * sizeof *sums);
-    for (int64_t i = i0; i < i1; i++)
-        for (int64_t row = 0; row < v->oh; row += STRIP)
-            for (int64_t c = c0; c < c1; c += PART)
-                outer_strip(v, dy, i, row, c, min64(c1, c + PART), sums);
-}
-
-void depthwise_3x3_grad_w(const ConvShape *s, const float *x, const float *dy, float *dw,
-                          void *scratch)
-{
-    Window v = window_of(s);
-    const int64_t chunks = n_chunks(s), size = 9 * s->c, vectors = ceil_div(s->c, CHUNK);
-    float *sums = scratch;
-    const int threads = work_threads(chunks * vectors, work(&v));
-    const int64_t slices = min64(vectors, ceil_div(threads, max64(1, chunks)));
-    v.x = x;
-#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-    for (int64_t u = 0; u < chunks * slices; u++) {
-        const int64_t i = u / slices, slice = u % slices;
-        add_images(&v, dy, part_begin(s->n, chunks, i), part_begin(s->n, chunks, i + 1),
-                   part_begin(vectors, slices, slice) * CHUNK,
-                   min64(s->c, part_begin(vectors, slices, slice + 1) * CHUNK), sums + i * size);
-    }
-    for (int64_t i = 1; i < chunks; i++)
-        for (int64_t k = 0; k < size; k++) sums[k] += sums[i * size + k];
-    for (int64_t c = 0; c < s->c; c++)
-        for (int64_t t = 0; t < 9; t++) dw[c * 9 + t] = sums[t * s->c + c];
 }

@@ -207,14 +207,15 @@ TEST(conv, matches_float64_when_depthwise)
     }
 }
 
-/* Blocks of outputs that are whole, cut at each border, or wholly in it; ragged channels, and more
- * than are summed at once. */
+/* Blocks of outputs that are whole, cut at each border, or wholly in it; whole and ragged vectors
+ * of channels, more than are summed at once, and pixels a power of two apart. */
 TEST(conv, matches_float64_when_depthwise_3x3)
 {
     Pcg rng = pcg_seed(2, 3);
     for (int i = 0; i < 60; i++) {
         const int64_t stride = 1 + i % 2, pad = stride == 1 ? pcg_below(&rng, 3) : 1;
-        const int64_t c = i % 20 ? 2 + pcg_below(&rng, 40) : 270;
+        const int64_t many = i % 4 < 2 ? 270 : 256, whole = 16 * (1 + pcg_below(&rng, 3));
+        const int64_t few = i % 3 ? 2 + pcg_below(&rng, 40) : whole, c = i % 9 ? few : many;
         ConvShape s = square(1 + pcg_below(&rng, 3), 3 + pcg_below(&rng, 11), c, c, 3, stride, pad);
         s.w = 3 + pcg_below(&rng, 11), s.groups = c;
         set_outputs(&s);
