@@ -28,7 +28,8 @@ typedef struct Plan {
     int threads;
     int64_t thread_floats;
     float *thread_memory; /* threads * (inputs, dy, sums) */
-    float *kernels;       /* n_parts * kernel_floats */
+    int64_t n_kept;       /* parts' kernels: with one thread the parts are added as they come */
+    float *kernels;       /* n_kept * kernel_floats */
 } Plan;
 
 bool winograd_grad_w_fits(const ConvShape *s)
@@ -53,7 +54,8 @@ static Plan make_plan(const ConvShape *s, Carve *c)
     p.thread_floats =
         p.group * (wino_input_floats(s->c) + WINO_POINTS * WINO_WIDE_PLANE) + p.sum_floats;
     p.thread_memory = carve(c, (size_t)(p.threads * p.thread_floats) * sizeof(float));
-    p.kernels = carve(c, (size_t)(p.n_parts * p.kernel_floats) * sizeof(float));
+    p.n_kept = p.threads == 1 ? 1 : p.n_parts;
+    p.kernels = carve(c, (size_t)(p.n_kept * p.kernel_floats) * sizeof(float));
     return p;
 }
 
@@ -144,8 +146,9 @@ static void group_sums(const Plan *p, const float *x, const float *dy, int64_t n
         }
 }
 
-/* kernels[channel][tap][column] of one tile of columns. */
-static void transform_sums(const Plan *p, const float *sums, int64_t width, float *kernels)
+/* kernels[channel][tap][column] = or += those of one tile of columns. */
+static void transform_sums(const Plan *p, const float *sums, int64_t width, bool first,
+                           float *kernels)
 {
     const int64_t step = p->tiles.c * width;
     for (int64_t c = 0; c < p->tiles.c; c++, sums += width, kernels += 9 * width)
@@ -161,7 +164,11 @@ static void transform_sums(const Plan *p, const float *sums, int64_t width, floa
             for (int k = 0; k < 3; k++) {
                 vf r[3];
                 wino_kernel_transposed(t[k], r);
-                for (int l = 0; l < 3; l++) vf_store(kernels + (3 * k + l) * width + i, r[l]);
+                for (int l = 0; l < 3; l++) {
+                    float *to = kernels + (3 * k + l) * width + i;
+                    if (!first) r[l] = vf_load(to) + r[l];
+                    vf_store(to, r[l]);
+                }
             }
         }
 }
@@ -214,7 +221,8 @@ static void part_unit(const Plan *p, int64_t u, float *memory)
                 spread(p, (b + i) * p->block, n_tiles, j, nv * VL, dy + i * dy_floats);
             group_sums(p, memory, dy, n, n_tiles, kind, first, to, &ahead);
             if (last)
-                transform_sums(p, to, nv * VL, p->kernels + part * p->kernel_floats + 9 * c * j);
+                transform_sums(p, to, nv * VL, part < p->n_kept,
+                               p->kernels + part % p->n_kept * p->kernel_floats + 9 * c * j);
         }
     }
 }
@@ -233,7 +241,7 @@ static void add_parts(const Plan *p, int64_t c, int64_t j, float *dw)
 #pragma GCC unroll 16
             for (int64_t l = 0; l < VL; l++)
                 r[l] = k + l < n ? vf_load(kernels + (k + l) * width + i) : vf_zero();
-            for (int64_t part = 1; part < p->n_parts; part++)
+            for (int64_t part = 1; part < p->n_kept; part++)
 #pragma GCC unroll 16
                 for (int64_t l = 0; l < VL; l++)
                     if (k + l < n)
