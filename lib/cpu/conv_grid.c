@@ -1,6 +1,8 @@
 /* conv_grid -- where the sums of a convolution find their inputs: see conv_inner.h. */
 #include "cpu/conv_inner.h"
 
+#include <string.h>
+
 static int64_t floor_div(int64_t a, int64_t b)
 {
     return a / b - (a % b < 0);
@@ -56,44 +58,47 @@ static ConvAxis axis_backward(int64_t in, int64_t out, int64_t kernel, int64_t s
     return a;
 }
 
-/* Channels that are folded even when the taps of a line need several chunks. */
-enum { MOST_FOLDED = 4 };
+/* Of the lines of a few channels a whole one is copied, not chunk by chunk. */
+static bool few_channels(const ConvGrid *g)
+{
+    const int64_t taps = g->x.n_taps;
+    return taps > 1 && g->x.tap_step == 1 && g->pitch == g->channels &&
+           (taps * g->channels <= CHUNK || g->channels <= CHUNK / 4);
+}
 
-static void grid_finish(ConvGrid *g, bool may_fold)
+static void grid_finish(ConvGrid *g, bool may_copy_lines)
 {
     const ConvAxis *y = &g->y, *x = &g->x;
     const int64_t n_taps = y->n_taps * x->n_taps;
     g->depth = n_taps * g->channels;
+    g->output = CHUNK;
     if (n_taps == 0) return;
-    g->n_planes = ceil_div(g->channels, CHUNK);
-    if (may_fold && (x->n_taps * g->channels <= CHUNK || g->channels <= MOST_FOLDED)) {
-        g->n_planes = ceil_div(x->n_taps, CHUNK / g->channels);
-        g->fold = ceil_div(x->n_taps, g->n_planes);
-        g->n_planes = ceil_div(x->n_taps, g->fold);
-    }
     g->first_line = min64(y->tap, axis_tap(y, y->n_taps - 1));
-    if (g->fold) {
-        g->n_segments = y->n_taps * g->n_planes;
-        g->n_residues = 1;
-        g->width = x->out;
-    } else {
-        const int64_t first = floor_div(x->tap, x->stride);
-        const int64_t last = floor_div(axis_tap(x, x->n_taps - 1), x->stride);
-        g->n_segments = n_taps * g->n_planes;
-        g->n_residues =
-            min64(x->n_taps, x->stride / divisor(x->stride, modulo(x->tap_step, x->stride)));
-        g->first_column = min64(first, last);
-        g->width = x->out + max64(first, last) - g->first_column;
+    if (may_copy_lines && few_channels(g)) {
+        g->whole_lines = true;
+        g->n_planes = 1;
+        g->n_segments = y->n_taps;
+        g->output = x->stride * g->channels;
+        g->line = ((x->out - 1) * x->stride + x->n_taps) * g->channels;
+        return;
     }
+    const int64_t first = floor_div(x->tap, x->stride);
+    const int64_t last = floor_div(axis_tap(x, x->n_taps - 1), x->stride);
+    g->n_planes = ceil_div(g->channels, CHUNK);
+    g->n_segments = n_taps * g->n_planes;
+    g->n_residues =
+        min64(x->n_taps, x->stride / divisor(x->stride, modulo(x->tap_step, x->stride)));
+    g->first_column = min64(first, last);
+    g->width = x->out + max64(first, last) - g->first_column;
     g->line = g->n_residues * g->width * CHUNK;
 }
 
-ConvGrid conv_grid_forward(const ConvShape *s, bool may_fold)
+ConvGrid conv_grid_forward(const ConvShape *s, bool may_copy_lines)
 {
     ConvGrid g = {.pitch = s->c, .channels = s->c / s->groups};
     g.y = axis_forward(s->h, s->oh, s->kh, s->stride[0], s->pad[0], s->dilation[0]);
     g.x = axis_forward(s->w, s->ow, s->kw, s->stride[1], s->pad[1], s->dilation[1]);
-    grid_finish(&g, may_fold);
+    grid_finish(&g, may_copy_lines);
     return g;
 }
 
@@ -153,15 +158,10 @@ void conv_grid_share(ConvGrid *g, const ConvGrid *all)
     g->n_lines = all->n_lines;
     g->first_column = all->first_column;
     g->width = all->width;
+    g->output = all->output;
     g->line = all->line;
     g->plane = all->plane;
     g->floats = all->floats;
-}
-
-/* Of the chunk whose first tap is t. */
-static int64_t folded_taps(const ConvGrid *g, int64_t t)
-{
-    return min64(g->fold, g->x.n_taps - t);
 }
 
 void conv_grid_segments(const ConvGrid *g, TileSegment *segment)
@@ -169,10 +169,10 @@ void conv_grid_segments(const ConvGrid *g, TileSegment *segment)
     if (g->depth == 0) return;
     for (int64_t s = 0; s < g->y.n_taps; s++) {
         const int64_t line = (axis_tap(&g->y, s) - g->first_line) * g->line;
-        for (int64_t t = 0; g->fold && t < g->x.n_taps; t += g->fold)
-            *segment++ = (TileSegment){(int32_t)(line + t / g->fold * g->plane),
-                                       (int32_t)(folded_taps(g, t) * g->channels)};
-        if (g->fold) continue;
+        if (g->whole_lines) {
+            *segment++ = (TileSegment){(int32_t)line, (int32_t)(g->x.n_taps * g->channels)};
+            continue;
+        }
         for (int64_t t = 0; t < g->x.n_taps; t++) {
             const int64_t column = floor_div(axis_tap(&g->x, t), g->x.stride) - g->first_column;
             const int64_t at = line + (t % g->n_residues * g->width + column) * CHUNK;
@@ -213,32 +213,14 @@ static void gather_residue(const ConvGrid *g, const float *line, int64_t residue
     zero_chunks(to + end * CHUNK, g->width - end);
 }
 
-/* Taps t0.. of output j, some of them perhaps in the padding. */
-static void fold_border(const ConvGrid *g, const float *line, int64_t t0, int64_t j, float *to)
+/* A whole line, zeros in the padding beside it. */
+static void copy_line(const ConvGrid *g, const float *line, float *to)
 {
-    zero_chunks(to, 1);
-    for (int64_t t = t0; t < t0 + folded_taps(g, t0); t++, to += g->channels) {
-        const int64_t column = j * g->x.stride + axis_tap(&g->x, t);
-        if (column < 0 || column >= g->x.in) continue;
-        for (int64_t c = 0; c < g->channels; c++) to[c] = line[column * g->pitch + c];
-    }
-}
-
-/* One line with its taps t0.. folded: chunk j holds [tap][channel] of output j. Where the taps are
- * neighbours in memory and none is in the padding, that is one piece of the line. */
-static void gather_folded(const ConvGrid *g, const float *line, int64_t t0, float *to)
-{
-    const int64_t stride = g->x.stride, tap = axis_tap(&g->x, t0), n_taps = folded_taps(g, t0);
-    int64_t begin = g->width, end = g->width;
-    if (g->x.tap_step == 1 && g->pitch == g->channels) {
-        begin = max64(0, min64(g->width, ceil_div(-tap, stride)));
-        end = max64(begin, min64(g->width, floor_div(g->x.in - n_taps - tap, stride) + 1));
-    }
-    for (int64_t j = 0; j < begin; j++) fold_border(g, line, t0, j, to + j * CHUNK);
-    if (end > begin)
-        copy_chunks(line + (begin * stride + tap) * g->pitch, stride * g->pitch, end - begin,
-                    n_taps * g->channels, to + begin * CHUNK);
-    for (int64_t j = end; j < g->width; j++) fold_border(g, line, t0, j, to + j * CHUNK);
+    const int64_t left = min64(g->line, -g->x.tap * g->channels);
+    const int64_t used = min64(g->line - left, g->x.in * g->channels);
+    memset(to, 0, (size_t)left * sizeof *to);
+    memcpy(to + left, line, (size_t)used * sizeof *to);
+    memset(to + left + used, 0, (size_t)(g->line - left - used) * sizeof *to);
 }
 
 /* Does any tap of any row read this line of the band's copy? (With a stride above the kernel some
@@ -252,9 +234,10 @@ static bool line_is_read(const ConvGrid *g, int64_t line)
 
 static void gather_line(const ConvGrid *g, const float *line, float *band)
 {
-    for (int64_t t = 0; g->fold && t < g->x.n_taps; t += g->fold)
-        gather_folded(g, line, t, band + t / g->fold * g->plane);
-    if (g->fold) return;
+    if (g->whole_lines) {
+        copy_line(g, line, band);
+        return;
+    }
     for (int64_t c = 0; c < g->channels; c += CHUNK, band += g->plane)
         for (int64_t r = 0; r < g->n_residues; r++)
             gather_residue(g, line + c, modulo(axis_tap(&g->x, r), g->x.stride),
@@ -272,6 +255,6 @@ void conv_gather(const ConvGrid *g, const float *source, int64_t row, int64_t n_
             gather_line(g, source + y * g->x.in * g->pitch, to);
         else
             for (float *p = to; p < band + g->floats; p += g->plane)
-                zero_chunks(p, g->line / CHUNK);
+                memset(p, 0, (size_t)g->line * sizeof *p);
     }
 }

@@ -11,7 +11,8 @@
  * Columns are sorted by their residue modulo x.stride, so that neighbouring outputs always read
  * neighbouring chunks, and padding is real zeros: the register tiles (gemm_tile.h) need no cases.
  * Layout: [plane][line][residue][column][16], a plane being a block of channels. With few channels
- * (images) as many taps of a line as fit are folded into one chunk; a plane is then some taps. */
+ * (images) whole lines are copied instead, with their padding: all taps of a kernel row and their
+ * channels are then one segment, and neighbouring outputs are a stride's pixels apart. */
 #ifndef SEQLAB_CPU_CONV_INNER_H
 #define SEQLAB_CPU_CONV_INNER_H
 
@@ -31,6 +32,7 @@
 #define conv_general_grad_w    K(conv_general_grad_w)
 #define conv_sum_scratch       K(conv_sum_scratch)
 #define conv_grad_w_scratch    K(conv_grad_w_scratch)
+#define conv_grad_is_flat      K(conv_grad_is_flat)
 #define conv_depthwise_forward K(conv_depthwise_forward)
 #define conv_depthwise_grad_x  K(conv_depthwise_grad_x)
 #define conv_depthwise_grad_w  K(conv_depthwise_grad_w)
@@ -57,18 +59,18 @@ typedef struct ConvGrid {
     ConvAxis y, x;
     int64_t pitch;    /* floats from one source pixel to the next */
     int64_t channels; /* that one group sums over */
-    int64_t fold;     /* taps in a chunk at most; 0: one, and a block of channels */
+    bool whole_lines; /* are copied */
     int64_t n_planes;
     int64_t depth;         /* numbers in one sum */
-    int64_t n_segments;    /* of at most CHUNK numbers */
+    int64_t n_segments;    /* unless lines are whole, of at most CHUNK numbers */
     int64_t rows, n_bands; /* output rows in a band (the last may have fewer) */
     int64_t first_line, n_lines, n_residues, first_column, width; /* of a band's copy */
-    int64_t line, plane;                                          /* strides in floats */
-    int64_t floats;                                               /* a band's copy */
+    int64_t output, line, plane; /* strides in floats: of neighbouring outputs, and of the copy */
+    int64_t floats;              /* a band's copy */
 } ConvGrid;
 
 /* Grids without bands; conv_grid_cut then fixes rows, n_bands, n_lines, plane and floats. */
-ConvGrid conv_grid_forward(const ConvShape *s, bool may_fold);
+ConvGrid conv_grid_forward(const ConvShape *s, bool may_copy_lines);
 ConvGrid conv_grid_backward(const ConvShape *s, int64_t y_residue, int64_t x_residue);
 void conv_grid_cut(ConvGrid *g, int64_t rows);
 
@@ -94,6 +96,8 @@ void conv_general_grad_x(const ConvShape *s, const float *dy, const float *w, fl
                          void *scratch);
 void conv_general_grad_w(const ConvShape *s, const float *x, const float *dy, float *dw,
                          void *scratch);
+/* Whether conv_general_grad_w adds as a product over pixels does, panel by panel. */
+bool conv_grad_is_flat(const ConvShape *s);
 size_t conv_sum_scratch(const ConvShape *s);    /* of the first two */
 size_t conv_grad_w_scratch(const ConvShape *s); /* of the third */
 

@@ -5,9 +5,13 @@
  * row by one or two vectors of output channels. Weights are packed once a call: [group][tile of
  * columns][k][column]. Threads split images and bands. */
 #include "cpu/conv_inner.h"
+#include "cpu/conv_tile.h"
 
 /* A band's copy of the input should stay in L2 beside the weights, and not be far from L1. */
 enum { BAND_FLOATS = 24 * 1024 };
+/* Floats from the inputs of one output to the next's, at most, for the source to be read in place.
+ */
+enum { NEAR = 256 };
 
 /* One grid with its packed weights and where its outputs lie. */
 typedef struct Sum {
@@ -20,13 +24,24 @@ typedef struct Sum {
 typedef struct SumPlan {
     Sum *sum;
     int64_t n_sums;
-    ConvGrid all;        /* whose bands the sums read */
-    int64_t columns;     /* outputs of one group */
-    int64_t from_stride; /* of the channels summed over, in the weight tensor */
-    int64_t to_stride;   /* of the columns */
+    ConvGrid all;                   /* whose bands the sums read */
+    int64_t columns;                /* outputs of one group */
+    int64_t from_stride;            /* of the channels summed over, in the weight tensor */
+    int64_t to_stride;              /* of the columns */
+    int64_t ahead_line, ahead_step; /* of an output row: see run_ahead */
     int threads;
-    float *bands; /* for each thread */
+    bool in_place; /* the source is read where it is */
+    bool streams;  /* outputs go past the caches */
+    float *bands;  /* for each thread */
 } SumPlan;
+
+/* Where a row of outputs reads, writes and asks for what comes next. */
+typedef struct Row {
+    const float *band, *ahead;
+    float *out;
+    int64_t row, columns;
+    int nv;
+} Row;
 
 /* Rows in a band; with few images a band is less than an image, so that every thread gets some. */
 static int64_t band_rows(const ConvGrid *g, int64_t images, int64_t threads)
@@ -59,6 +74,40 @@ static void merge_sum(ConvGrid *all, const ConvShape *s, int64_t residue)
     conv_grid_merge(all, &sum.grid);
 }
 
+/* What the tiles of an output row ask for of the next band: the lines of the source that it brings,
+ * some with each k. */
+static void plan_ahead(SumPlan *p, const ConvShape *s)
+{
+    const ConvGrid *g = &p->all;
+    const int64_t n_tiles = s->groups * ceil_div(p->columns, TILE_COLS);
+    int64_t steps = 0;
+    for (int64_t i = 0; i < p->n_sums; i++) {
+        const ConvGrid *own = &p->sum[i].grid;
+        steps += ceil_div(own->x.out, tile_max_rows(tile_vectors(p->columns, 0))) * own->n_segments;
+    }
+    p->ahead_line = min64(g->y.stride, g->y.n_taps) * g->x.in * g->pitch;
+    p->ahead_step = ceil_div(p->ahead_line, max64(1, n_tiles * steps));
+}
+
+/* Of one tap that meets every output inside the source there is no need for a copy, where pixels
+ * are near. */
+static bool reads_in_place(const ConvGrid *g)
+{
+    int64_t y0, y1, x0, x1;
+    if (g->y.n_taps != 1 || g->x.n_taps != 1 || g->x.stride * g->pitch > NEAR) return false;
+    conv_axis_inside(&g->y, 0, &y0, &y1);
+    conv_axis_inside(&g->x, 0, &x0, &x1);
+    return g->y.tap == 0 && g->x.tap == 0 && y1 - y0 == g->y.out && x1 - x0 == g->x.out;
+}
+
+static void place_grid(ConvGrid *g)
+{
+    g->output = g->x.stride * g->pitch;
+    g->line = g->x.in * g->pitch;
+    g->plane = CHUNK;
+    g->floats = 0;
+}
+
 /* The plan in scratch memory; with c->base NULL it only counts the bytes. */
 static SumPlan make_plan(const ConvShape *s, bool backward, Carve *c)
 {
@@ -74,6 +123,8 @@ static SumPlan make_plan(const ConvShape *s, bool backward, Carve *c)
     else
         p.all = make_sum(s, false, 0).grid;
     conv_grid_cut(&p.all, band_rows(&p.all, s->n, p.threads));
+    p.in_place = reads_in_place(&p.all);
+    if (p.in_place) place_grid(&p.all);
     p.sum = carve(c, (size_t)p.n_sums * sizeof *p.sum);
     for (int64_t i = 0; i < p.n_sums; i++) {
         Sum sum = make_sum(s, backward, i);
@@ -83,9 +134,16 @@ static SumPlan make_plan(const ConvShape *s, bool backward, Carve *c)
                                    sizeof(float));
         if (c->base) p.sum[i] = sum;
     }
+    if (c->base) plan_ahead(&p, s);
     p.threads = (int)min64(p.threads, max64(1, s->n * p.all.n_bands));
     p.bands = carve(c, (size_t)(p.threads * p.all.floats) * sizeof(float));
     return p;
+}
+
+/* Whether all vectors of outputs are whole and on their places. */
+static bool streams(const float *out, int64_t pixel, int64_t floats)
+{
+    return simd_streams(floats) && pixel % TILE_COLS == 0 && simd_lead(out) == 0;
 }
 
 /* to[k][0..width) for columns j..j+width of one group; columns past the last are zero. */
@@ -124,48 +182,60 @@ static void copy_tile(const float *tile, int64_t rows, int64_t columns, float *o
                        min64(VL, columns - j));
 }
 
-/* One output row for one tile of columns; a is the band's copy at that row. */
-static void sum_row(const Sum *s, const float *a, int64_t row, const float *weights, int nv,
-                    int64_t columns, float *out)
+static const float *moved(const float *p, int64_t offset)
+{
+    return (const float *)((uintptr_t)p + (uintptr_t)offset * sizeof *p);
+}
+
+/* One output row for one tile of columns. */
+static void sum_row(const SumPlan *p, const Sum *s, const float *weights, Row *at)
 {
     const ConvGrid *g = &s->grid;
+    const int nv = at->nv, kind = conv_tile_kind(at->columns);
     _Alignas(64) float tile[TILE_ROWS_NARROW * TILE_COLS];
-    const bool whole = columns == nv * VL;
+    const bool whole = at->columns == conv_tile_columns(kind);
     int64_t first = g->y.n_taps, n_lines = 0;
     for (int64_t t = 0; t < g->y.n_taps; t++) {
-        const int64_t y = row * g->y.stride + g->y.tap + t * g->y.tap_step;
+        const int64_t y = at->row * g->y.stride + g->y.tap + t * g->y.tap_step;
         if (y < 0 || y >= g->y.in) continue;
         first = min64(first, t);
         n_lines++;
     }
     const int64_t line_segments = g->y.n_taps == 0 ? 0 : g->n_segments / g->y.n_taps;
     const int64_t line_depth = g->y.n_taps == 0 ? 0 : g->depth / g->y.n_taps;
-    const TileSegment *segment = s->segment + first * line_segments;
-    weights += first * line_depth * nv * VL;
+    SumTile t = {.a_output = g->output,
+                 .segment = s->segment + first * line_segments,
+                 .n_segments = n_lines * line_segments,
+                 .b = weights + first * line_depth * nv * VL,
+                 .ldo = whole ? s->pixel : TILE_COLS,
+                 .streams = whole && p->streams,
+                 .ahead_step = p->ahead_step};
     const int64_t n_runs = ceil_div(g->x.out, tile_max_rows(nv));
     for (int64_t r = 0; r < n_runs; r++) {
         const int64_t begin = part_begin(g->x.out, n_runs, r);
         const int64_t n = part_begin(g->x.out, n_runs, r + 1) - begin;
-        float *to = out + begin * s->pixel;
-        tile_rows[nv - 1][n - 1](a + begin * CHUNK, segment, n_lines * line_segments, weights,
-                                 nv * VL, whole ? to : tile, whole ? s->pixel : TILE_COLS);
-        if (!whole) copy_tile(tile, n, columns, to, s->pixel);
+        float *to = at->out + s->offset + at->row * s->line + begin * s->pixel;
+        t.a = at->band + begin * g->output;
+        t.out = whole ? to : tile;
+        t.ahead = at->ahead;
+        (g->output == CHUNK ? conv_sum_tile : conv_lines_tile)[kind][n - 1](&t);
+        at->ahead = moved(at->ahead, t.n_segments * p->ahead_step);
+        if (!whole) copy_tile(tile, n, at->columns, to, s->pixel);
     }
 }
 
-/* One tile of columns of all sums; band, row and out as in sum_row of the first. The sums of a row
- * write neighbouring lines and so follow each other. */
-static void sum_columns(const SumPlan *p, int64_t group, int64_t row, const float *band, int64_t j,
-                        float *out)
+/* One row of one tile of columns of all sums. These write neighbouring lines and so follow each
+ * other. */
+static void sum_columns(const SumPlan *p, int64_t group, int64_t j, Row *at)
 {
-    const int nv = tile_vectors(p->columns, j);
+    at->nv = tile_vectors(p->columns, j);
+    at->columns = min64(at->nv * VL, p->columns - j);
+    at->out += group * p->columns + j;
     for (int64_t i = 0; i < p->n_sums; i++) {
         const Sum *s = &p->sum[i];
         const ConvGrid *g = &s->grid;
-        if (row >= g->y.out) continue;
-        sum_row(s, band, row, s->weights + g->depth * (group * padded_columns(p->columns) + j), nv,
-                min64(nv * VL, p->columns - j),
-                out + s->offset + row * s->line + group * p->columns + j);
+        if (at->row >= g->y.out) continue;
+        sum_row(p, s, s->weights + g->depth * (group * padded_columns(p->columns) + j), at);
     }
 }
 
@@ -175,14 +245,22 @@ static void sum_band(const SumPlan *p, int64_t groups, const float *source, int6
 {
     const ConvGrid *g = &p->all;
     const int64_t row = b * g->rows, n_rows = min64(g->rows, g->y.out - row);
-    const int64_t line = g->y.stride * g->x.in * g->pitch;
+    const int64_t line = g->y.stride * g->x.in * g->pitch,
+                  n_tiles = ceil_div(p->columns, TILE_COLS);
     for (int64_t group = 0; group < groups; group++) {
-        if (g->depth > 0) conv_gather(g, source + group * g->channels, row, n_rows, band);
-        for (int64_t j = 0; j < p->columns; j += TILE_COLS)
+        const float *from = source + group * g->channels;
+        if (g->depth > 0 && !p->in_place) conv_gather(g, from, row, n_rows, band);
+        from = p->in_place ? from + row * line : band;
+        for (int64_t t = 0; t < n_tiles; t++)
             for (int64_t i = 0; i < n_rows; i++) {
                 /* The next band comes from memory while this one is computed. */
-                if (j == 0 && group == 0) prefetch(source, (row + n_rows + i) * line, line);
-                sum_columns(p, group, row + i, band + i * g->y.stride * g->line, j, out);
+                const int64_t share =
+                    part_begin(p->ahead_line, n_tiles * groups, group * n_tiles + t);
+                Row at = {.band = from + i * g->y.stride * g->line,
+                          .ahead = moved(source, (row + n_rows + i) * line + share),
+                          .out = out,
+                          .row = row + i};
+                sum_columns(p, group, t * TILE_COLS, &at);
             }
     }
 }
@@ -211,7 +289,8 @@ void conv_general_forward(const ConvShape *s, const float *x, const float *w, fl
                           void *scratch)
 {
     Carve c = {.base = scratch};
-    const SumPlan p = make_plan(s, false, &c);
+    SumPlan p = make_plan(s, false, &c);
+    p.streams = s->groups == 1 && streams(y, s->o, s->n * s->oh * s->ow * s->o);
     run(&p, s, x, s->h * s->w * s->c, w, y, s->oh * s->ow * s->o);
 }
 
@@ -219,7 +298,8 @@ void conv_general_grad_x(const ConvShape *s, const float *dy, const float *w, fl
                          void *scratch)
 {
     Carve c = {.base = scratch};
-    const SumPlan p = make_plan(s, true, &c);
+    SumPlan p = make_plan(s, true, &c);
+    p.streams = s->groups == 1 && streams(dx, s->c, s->n * s->h * s->w * s->c);
     run(&p, s, dy, s->oh * s->ow * s->o, w, dx, s->h * s->w * s->c);
 }
 

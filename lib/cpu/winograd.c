@@ -289,28 +289,48 @@ static void scatter(const Plan *p, const float *m, int64_t first, int64_t n_tile
 
 /* -- The passes */
 
+/* What the tiles ask for meanwhile: a part of x, some with each segment. */
+typedef struct Ahead {
+    const float *p;
+    int64_t step;
+} Ahead;
+
+/* The products of a block for the tile of columns j.. */
 static void block_products(const Plan *p, const float *inputs, const float *weights,
-                           int64_t n_tiles, int nv, float *products)
+                           int64_t n_tiles, int64_t j, float *products, Ahead *ahead)
 {
+    const int kind = conv_tile_kind(p->tiles.o - j), nv = kind / 2 + 1;
     const int64_t width = nv * VL, n_runs = ceil_div(n_tiles, tile_max_rows(nv));
-    for (int e = 0; e < WINO_POINTS; e++, weights += p->tiles.c * width)
+    SumTile t = {.a_output = CHUNK,
+                 .segment = p->segment,
+                 .n_segments = wino_chunks(p->tiles.c),
+                 .b = weights,
+                 .ldo = width,
+                 .ahead_step = ahead->step};
+    for (int e = 0; e < WINO_POINTS; e++, t.b += p->tiles.c * width)
         for (int64_t r = 0; r < n_runs; r++) {
             const int64_t begin = part_begin(n_tiles, n_runs, r);
-            const int64_t n = part_begin(n_tiles, n_runs, r + 1) - begin;
-            tile_rows[nv - 1][n - 1](inputs + e * WINO_PLANE + begin * CHUNK, p->segment,
-                                     wino_chunks(p->tiles.c), weights, width,
-                                     products + e * WINO_WIDE_PLANE + begin * width, width);
+            t.a = inputs + e * WINO_PLANE + begin * CHUNK;
+            t.out = products + e * WINO_WIDE_PLANE + begin * width;
+            t.ahead = ahead->p;
+            conv_sum_tile[kind][part_begin(n_tiles, n_runs, r + 1) - begin - 1](&t);
+            ahead->p = wino_ahead(ahead->p, t.n_segments * ahead->step);
         }
 }
 
 static void run_block(const Plan *p, const float *x, int64_t first, int64_t n_tiles, float *inputs,
                       float *y)
 {
-    float *products = inputs + wino_input_floats(p->tiles.c);
-    winograd_gather(&p->tiles, x, first, n_tiles, inputs);
-    for (int64_t j = 0; j < p->tiles.o; j += TILE_COLS) {
-        const int nv = tile_vectors(p->tiles.o, j);
-        block_products(p, inputs, p->weights + WINO_POINTS * p->tiles.c * j, n_tiles, nv, products);
+    const WinoTiles *g = &p->tiles;
+    float *products = inputs + wino_input_floats(g->c);
+    const int64_t n_runs = ceil_div(n_tiles, tile_max_rows(tile_vectors(g->o, 0)));
+    const int64_t steps = ceil_div(g->o, TILE_COLS) * WINO_POINTS * n_runs * wino_chunks(g->c);
+    Ahead next = {wino_next(g, x, g->h * g->w * g->c, first + n_tiles),
+                  ceil_div(g->h * g->w * g->c * n_tiles, g->lines * g->columns * steps)};
+    winograd_gather(g, x, first, n_tiles, inputs);
+    for (int64_t j = 0; j < g->o; j += TILE_COLS) {
+        const int nv = tile_vectors(g->o, j);
+        block_products(p, inputs, p->weights + WINO_POINTS * g->c * j, n_tiles, j, products, &next);
         scatter(p, products, first, n_tiles, j, nv * VL, y);
     }
 }
@@ -346,9 +366,10 @@ static void run_column(const Plan *p, const float *w, int64_t j, float *weights,
 {
     const int nv = tile_vectors(p->tiles.o, j);
     for (int64_t c = 0; c < p->tiles.c; c += CHUNK) transform_kernels(p, w, c, j, weights);
+    Ahead nothing = {NULL, 0};
     for (int64_t b = 0; b < p->n_blocks; b++) {
-        block_products(p, p->shared + b * wino_input_floats(p->tiles.c), weights, tiles_of(p, b),
-                       nv, products);
+        block_products(p, p->shared + b * wino_input_floats(p->tiles.c), weights, tiles_of(p, b), j,
+                       products, &nothing);
         scatter(p, products, b * p->block, tiles_of(p, b), j, nv * VL, y);
     }
 }

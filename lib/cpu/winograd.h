@@ -17,6 +17,7 @@
 #define SEQLAB_CPU_WINOGRAD_H
 
 #include "cpu/conv_inner.h"
+#include "cpu/conv_tile.h"
 
 /* Internal names get the suffix of the ISA as kernels do. */
 #define winograd_fits           K(winograd_fits)
@@ -140,6 +141,19 @@ SIMD WinoTiles wino_tiles(const ConvShape *s)
     g.lines = ceil_div(g.oh, WINO_OUT), g.columns = ceil_div(g.ow, WINO_OUT);
     g.n = s->n * g.lines * g.columns;
     return g;
+}
+
+SIMD const float *wino_ahead(const float *p, int64_t offset)
+{
+    return (const float *)((uintptr_t)p + (uintptr_t)offset * sizeof *p);
+}
+
+/* About where the tiles from `tile` on will begin to read the images, of `image` floats each, that
+ * the tiles before have not read. */
+SIMD const float *wino_next(const WinoTiles *g, const float *images, int64_t image, int64_t tile)
+{
+    const int64_t tiles = g->lines * g->columns;
+    return wino_ahead(images, tile / tiles * image + tile % tiles * image / tiles);
 }
 
 SIMD int64_t wino_chunks(int64_t channels)

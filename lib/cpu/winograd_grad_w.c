@@ -28,7 +28,8 @@ typedef struct Plan {
     int threads;
     int64_t thread_floats;
     float *thread_memory; /* threads * (inputs, dy, sums) */
-    float *kernels;       /* n_parts * kernel_floats */
+    int64_t n_kept;       /* parts' kernels: with one thread the parts are added as they come */
+    float *kernels;       /* n_kept * kernel_floats */
 } Plan;
 
 bool winograd_grad_w_fits(const ConvShape *s)
@@ -53,7 +54,8 @@ static Plan make_plan(const ConvShape *s, Carve *c)
     p.thread_floats =
         p.group * (wino_input_floats(s->c) + WINO_POINTS * WINO_WIDE_PLANE) + p.sum_floats;
     p.thread_memory = carve(c, (size_t)(p.threads * p.thread_floats) * sizeof(float));
-    p.kernels = carve(c, (size_t)(p.n_parts * p.kernel_floats) * sizeof(float));
+    p.n_kept = p.threads == 1 ? 1 : p.n_parts;
+    p.kernels = carve(c, (size_t)(p.n_kept * p.kernel_floats) * sizeof(float));
     return p;
 }
 
@@ -101,43 +103,52 @@ static void spread(const Plan *p, int64_t first, int64_t n_tiles, int64_t j, int
     }
 }
 
-static void add_tile(const float *tile, int64_t rows, int nv, float *sum)
+/* What the tiles ask for meanwhile: call i of n for its share of a part of x, then of one of dy. */
+typedef struct Ahead {
+    const float *x, *dy;
+    int64_t x_floats, dy_floats, i, n;
+} Ahead;
+
+static void choose_ahead(Ahead *a, int64_t outputs, GradTile *t)
 {
-    for (int64_t i = 0; i < rows; i++)
-        for (int j = 0; j < nv; j++) {
-            float *to = sum + (i * nv + j) * VL;
-            vf_store(to, vf_load(to) + vf_load(tile + i * TILE_COLS + j * VL));
-        }
+    const int64_t all = a->x_floats + a->dy_floats, k = part_begin(all, a->n, a->i++);
+    t->ahead = k < a->x_floats ? wino_ahead(a->x, k) : wino_ahead(a->dy, k - a->x_floats);
+    t->ahead_step = min64(CHUNK, ceil_div(all, a->n * outputs));
+}
+
+static int64_t parts_of(int64_t channels, int nv)
+{
+    return ceil_div(channels, tile_max_rows(nv));
 }
 
 /* sums[point][channel][column] = or += the part of n_blocks blocks, for one tile of columns. */
 static void group_sums(const Plan *p, const float *x, const float *dy, int64_t n_blocks,
-                       int64_t n_tiles, int nv, bool first, float *sums)
+                       int64_t n_tiles, int kind, bool first, float *sums, Ahead *ahead)
 {
-    _Alignas(64) float tile[TILE_ROWS_NARROW * TILE_COLS];
+    const int nv = kind / 2 + 1;
     const int64_t c = p->tiles.c, width = nv * VL;
-    const TileWalk walk = {
-        {1, n_blocks,                      n_tiles},
-        {0, wino_input_floats(c),          CHUNK  },
-        {0, WINO_POINTS * WINO_WIDE_PLANE, width  }
+    GradTile t = {
+        .walk = {{1, n_blocks, n_tiles},
+                 {0, wino_input_floats(c), CHUNK},
+                 {0, WINO_POINTS * WINO_WIDE_PLANE, width}}
     };
     for (int e = 0; e < WINO_POINTS; e++, x += WINO_PLANE, dy += WINO_WIDE_PLANE)
         for (int64_t k = 0; k < c; k += CHUNK) {
-            const int64_t channels = min64(CHUNK, c - k),
-                          n_parts = ceil_div(channels, tile_max_rows(nv));
+            const int64_t channels = min64(CHUNK, c - k), n_parts = parts_of(channels, nv);
             for (int64_t i = 0; i < n_parts; i++) {
                 const int64_t begin = part_begin(channels, n_parts, i);
-                const int64_t n = part_begin(channels, n_parts, i + 1) - begin;
-                float *sum = sums + (e * c + k + begin) * width;
-                tile_columns[nv - 1][n - 1](x + k / CHUNK * WINO_POINTS * WINO_PLANE + begin, dy,
-                                            &walk, first ? sum : tile, first ? width : TILE_COLS);
-                if (!first) add_tile(tile, n, nv, sum);
+                t.a = x + k / CHUNK * WINO_POINTS * WINO_PLANE + begin, t.b = dy;
+                t.out = sums + (e * c + k + begin) * width;
+                t.base = first ? NULL : t.out;
+                choose_ahead(ahead, n_blocks * n_tiles, &t);
+                conv_grad_tile[kind][part_begin(channels, n_parts, i + 1) - begin - 1](&t);
             }
         }
 }
 
-/* kernels[channel][tap][column] of one tile of columns. */
-static void transform_sums(const Plan *p, const float *sums, int64_t width, float *kernels)
+/* kernels[channel][tap][column] = or += those of one tile of columns. */
+static void transform_sums(const Plan *p, const float *sums, int64_t width, bool first,
+                           float *kernels)
 {
     const int64_t step = p->tiles.c * width;
     for (int64_t c = 0; c < p->tiles.c; c++, sums += width, kernels += 9 * width)
@@ -153,7 +164,11 @@ static void transform_sums(const Plan *p, const float *sums, int64_t width, floa
             for (int k = 0; k < 3; k++) {
                 vf r[3];
                 wino_kernel_transposed(t[k], r);
-                for (int l = 0; l < 3; l++) vf_store(kernels + (3 * k + l) * width + i, r[l]);
+                for (int l = 0; l < 3; l++) {
+                    float *to = kernels + (3 * k + l) * width + i;
+                    if (!first) r[l] = vf_load(to) + r[l];
+                    vf_store(to, r[l]);
+                }
             }
         }
 }
@@ -163,6 +178,21 @@ static int64_t group_of(const Plan *p, int64_t b, int64_t b1)
 {
     const int64_t whole = p->tiles.n / p->block;
     return max64(1, min64(p->group, min64(b1, whole) - b));
+}
+
+/* Of the n_tiles tiles from block b on, for so many tiles of columns. */
+static Ahead ahead_of(const Plan *p, int64_t b, int64_t n_tiles, int64_t n_columns)
+{
+    const WinoTiles *g = &p->tiles;
+    const int64_t x = g->h * g->w * g->c, dy = g->oh * g->ow * g->o, tiles = g->lines * g->columns;
+    const int nv = tile_vectors(g->o, 0);
+    const int64_t last = g->c % CHUNK,
+                  parts = g->c / CHUNK * parts_of(CHUNK, nv) + (last ? parts_of(last, nv) : 0);
+    return (Ahead){.x = wino_next(g, p->x, x, b * p->block),
+                   .dy = wino_next(g, p->dy, dy, b * p->block),
+                   .x_floats = x * n_tiles / tiles,
+                   .dy_floats = dy * n_tiles / tiles,
+                   .n = n_columns * WINO_POINTS * parts};
 }
 
 /* Unit u is one slice of one part. */
@@ -182,15 +212,17 @@ static void part_unit(const Plan *p, int64_t u, float *memory)
         const int64_t n_tiles = min64(p->block, p->tiles.n - b * p->block);
         for (int64_t i = 0; i < n; i++)
             winograd_gather(&p->tiles, p->x, (b + i) * p->block, n_tiles, memory + i * x_floats);
+        Ahead ahead = ahead_of(p, b + n, n * n_tiles, ceil_div(j1 - j0, TILE_COLS));
         for (int64_t j = j0; j < j1; j += TILE_COLS) {
-            const int nv = tile_vectors(p->tiles.o, j);
+            const int kind = conv_tile_kind(p->tiles.o - j), nv = kind / 2 + 1;
             /* A part of one chain needs no sums after its kernels. */
             float *to = sums + (first && last ? 0 : WINO_POINTS * c * j);
             for (int64_t i = 0; i < n; i++)
                 spread(p, (b + i) * p->block, n_tiles, j, nv * VL, dy + i * dy_floats);
-            group_sums(p, memory, dy, n, n_tiles, nv, first, to);
+            group_sums(p, memory, dy, n, n_tiles, kind, first, to, &ahead);
             if (last)
-                transform_sums(p, to, nv * VL, p->kernels + part * p->kernel_floats + 9 * c * j);
+                transform_sums(p, to, nv * VL, part < p->n_kept,
+                               p->kernels + part % p->n_kept * p->kernel_floats + 9 * c * j);
         }
     }
 }
@@ -209,7 +241,7 @@ static void add_parts(const Plan *p, int64_t c, int64_t j, float *dw)
 #pragma GCC unroll 16
             for (int64_t l = 0; l < VL; l++)
                 r[l] = k + l < n ? vf_load(kernels + (k + l) * width + i) : vf_zero();
-            for (int64_t part = 1; part < p->n_parts; part++)
+            for (int64_t part = 1; part < p->n_kept; part++)
 #pragma GCC unroll 16
                 for (int64_t l = 0; l < VL; l++)
                     if (k + l < n)

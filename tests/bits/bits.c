@@ -109,7 +109,9 @@ static void convolutions(void)
         {13, 129, 130, 3, 1, 1 },
         {11, 32,  32,  3, 2, 16},
         {20, 16,  16,  3, 1, 4 },
-        {20, 16,  16,  3, 1, 2 }
+        {20, 16,  16,  3, 1, 2 },
+        {12, 64,  80,  1, 1, 1 },
+        {13, 3,   16,  3, 1, 1 }
     };
     for (int i = 0; i < (int)(sizeof sizes / sizeof sizes[0]); i++) {
         const int64_t *s = sizes[i];

@@ -246,6 +246,47 @@ TEST(conv, matches_float64_on_the_shapes_of_residual_nets)
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) check_all(&shapes[i], &rng);
 }
 
+/* Colour images: one to several in a block of sums, with rows whose taps are all inside and others;
+ * more columns than one tile. */
+TEST(conv, matches_float64_on_colour_images)
+{
+    Pcg rng = pcg_seed(3, 3);
+    ConvShape shapes[] = {square(1, 37, 3, 16, 3, 1, 1), square(5, 11, 3, 9, 3, 1, 1),
+                          square(2, 19, 3, 50, 3, 2, 1), square(3, 12, 3, 16, 3, 1, 2),
+                          square(2, 13, 3, 16, 3, 1, 0), square(3, 2, 3, 16, 3, 1, 1)};
+    shapes[2].dilation[0] = 2, shapes[2].pad[0] = 2, shapes[3].w = 30;
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        set_outputs(&shapes[i]);
+        check_all(&shapes[i], &rng);
+    }
+}
+
+/* More pixels than a panel and not whole panels of them, fewer, more inputs than outputs. */
+TEST(conv, gradient_of_a_product_over_pixels_matches_float64)
+{
+    Pcg rng = pcg_seed(3, 4);
+    const ConvShape shapes[] = {square(3, 10, 64, 83, 1, 1, 0), square(2, 13, 90, 64, 1, 1, 0),
+                                square(1, 5, 64, 64, 1, 1, 0)};
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        float *x = uniform(&rng, x_size(&shapes[i])), *y = uniform(&rng, y_size(&shapes[i]));
+        check_pass(&shapes[i], GRAD_W, false, x, NULL, y);
+        free(x), free(y);
+    }
+}
+
+/* 1x1 over pixels that are read in place: as a product of few columns, and by strides. */
+TEST(conv, matches_float64_by_one_tap_in_place)
+{
+    Pcg rng = pcg_seed(3, 5);
+    ConvShape shapes[] = {square(2, 17, 40, 9, 1, 1, 0), square(1, 19, 24, 70, 1, 1, 0),
+                          square(2, 18, 33, 40, 1, 2, 0), square(2, 16, 34, 20, 1, 3, 0)};
+    shapes[2].stride[0] = 1, shapes[3].groups = 2;
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        set_outputs(&shapes[i]);
+        check_all(&shapes[i], &rng);
+    }
+}
+
 /* Tiles of 4x4 outputs that stick out on two sides, paddings 0 to 2, ragged channels. A tile's
  * outputs share their rounding errors, so an output over few taps is bounded by its neighbours. */
 TEST(conv, matches_float64_by_winograd_at_odd_sizes)
@@ -358,7 +399,9 @@ TEST(conv, has_the_same_bits_on_every_isa_and_thread_count)
                           square(30, 20, 40, 40, 3, 1, 1), square(6, 20, 30, 44, 3, 1, 1),
                           square(7, 13, 17, 37, 3, 1, 2),  square(9, 13, 270, 270, 3, 2, 1),
                           square(19, 15, 32, 32, 3, 2, 1), square(3, 30, 48, 48, 3, 1, 1),
-                          square(3, 30, 64, 64, 3, 1, 1)};
+                          square(3, 30, 64, 64, 3, 1, 1),  square(9, 11, 3, 16, 3, 1, 1),
+                          square(3, 10, 64, 83, 1, 1, 0),  square(2, 13, 90, 64, 1, 1, 0),
+                          square(2, 18, 40, 9, 1, 1, 0)};
     shapes[6].groups = 40, shapes[7].groups = 2, shapes[9].groups = 270;
     shapes[10].groups = 16, shapes[11].groups = 12, shapes[12].groups = 8;
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
