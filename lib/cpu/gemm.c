@@ -17,9 +17,11 @@
  * to pack it costs more than it saves. So is B when its rows are near each other or are used too
  * few times.
  *
- * Parts with few rows or columns go to gemm_skinny, which computes the same chains. */
+ * Parts with few rows or columns and products with few k go to gemm_skinny and gemm_thin, which
+ * compute the same chains. */
 #include "cpu/gemm_pack.h"
 #include "cpu/gemm_skinny.h"
+#include "cpu/gemm_thin.h"
 
 enum { K_PANEL = 256 };
 /* Of packed B: what leaves room in 1 MB of L2. */
@@ -31,15 +33,11 @@ enum { HELD_FLOATS = 1024 * 1024 };
 /* Rows of C that read B in place when its rows are contiguous: up to FEW_ROWS, more the nearer the
  * rows of B are to each other (rows times their distance), and any number when they are NEAR. */
 enum { FEW_ROWS = 28, IN_PLACE_FLOATS = 200 * 1024, NEAR = 128 };
-/* Walks down a transposed A that a copy costs. */
-enum { WALKS = 6 };
+/* Walks down a transposed A that a copy costs; with fewer k, it stays in L1. */
+enum { WALKS = 6, COPY_DEPTH = 64 };
 /* The next block of B is asked for where B has so many numbers, more than L2 holds, and C not more
  * rows than that: with more, it would wait in L2 for too long, and take the room of this one. */
 enum { COMING_FLOATS = 1024 * 1024, COMING_ROWS = 600 };
-/* k up to which the sums take less time than C, and what the steps read, takes to come: the next
- * strip's are asked for, not this one's. */
-enum { THIN_DEPTH = 128 };
-
 /* How many threads share the batch, the rows and the columns. */
 typedef struct Split {
     int64_t batch, m, n;
@@ -106,7 +104,7 @@ static Split choose_split(const Gemm *g)
 static bool copies_a(const Gemm *g, int64_t n)
 {
     const bool narrow = GEMM_COLS < 4 * CHUNK;
-    return g->bf16 || (narrow && g->trans_a && g->k > THIN_DEPTH && n > WALKS * GEMM_COLS);
+    return g->bf16 || (narrow && g->trans_a && g->k > COPY_DEPTH && n > WALKS * GEMM_COLS);
 }
 
 /* How blocks are cut: the same for every thread. */
@@ -195,22 +193,20 @@ static void multiply_tile(const Block *p, const Strip *s, int64_t j)
     K(epilogue)(t.steps, t.n_steps, &at, sums, t.base, t.ldbase, t.out, t.ldo);
 }
 
-/* What the tile at column j will read last: C and what the steps read. With few k, what the one
- * below will.
+/* What the tile at column j will read last: C and what the steps read.
  * Inlined by force: gcc drops calls of functions that do nothing but prefetch. */
 SIMD void prefetch_tile(const Block *p, const Strip *s, int64_t j)
 {
     const Gemm *g = p->g;
     const int64_t columns = min64(GEMM_COLS, p->n - j);
-    const int64_t row = p->depth <= THIN_DEPTH ? s->rows : 0, end = row + s->rows;
     int64_t ld;
     const float *sums = sums_before(p, s, j, &ld);
-    for (int64_t i = row; i < end; i++) prefetch(sums, i * ld, columns);
+    for (int64_t i = 0; i < s->rows; i++) prefetch(sums, i * ld, columns);
     for (int e = 0; p->last && e < g->n_steps; e++) {
         const EpilogueStep *step = &g->steps[e];
         const int64_t ld_step = step->row_stride;
         const int64_t at = p->range.item * step->batch_stride + s->m0 * ld_step + p->n0 + j;
-        for (int64_t i = row; step->operand && ld_step != 0 && i < end; i++)
+        for (int64_t i = 0; step->operand && ld_step != 0 && i < s->rows; i++)
             prefetch(step->operand, at + i * ld_step, columns);
     }
 }
@@ -293,10 +289,27 @@ static void find_coming(Block *p, const Blocking *size, const TilePart *t)
     p->coming_floats = g->trans_b ? depth : columns;
 }
 
+/* Few k: block after block of columns. */
+static void multiply_thin(const Gemm *g, const Blocking *size, const TilePart *t, float *packed)
+{
+    const PackRange range = {g, t->item, 0, g->k, NULL};
+    TilePart block = *t;
+    for (; block.n0 < t->n1; block.n0 += size->columns) {
+        block.n1 = min64(block.n0 + size->columns, t->n1);
+        K(gemm_pack_b)(&range, block.n0, block.n1 - block.n0, packed);
+        K(gemm_thin)(g, &block, packed);
+    }
+}
+
 static void multiply_item(const Gemm *g, const Blocking *size, const TilePart *t, float *scratch)
 {
     if (K(gemm_is_skinny)(g, t)) {
         K(gemm_skinny)(g, t, K_PANEL);
+        return;
+    }
+    if (g->k > 0 && g->k <= THIN_DEPTH && g->n >= TILE_COLS && !g->bf16 &&
+        g->format == WEIGHT_F32) {
+        multiply_thin(g, size, t, scratch + size->copy_floats + size->row_floats);
         return;
     }
     const int64_t item = t->item;
