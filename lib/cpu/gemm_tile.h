@@ -1,13 +1,14 @@
-/* gemm_tile -- the register tiles that convolutions and attention are made of (products of matrices
- * have their own, gemm_kernel), and the arithmetic of cutting work into parts.
+/* gemm_tile -- what the kernels that multiply share: the shape of register tiles, and the
+ * arithmetic of cutting work into parts; and the tiles of attention (products have gemm_kernel,
+ * convolutions conv_tile).
  *
  * A tile is p rows by nv vectors of outputs, held in registers: out[i][j] = sum_k a(i, k) b(k, j),
  * one chain of fused multiply-adds from zero, k ascending. b is read as vectors over j, a is
  * broadcast one number at a time. The two kinds differ in how a lies in memory:
  *
- *   rows     a(i, k): k in segments of at most CHUNK; inside a segment k is contiguous and row i is
- * i * CHUNK away columns  a(i, k): the rows of one k are contiguous; k walks three nested strides
- * (image, line, pixel)
+ *   rows     k in segments of at most CHUNK; inside a segment k is contiguous and row i is
+ *            i * CHUNK away
+ *   columns  the rows of one k are contiguous; k walks three nested strides (image, line, pixel)
  *
  * out gets full vectors, p rows with stride ldo. */
 #ifndef SEQLAB_CPU_GEMM_TILE_H
