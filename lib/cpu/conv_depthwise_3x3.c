@@ -278,7 +278,9 @@ static void spread_row(const Window *v, int64_t n, int64_t i)
 static void spread_all(Window *v)
 {
     const int threads = work_threads(v->n * v->h, work(v) / 4);
-    v->stream = streams(v, v->n * v->oh * v->ow * v->c);
+    /* not halves of 16 lines in turn, which leave the core before they are whole */
+    const bool whole = sizeof(vf) == CHUNK * sizeof(float);
+    v->stream = whole && streams(v, v->n * v->oh * v->ow * v->c);
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
     for (int64_t u = 0; u < v->n * v->h; u++) spread_row(v, u / v->h, u % v->h);
 }
