@@ -16,11 +16,11 @@ static bool is_product(const ConvShape *s)
 
 /* A product that a sum over a ConvGrid does faster, by the same additions: one panel of k, few
  * columns and lines that are not short. */
-enum { PANEL = 256, FEW_COLUMNS = 64, SHORT_LINE = 16 }; /* PANEL: gemm.c's K_PANEL */
+enum { FEW_COLUMNS = 64, SHORT_LINE = 16 };
 
 static bool is_narrow(const ConvShape *s, int64_t depth, int64_t columns)
 {
-    return depth <= PANEL && columns <= FEW_COLUMNS && columns < depth && s->w > SHORT_LINE;
+    return depth <= K_PANEL && columns <= FEW_COLUMNS && columns < depth && s->w > SHORT_LINE;
 }
 
 static bool is_depthwise(const ConvShape *s)

@@ -3,10 +3,6 @@
 
 enum { MAX_CHUNKS = 16, CHUNK_BUDGET = 4 << 20 }; /* floats in all chunks' sums */
 enum { ITEM_OUTPUTS = 512 };
-enum { PANEL = 256 }; /* gemm.c's K_PANEL */
-/* Floats from one pixel that a tap reads to the next, at most, for x to be read in place: of pixels
- * that are farther apart each has a page of its own, and many share their places in L1. */
-enum { NEAR = 256 };
 
 /* The pixels as rows of one picture, each a panel; the last may be shorter. The rows of the tiles
  * are the fewer channels, few enough to be read in place. */
@@ -16,7 +12,7 @@ static ConvShape flat_shape(const ConvShape *s)
     ConvShape flat = *s;
     flat.c = min64(s->c, s->o), flat.o = max64(s->c, s->o);
     flat.n = 1;
-    flat.w = flat.ow = min64(PANEL, max64(1, pixels));
+    flat.w = flat.ow = min64(K_PANEL, max64(1, pixels));
     flat.h = flat.oh = ceil_div(pixels, flat.w);
     return flat;
 }
@@ -25,7 +21,7 @@ static void plan_source(GradPlan *p)
 {
     const ConvShape *s = &p->s;
     const ConvGrid *g = &p->grid;
-    p->in_place = !g->whole_lines && s->stride[1] * s->c <= NEAR;
+    p->in_place = !g->whole_lines && s->stride[1] * s->c <= CONV_NEAR;
     p->n_runs = p->in_place ? s->kh * s->kw : g->n_segments;
     p->a_step[0] = p->in_place ? s->h * s->w * s->c : g->floats;
     p->a_step[1] = s->stride[0] * (p->in_place ? s->w * s->c : g->line);

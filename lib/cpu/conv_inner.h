@@ -9,7 +9,7 @@
  *
  * The source is copied band by band into "chunks": 16 channels of one pixel, one cache line.
  * Columns are sorted by their residue modulo x.stride, so that neighbouring outputs always read
- * neighbouring chunks, and padding is real zeros: the register tiles (gemm_tile.h) need no cases.
+ * neighbouring chunks, and padding is real zeros: the register tiles (conv_tile.h) need no cases.
  * Layout: [plane][line][residue][column][16], a plane being a block of channels. With few channels
  * (images) whole lines are copied instead, with their padding: all taps of a kernel row and their
  * channels are then one segment, and neighbouring outputs are a stride's pixels apart. */
@@ -68,6 +68,11 @@ typedef struct ConvGrid {
     int64_t output, line, plane; /* strides in floats: of neighbouring outputs, and of the copy */
     int64_t floats;              /* a band's copy */
 } ConvGrid;
+
+/* Floats from the pixel that a tap reads for one output to the next's, at most, for a source to be
+ * read in place: of pixels farther apart each has a page of its own, and many share their places in
+ * L1. */
+enum { CONV_NEAR = 256 };
 
 /* Grids without bands; conv_grid_cut then fixes rows, n_bands, n_lines, plane and floats. */
 ConvGrid conv_grid_forward(const ConvShape *s, bool may_copy_lines);

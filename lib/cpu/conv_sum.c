@@ -9,9 +9,6 @@
 
 /* A band's copy of the input should stay in L2 beside the weights, and not be far from L1. */
 enum { BAND_FLOATS = 24 * 1024 };
-/* Floats from the inputs of one output to the next's, at most, for the source to be read in place.
- */
-enum { NEAR = 256 };
 
 /* One grid with its packed weights and where its outputs lie. */
 typedef struct Sum {
@@ -94,7 +91,7 @@ static void plan_ahead(SumPlan *p, const ConvShape *s)
 static bool reads_in_place(const ConvGrid *g)
 {
     int64_t y0, y1, x0, x1;
-    if (g->y.n_taps != 1 || g->x.n_taps != 1 || g->x.stride * g->pitch > NEAR) return false;
+    if (g->y.n_taps != 1 || g->x.n_taps != 1 || g->x.stride * g->pitch > CONV_NEAR) return false;
     conv_axis_inside(&g->y, 0, &y0, &y1);
     conv_axis_inside(&g->x, 0, &x0, &x1);
     return g->y.tap == 0 && g->x.tap == 0 && y1 - y0 == g->y.out && x1 - x0 == g->x.out;

@@ -23,7 +23,6 @@
 #include "cpu/gemm_skinny.h"
 #include "cpu/gemm_thin.h"
 
-enum { K_PANEL = 256 };
 /* Of packed B: what leaves room in 1 MB of L2. */
 enum { BLOCK_FLOATS = 200 * 1024 };
 /* Of A that is copied at once. */
@@ -304,7 +303,7 @@ static void multiply_thin(const Gemm *g, const Blocking *size, const TilePart *t
 static void multiply_item(const Gemm *g, const Blocking *size, const TilePart *t, float *scratch)
 {
     if (K(gemm_is_skinny)(g, t)) {
-        K(gemm_skinny)(g, t, K_PANEL);
+        K(gemm_skinny)(g, t);
         return;
     }
     if (g->k > 0 && g->k <= THIN_DEPTH && g->n >= TILE_COLS && !g->bf16 &&

@@ -191,9 +191,9 @@ static void pack_small(const float *from, int64_t step, int64_t line, const Pane
         for (int64_t i = 0; i < q->few; i++) to[k * q->few + i] = from[k * step + i * line];
 }
 
-void K(gemm_skinny)(const Gemm *g, const TilePart *t, int64_t panel)
+void K(gemm_skinny)(const Gemm *g, const TilePart *t)
 {
-    _Alignas(64) float s[SKINNY_PANEL * SKINNY], sum[LINES * SKINNY];
+    _Alignas(64) float s[K_PANEL * SKINNY], sum[LINES * SKINNY];
     const int64_t rows = t->m1 - t->m0, columns = t->n1 - t->n0;
     const int64_t a_line = g->trans_a ? 1 : g->lda, a_step = g->trans_a ? g->lda : 1;
     const int64_t b_line = g->trans_b ? g->ldb : 1, b_step = g->trans_b ? 1 : g->ldb;
@@ -204,9 +204,9 @@ void K(gemm_skinny)(const Gemm *g, const TilePart *t, int64_t panel)
     q.few = q.rows_are_few ? rows : columns;
     const bool is_down = goes_down(g, t);
     q.ldx = q.rows_are_few ? g->ldb : g->lda;
-    for (int64_t k = 0; k < g->k; k += panel) {
-        q.depth = min64(panel, g->k - k);
-        q.first = k == 0, q.last = k + panel >= g->k;
+    for (int64_t k = 0; k < g->k; k += K_PANEL) {
+        q.depth = min64(K_PANEL, g->k - k);
+        q.first = k == 0, q.last = k + K_PANEL >= g->k;
         q.x = q.rows_are_few ? b + k * b_step : a + k * a_step;
         if (q.rows_are_few)
             pack_small(a + k * a_step, a_step, a_line, &q, s);

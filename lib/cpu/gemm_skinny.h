@@ -11,8 +11,6 @@ enum { SKINNY = TILE_ROWS_NARROW };
 /* Whether a part of C is for gemm_skinny and faster so. */
 bool K(gemm_is_skinny)(const Gemm *g, const TilePart *part);
 
-/* Panels of k have `panel` numbers, a multiple of VL, at most SKINNY_PANEL. */
-enum { SKINNY_PANEL = 256 };
-void K(gemm_skinny)(const Gemm *g, const TilePart *part, int64_t panel);
+void K(gemm_skinny)(const Gemm *g, const TilePart *part);
 
 #endif

@@ -23,6 +23,8 @@
 #define tile_columns K(tile_columns)
 
 enum { CHUNK = 16 }; /* floats; one cache line, so that the rows of a segment are neighbours */
+/* Numbers of k in a panel of a product, whose order is fixed: see gemm.c. */
+enum { K_PANEL = 256 };
 
 /* Most rows of a tile with two vectors a row and with one: as many sums as the registers hold. */
 #if defined(__AVX512F__)
