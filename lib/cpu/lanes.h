@@ -31,29 +31,6 @@ static inline float lanes_sum_tree(float lane[LANES])
         (result) = lanes_sum_tree(lane_);                                                          \
     } while (0)
 
-/* Largest of x[0..n), n >= 1; NaN wins. */
-static inline float lanes_max(const float *x, int64_t n)
-{
-    float lane[LANES];
-    int64_t base = 0;
-    for (int l = 0; l < LANES; l++) lane[l] = -__builtin_inff();
-    for (; base + LANES <= n; base += LANES)
-        for (int l = 0; l < LANES; l++) {
-            float v = x[base + l];
-            lane[l] = (lane[l] > v) | (lane[l] != lane[l]) ? lane[l] : v;
-        }
-    for (int l = 0; base + l < n; l++) {
-        float v = x[base + l];
-        lane[l] = (lane[l] > v) | (lane[l] != lane[l]) ? lane[l] : v;
-    }
-    for (int width = LANES / 2; width > 0; width /= 2)
-        for (int l = 0; l < width; l++) {
-            float a = lane[l], b = lane[l + width];
-            lane[l] = (a > b) | (a != a) ? a : b;
-        }
-    return lane[0];
-}
-
 /* Threads for `work` elements: one below about 20 us of work. */
 static inline int lanes_threads(int64_t work, int64_t rows, int threads)
 {
