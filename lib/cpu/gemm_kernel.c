@@ -2,8 +2,8 @@
  * constants in each instance. */
 #include "cpu/gemm_kernel.h"
 
-/* Asks for the lines of out, and of what the steps read, early enough: the walk through b has
- * driven them out of L1, and stores that miss wait for each other. */
+/* Asks for the lines of out early enough: the walk through b has driven them out of L1, and stores
+ * that miss wait for each other. */
 SIMD void prefetch_out(int p, int nv, const GemmTile *t)
 {
 #pragma GCC unroll 6
